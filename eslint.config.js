@@ -1,0 +1,147 @@
+import tseslint from 'typescript-eslint';
+
+// One direction of imports (docs/decisions/0001-architecture.md): a folder may import from the layers
+// below it and from itself. The order here is the whole rule; the lint rules are derived from it.
+const LAYERS = [
+  ['units.ts', 'errors.ts', 'contracts'],
+  ['gguf', 'tokens', 'layout'],
+  ['profiles'],
+  ['memory'],
+  ['match'],
+  ['engines'],
+  ['plan'],
+  ['report'],
+  ['process'],
+  ['detect', 'engine', 'estimate', 'serve', 'demo'],
+  ['workflows'],
+  ['cli'],
+];
+
+// Files that touch the machine although their folder is otherwise pure.
+const EDGE_FILES = ['src/gguf/read-file.ts', 'src/gguf/write-file.ts', 'src/profiles/load.ts'];
+// Pure halves of edge folders.
+const PURE_FILES = [
+  'src/detect/merge.ts',
+  'src/estimate/{count,text,totals}.ts',
+  'src/serve/{restart-policy,state}.ts',
+];
+const PURE_LAYERS = 8;
+
+const EFFECTS = {
+  name: 'effects',
+  regex:
+    '^(node:(?!buffer$|crypto$|path$|path/posix$)|chalk$|commander$|inquirer$|undici$|fastify$|systeminformation$)',
+  message: 'This folder is pure: effects belong at the edge (docs/decisions/0001-architecture.md).',
+};
+
+const folderOf = (entry) => (entry.endsWith('.ts') ? `src/${entry}` : `src/${entry}/**/*.ts`);
+const above = (index) =>
+  LAYERS.slice(index + 1)
+    .flat()
+    .filter((entry) => !entry.endsWith('.ts'));
+const upwards = (index) =>
+  above(index).length === 0
+    ? []
+    : [
+        {
+          regex: `^(\\.\\./)+(${above(index).join('|')})/`,
+          message: `Imports go one way: this layer may not import from ${above(index).join(', ')}.`,
+        },
+      ];
+const restrict = (patterns) => ({ 'no-restricted-imports': ['error', { patterns }] });
+const effects = ({ regex, message }) => ({ regex, message });
+
+const layerRules = LAYERS.flatMap((entries, index) => {
+  const pure = index < PURE_LAYERS;
+  return [
+    {
+      files: entries.map(folderOf),
+      rules: restrict([...upwards(index), ...(pure ? [effects(EFFECTS)] : [])]),
+    },
+    {
+      files: EDGE_FILES.filter((file) => entries.some((e) => file.startsWith(`src/${e}/`))),
+      index,
+    },
+    {
+      files: PURE_FILES.filter((file) => entries.some((e) => file.startsWith(`src/${e}/`))),
+      index,
+      pure: true,
+    },
+  ]
+    .filter((block) => block.files.length > 0)
+    .map(({ files, rules, index: layer, pure: strict }) => ({
+      files,
+      rules: rules ?? restrict([...upwards(layer), ...(strict ? [effects(EFFECTS)] : [])]),
+    }));
+});
+
+const pureGlobals = {
+  files: [...LAYERS.slice(0, PURE_LAYERS).flat().map(folderOf), ...PURE_FILES],
+  ignores: EDGE_FILES,
+  rules: {
+    'no-restricted-globals': ['error', 'process', 'fetch', 'console', 'setTimeout', 'setInterval'],
+    'no-restricted-properties': [
+      'error',
+      { object: 'Date', property: 'now' },
+      { object: 'Math', property: 'random' },
+    ],
+  },
+};
+
+export default tseslint.config(
+  { ignores: ['dist', 'node_modules', 'coverage'] },
+  ...tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['eslint.config.js', 'bin/*.js', 'scripts/*.mjs'] },
+      },
+    },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/consistent-type-definitions': ['error', 'type'],
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-unnecessary-condition': [
+        'error',
+        { allowConstantLoopConditions: true },
+      ],
+      'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true } }],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "CallExpression[callee.object.name='process'][callee.property.name='exit']",
+          message: 'process.exit() loses output that is still in the pipe: set process.exitCode.',
+        },
+      ],
+      'max-lines': ['error', { max: 280, skipBlankLines: true, skipComments: true }],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
+    },
+  },
+  ...layerRules,
+  pureGlobals,
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      'max-lines': 'off',
+      'max-lines-per-function': 'off',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+    },
+  },
+  {
+    files: ['eslint.config.js', 'bin/*.js', 'scripts/*.mjs', 'vitest.config.ts'],
+    extends: [tseslint.configs.disableTypeChecked],
+    rules: {
+      'no-restricted-exports': 'off',
+      'max-lines-per-function': 'off',
+      'no-restricted-syntax': 'off',
+    },
+  },
+);

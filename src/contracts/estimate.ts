@@ -1,0 +1,75 @@
+import type { Basis, Confidence, EngineName, Modality } from './basis.ts';
+
+/** `mmdeploy.estimate/v1`. Token counts are integers; an unknown count is `null`. */
+export const ESTIMATE_SCHEMA = 'mmdeploy.estimate/v1';
+
+export type UnreadableInput = { readonly path: string; readonly reason: string };
+
+/** One input as it was read, before any model is asked about it. */
+export type EstimateInput = {
+  /** The path, or the description it was given by (`1920x1080`). */
+  readonly input: string;
+  readonly modality: Modality;
+  /** Size in pixels after EXIF orientation; null for other modalities. */
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly seconds: number | null;
+  readonly text: string | null;
+  /** Given token count of a text (`--text-tokens`). */
+  readonly textTokens: number | null;
+  /** How many inputs of just this kind it stands for (`--image WxH*N`). */
+  readonly count: number;
+};
+
+export type EstimateItem = {
+  readonly input: string;
+  readonly modality: Modality;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly seconds: number | null;
+  readonly count: number;
+  /** Everything this input adds to the prompt, wrappers included, for one of `count`. */
+  readonly tokens: number | null;
+  readonly rule: string;
+};
+
+export type ModelEstimate = {
+  readonly id: string;
+  readonly engine: EngineName;
+  readonly tokens: {
+    readonly total: number | null;
+    readonly text: number | null;
+    readonly image: number | null;
+    readonly audio: number | null;
+    readonly video: number | null;
+    readonly wrapper: number | null;
+  };
+  readonly range: { readonly low: number; readonly high: number } | null;
+  readonly confidence: Confidence;
+  readonly basis: Basis;
+  readonly rule: string;
+  readonly costUsd: null | {
+    readonly input: number;
+    readonly output: number;
+    readonly total: number;
+  };
+  readonly priceAsOf: string | null;
+  readonly items: readonly EstimateItem[];
+};
+
+export type Estimate = {
+  readonly schema: typeof ESTIMATE_SCHEMA;
+  readonly inputs: {
+    readonly files: number;
+    readonly images: number;
+    readonly audios: number;
+    readonly audioSeconds: number;
+    readonly videos: number;
+    readonly videoSeconds: number;
+    readonly documents: number;
+    readonly textBytes: number;
+    readonly unreadable: readonly UnreadableInput[];
+  };
+  readonly models: readonly ModelEstimate[];
+  readonly warnings: readonly string[];
+};

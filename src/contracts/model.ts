@@ -1,0 +1,82 @@
+import type { Basis, EngineName, Modality } from './basis.ts';
+
+/** A tensor as a GGUF header lists it: `shape` fastest-varying dimension first, as ggml's `ne`. */
+export type TensorInfo = {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** ggml's type name, e.g. `F16`, `Q4_K`. */
+  readonly type: string;
+};
+
+/** Hyper-parameters of the language model, in the terms of GGUF keys. */
+export type TextModel = {
+  /** `general.architecture`: `llama`, `qwen2vl`, `internlm2` … */
+  readonly arch: string;
+  readonly layers: number;
+  readonly embedding: number;
+  readonly feedForward: number;
+  readonly heads: number;
+  /** KV heads of each layer (0 where a layer keeps no KV cache). */
+  readonly kvHeads: readonly number[];
+  /** Head size of K and of V. */
+  readonly keyLength: number;
+  readonly valueLength: number;
+  readonly vocabulary: number;
+  /** Largest context in tokens the model was trained for. */
+  readonly contextMax: number;
+  readonly tensors: readonly TensorInfo[];
+};
+
+/** Hyper-parameters of the vision or audio tower and its projector, in the terms of `clip.*` keys. */
+export type EncoderModel = {
+  /** `clip.projector_type`: `mlp`, `internvl`, `qwen2.5vl_merger` … */
+  readonly projectorType: string;
+  readonly layers: number;
+  readonly embedding: number;
+  readonly feedForward: number;
+  readonly heads: number;
+  readonly patchSize: number;
+  readonly imageSize: number;
+  /** Side of the square of patches that becomes one token; 1 when none are merged. */
+  readonly merge: number;
+  /** Width of the projector's output: must equal the language model's embedding. */
+  readonly projectionDim: number;
+  readonly tensors: readonly TensorInfo[];
+};
+
+export type TokenRuleUse = {
+  readonly rule: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  /** Strings the engine puts before and after each image; each is tokenised with the model's vocabulary. */
+  readonly wrapper: { readonly begin: string; readonly end: string; readonly tokens: number };
+  /** Where the rule was read or confirmed. */
+  readonly source: string;
+};
+
+export type ModelFile = {
+  readonly path: string | null;
+  /** `hf:owner/repo/file`, or null when nobody publishes it. */
+  readonly source: string | null;
+  readonly bytes: number | null;
+  readonly sha256: string | null;
+};
+
+/** What `plan`, `estimate` and `serve` know of a model, whether a profile or a GGUF pair told them. */
+export type ModelDescription = {
+  readonly id: string;
+  readonly name: string;
+  readonly family: string;
+  readonly modalities: readonly Modality[];
+  readonly engines: readonly EngineName[];
+  readonly basis: Extract<Basis, 'gguf' | 'profile'>;
+  /** `confirmed`, `read` or `doubtful` for a profile; null for a GGUF pair. */
+  readonly confidence: string | null;
+  /** null for an API model. */
+  readonly text: TextModel | null;
+  readonly encoder: EncoderModel | null;
+  /** Image token rule per engine. */
+  readonly imageTokens: Readonly<Partial<Record<EngineName, TokenRuleUse>>>;
+  /** Fixed weight format of a GGUF file; null when a quant can still be chosen. */
+  readonly quant: string | null;
+  readonly encoderQuant: string | null;
+};

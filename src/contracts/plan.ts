@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { basisSchema, engineNameSchema, modalitySchema } from './basis.ts';
+import { machineSchema } from './machine.ts';
+
+/** `mmdeploy.plan/v1`: what `plan -o json` prints and `serve --plan` reads. All sizes in bytes. */
+export const PLAN_SCHEMA = 'mmdeploy.plan/v1';
+export const SURVEY_SCHEMA = 'mmdeploy.survey/v1';
+
+const count = z.number().int().nonnegative();
+
+export const PARTS = [
+  'weights',
+  'kv-cache',
+  'compute',
+  'encoder-weights',
+  'encoder-compute',
+  'runtime',
+] as const;
+export type Part = (typeof PARTS)[number];
+
+export const memoryItemSchema = z.object({
+  part: z.enum(PARTS),
+  bytes: count,
+  basis: basisSchema,
+  /** The formula with its values, as `--explain` prints it. */
+  formula: z.string(),
+});
+export type MemoryItem = z.infer<typeof memoryItemSchema>;
+
+export const deviceMemorySchema = z.object({
+  /** `gpu0` …, or `host`. */
+  id: z.string(),
+  name: z.string(),
+  capacityBytes: count.nullable(),
+  freeBytes: count.nullable(),
+  /** At load, with the warm-up image; they sum to `afterLoadBytes`. */
+  items: z.array(memoryItemSchema),
+  afterLoadBytes: count,
+  /** After the largest image that the settings allow. */
+  peakBytes: count,
+});
+export type DeviceMemory = z.infer<typeof deviceMemorySchema>;
+
+export const VERDICTS = ['fits', 'tight', 'offload', 'no', 'api'] as const;
+export const verdictSchema = z.enum(VERDICTS);
+export type Verdict = z.infer<typeof verdictSchema>;
+
+export const modelFileSchema = z.object({
+  path: z.string().nullable(),
+  source: z.string().nullable(),
+  bytes: count.nullable(),
+  sha256: z.string().nullable(),
+});
+
+export const settingsSchema = z.object({
+  quant: z.string().nullable(),
+  encoderQuant: z.string().nullable(),
+  /** Tokens of one slot; `ctxSize` = contextPerSlot x slots is the engine's total. */
+  contextPerSlot: count,
+  slots: count,
+  ctxSize: count,
+  kvType: z.string(),
+  ubatch: count,
+  gpuLayers: count,
+  imageMaxTokens: count.nullable(),
+});
+export type Settings = z.infer<typeof settingsSchema>;
+
+export const planSchema = z.object({
+  schema: z.literal(PLAN_SCHEMA),
+  machine: machineSchema,
+  model: z.object({
+    id: z.string(),
+    name: z.string(),
+    family: z.string(),
+    modalities: z.array(modalitySchema),
+    engines: z.array(engineNameSchema),
+  }),
+  files: z.object({ model: modelFileSchema.nullable(), mmproj: modelFileSchema.nullable() }),
+  settings: settingsSchema.nullable(),
+  memory: z.object({ devices: z.array(deviceMemorySchema) }),
+  verdict: verdictSchema,
+  /** Why the verdict is what it is, and the smallest change that would better it. */
+  reasons: z.array(z.string()),
+  warnings: z.array(z.string()),
+  engine: z
+    .object({
+      name: engineNameSchema,
+      minVersion: z.string().nullable(),
+      args: z.array(z.string()),
+    })
+    .nullable(),
+  alternatives: z.array(
+    z.object({
+      quant: z.string().nullable(),
+      contextPerSlot: count,
+      slots: count,
+      peakBytes: count,
+      verdict: verdictSchema,
+    }),
+  ),
+});
+export type DeploymentPlan = z.infer<typeof planSchema>;
+
+/** One row of a survey: a plan without the machine, which the survey states once. */
+export const candidateSchema = planSchema.omit({ schema: true, machine: true });
+export type Candidate = z.infer<typeof candidateSchema>;
+
+export const surveySchema = z.object({
+  schema: z.literal(SURVEY_SCHEMA),
+  machine: machineSchema,
+  candidates: z.array(candidateSchema),
+});
+export type Survey = z.infer<typeof surveySchema>;

@@ -1,0 +1,13 @@
+/** Colours as functions, passed in by the CLI so that every report is a pure string function. */
+export type Palette = {
+  readonly bold: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly good: (text: string) => string;
+  readonly warn: (text: string) => string;
+  readonly bad: (text: string) => string;
+};
+
+const same = (text: string): string => text;
+
+/** No colour: for pipes, `NO_COLOR`, files and tests. */
+export const PLAIN: Palette = { bold: same, dim: same, good: same, warn: same, bad: same };

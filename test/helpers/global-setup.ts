@@ -1,0 +1,3 @@
+export function setup(): void {
+  // Replaced by the engine set-up.
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    dir: 'test',
+    include: ['**/*.test.ts'],
+    globalSetup: ['test/helpers/global-setup.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    // A developer's own colour or engine settings must not change what the tests see.
+    env: { NO_COLOR: '1', FORCE_COLOR: '', MMDEPLOY_LLAMA_SERVER: '' },
+  },
+});
