@@ -1,0 +1,38 @@
+import { EXIT_CODES } from '../errors.ts';
+import type { Io } from './io.ts';
+import { run } from './program.ts';
+
+// `mmdeploy … | head` closes our stdout early: that is the reader's right, not an error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+const interruption = new AbortController();
+let interruptions = 0;
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    interruptions += 1;
+    interruption.abort(name);
+    // The second one means now: pending work and its output are given up.
+    if (interruptions > 1) process.kill(process.pid, 'SIGKILL');
+  });
+}
+
+const io: Io = {
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  stdoutIsTty: process.stdout.isTTY,
+  stderrIsTty: process.stderr.isTTY,
+  stdinIsTty: process.stdin.isTTY,
+  columns: process.stdout.isTTY ? process.stdout.columns : 80,
+  env: process.env,
+  cwd: process.cwd(),
+  platform: process.platform,
+  now: () => new Date(),
+  signal: interruption.signal,
+};
+
+process.exitCode = EXIT_CODES.failure.code;
+process.exitCode = await run(process.argv.slice(2), io);

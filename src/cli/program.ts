@@ -1,0 +1,122 @@
+import { Command, CommanderError, Option } from 'commander';
+import { EXIT_CODES, MmdeployError, messageOf } from '../errors.ts';
+import { registerCommands } from './commands/index.ts';
+import { errorDocument, errorText } from './failure.ts';
+import type { Io } from './io.ts';
+import type { CommonOptions, Registrar } from './shell.ts';
+import { OUTPUT_MODES, openShell } from './shell.ts';
+import { PACKAGE_VERSION } from './version.ts';
+
+const INTRODUCTION = `Plan, estimate and serve multimodal models on your own GPUs with llama.cpp.
+
+  mmdeploy plan qwen2.5-vl-7b          what fits on this machine, and with which settings
+  mmdeploy estimate photos/ --model gpt-4o,qwen2.5-vl-7b
+                                       tokens and cost of an input set
+  mmdeploy serve MODEL.gguf            llama.cpp behind an OpenAI-compatible gateway
+
+next: \`mmdeploy demo\` runs all of it on a tiny generated model, or see \`mmdeploy --help\`
+`;
+
+/** The whole program: parses `argv` (without node and script), runs one command, returns the exit code. */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  if (argv.length === 0) {
+    io.stdout(INTRODUCTION);
+    return EXIT_CODES.ok.code;
+  }
+  let exitCode: number = EXIT_CODES.ok.code;
+  const program = createProgram(io, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return fail(error, argv, io);
+  }
+}
+
+/** The command tree; nothing is executed and no command's own code is loaded until one is chosen. */
+export function createProgram(io: Io, setExitCode: (code: number) => void): Command {
+  const program = new Command('mmdeploy')
+    .description('Plan, estimate and serve multimodal models on your own GPUs with llama.cpp.')
+    .version(PACKAGE_VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help for a command')
+    .configureHelp({ showGlobalOptions: false, helpWidth: Math.min(io.columns, 100) })
+    .showSuggestionAfterError(true)
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout(text),
+      writeErr: (text) => io.stderr(text),
+      // Errors are printed once, in our own form, by fail().
+      outputError: () => undefined,
+    });
+  const registrar: Registrar = {
+    program,
+    action:
+      (body) =>
+      async (...all) => {
+        // commander passes the command itself last.
+        const command = all[all.length - 1] as Command;
+        const shell = await openShell(io, command.opts<CommonOptions>());
+        setExitCode(await body(shell, command));
+      },
+  };
+  registerCommands(registrar);
+  for (const command of withSubcommands(program)) addCommonOptions(command);
+  return program;
+}
+
+function withSubcommands(program: Command): Command[] {
+  return program.commands.flatMap((command) => [command, ...withSubcommands(command)]);
+}
+
+function addCommonOptions(command: Command): void {
+  if (command.commands.length > 0) return;
+  command
+    .optionsGroup('Output:')
+    .addOption(
+      new Option('-o, --output <mode>', 'form of the result on stdout')
+        .choices([...OUTPUT_MODES])
+        .default('table'),
+    )
+    .option('-q, --quiet', 'only the result')
+    .option('-v, --verbose', 'more about what is done')
+    .option('--explain', 'every number with its formula and basis')
+    .option('--no-color', 'no colour (also NO_COLOR=1)')
+    .option('--profiles <dir>', 'further model profiles (YAML); they win over the built-in ones')
+    .option('--debug', 'stack traces of errors');
+}
+
+function fail(error: unknown, argv: readonly string[], io: Io): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT_CODES.ok.code;
+    return report(usageError(error), argv, io);
+  }
+  if (io.signal.aborted && !(error instanceof MmdeployError)) {
+    return report(new MmdeployError('interrupted', 'interrupted'), argv, io);
+  }
+  return report(error, argv, io);
+}
+
+function report(error: unknown, argv: readonly string[], io: Io): number {
+  const json =
+    argv.some((arg, index) => /^(-o|--output)$/.test(argv[index - 1] ?? '') && arg === 'json') ||
+    argv.some((arg) => /^(-ojson|--output=json)$/.test(arg));
+  io.stderr(json ? `${JSON.stringify(errorDocument(error))}\n` : errorText(error));
+  if (argv.includes('--debug') && error instanceof Error) io.stderr(`${error.stack ?? ''}\n`);
+  return error instanceof MmdeployError ? error.exitCode : EXIT_CODES.failure.code;
+}
+
+function usageError(error: CommanderError): MmdeployError {
+  const [first = '', ...rest] = messageOf(error)
+    .replace(/^error: /, '')
+    .split('\n');
+  const suggestion = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
+  return new MmdeployError('usage.invalid', first, {
+    hints: [
+      ...(suggestion === undefined ? [] : [`did you mean \`${suggestion}\`?`]),
+      '`mmdeploy help` lists the commands, `mmdeploy COMMAND --help` the flags of one',
+    ],
+  });
+}

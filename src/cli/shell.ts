@@ -1,0 +1,88 @@
+import type { Command } from 'commander';
+import type { Palette } from '../report/palette.ts';
+import { PLAIN } from '../report/palette.ts';
+import { folders } from '../process/folders.ts';
+import { runCommand } from '../process/run.ts';
+import type { Context } from '../workflows/context.ts';
+import type { Io } from './io.ts';
+import { wantsColour } from './io.ts';
+import { progressLine } from './progress.ts';
+
+export const OUTPUT_MODES = ['table', 'json', 'yaml'] as const;
+export type OutputMode = (typeof OUTPUT_MODES)[number];
+
+/** The options that every command has. */
+export type CommonOptions = {
+  readonly output: OutputMode;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly explain?: boolean;
+  readonly color?: boolean;
+  readonly profiles?: string;
+  readonly debug?: boolean;
+};
+
+/** What a command's body works with: its common options made usable. */
+export type Shell = {
+  readonly io: Io;
+  readonly options: CommonOptions;
+  readonly palette: Palette;
+  readonly context: Context;
+  /** Prints a result on stdout: `document` as JSON or YAML, or the text made for people. */
+  readonly print: (document: unknown, text: () => string) => Promise<void>;
+};
+
+/** Where commands register; the number a body returns is the exit code of the whole run. */
+export type Registrar = {
+  readonly program: Command;
+  /** Wraps a body for commander's `.action()`; arguments and options are read off `command`. */
+  readonly action: (
+    body: (shell: Shell, command: Command) => Promise<number>,
+  ) => (...all: readonly unknown[]) => Promise<void>;
+};
+
+export async function openShell(io: Io, options: CommonOptions): Promise<Shell> {
+  const quiet = options.quiet === true;
+  const palette = await loadPalette(wantsColour(io, io.stdoutIsTty, options.color));
+  const context: Context = {
+    env: io.env,
+    cwd: io.cwd,
+    platform: io.platform,
+    folders: folders(io.env, io.platform),
+    run: runCommand,
+    now: io.now,
+    signal: io.signal,
+    notice: quiet ? () => undefined : (line) => io.stderr(`${line}\n`),
+    progress: quiet ? () => undefined : progressLine(io),
+  };
+  return {
+    io,
+    options,
+    palette,
+    context,
+    print: async (document, text) => io.stdout(await rendered(document, text, options.output)),
+  };
+}
+
+async function rendered(document: unknown, text: () => string, mode: OutputMode): Promise<string> {
+  if (mode === 'json') return `${JSON.stringify(document, null, 2)}\n`;
+  if (mode === 'yaml') {
+    const { stringify } = await import('yaml');
+    return stringify(document, { lineWidth: 0 });
+  }
+  const out = text();
+  return out.endsWith('\n') || out === '' ? out : `${out}\n`;
+}
+
+async function loadPalette(colour: boolean): Promise<Palette> {
+  if (!colour) return PLAIN;
+  const { Chalk } = await import('chalk');
+  const chalk = new Chalk({ level: 1 });
+  return {
+    bold: (text) => chalk.bold(text),
+    dim: (text) => chalk.dim(text),
+    good: (text) => chalk.green(text),
+    warn: (text) => chalk.yellow(text),
+    bad: (text) => chalk.red(text),
+  };
+}
