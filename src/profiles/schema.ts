@@ -1,0 +1,169 @@
+import { z } from 'zod';
+import { engineNameSchema, modalitySchema } from '../contracts/basis.ts';
+import { tokenRuleUseSchema } from './token-rule-use.ts';
+
+/**
+ * A file of `profiles/models/` or `profiles/api-models/`: one family of models. Strict: an unknown key
+ * is an error, so a typo cannot silently fall back to a default.
+ */
+
+const id = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9.-]*$/, 'lower case letters, digits, `.` and `-`, as in `qwen2.5-vl-7b`');
+const count = z.int().positive();
+const name = z.string().min(1);
+const imageSize = z
+  .string()
+  .regex(/^[1-9]\d*x[1-9]\d*$/, 'a size in pixels, as in `1920x1080`')
+  .describe('width x height, pixels');
+
+export const CONFIRMATIONS = ['confirmed', 'read', 'doubtful'] as const;
+
+/** Hyper-parameters of the language model, in the terms of GGUF keys. */
+export const textSchema = z.strictObject({
+  arch: name.describe('`general.architecture` of the GGUF file'),
+  layers: count,
+  embedding: count,
+  heads: count,
+  kvHeads: z
+    .union([count, z.array(z.int().nonnegative()).min(1)])
+    .describe('one number, or one per layer (0: the layer keeps no KV cache)'),
+  headSize: count.describe('of K and of V'),
+  feedForward: count,
+  vocabulary: count.describe('rows of token_embd in the GGUF file'),
+  context: count.describe('largest context trained for, tokens'),
+  tiedEmbeddings: z.boolean().describe('true: no `output.weight` of its own'),
+  qkvBias: z.boolean().default(false),
+});
+
+/** The vision tower and its projector, in the terms of `clip.*` keys; what decides its tensor list. */
+export const visionSchema = z.strictObject({
+  projector: name.describe(
+    '`clip.projector_type`, or what the model calls it where llama.cpp has none',
+  ),
+  tower: name,
+  layers: count.describe('as published'),
+  storedLayers: count
+    .optional()
+    .describe('blocks in the projector file, where it leaves some out (LLaVA-1.5: 23 of 24)'),
+  embedding: count,
+  heads: count,
+  feedForward: count,
+  patchSize: count,
+  imageSize: count.describe('`clip.vision.image_size`'),
+  merge: count.default(1).describe('side of the square of patches that becomes one token'),
+  projectionDim: count.describe('must equal the language model’s embedding'),
+  positions: count.nullable().describe('rows of the learnt position table; null: rotary'),
+  classToken: z.boolean().default(false),
+  norm: z.enum(['layer', 'rms']).default('layer'),
+  preNorm: z.boolean().default(false).describe('a norm before the first block (CLIP)'),
+  postNorm: z.boolean().default(false).describe('a norm after the last block'),
+  qkvBias: z.boolean().default(true),
+  qkNorm: z.boolean().default(false),
+  layerScale: z.boolean().default(false),
+  gatedFeedForward: z.boolean().default(false),
+  patchBias: z.boolean().default(false),
+  temporalPatch: count.default(1).describe('frames of one patch; 2 stores two patch kernels'),
+  windowPattern: count
+    .optional()
+    .describe('`clip.vision.n_wa_pattern`: every n-th block attends to the whole picture'),
+  warmUpImage: imageSize.describe('what llama.cpp reserves memory for at load'),
+  defaultImage: imageSize.describe('the size to plan with when the user names none'),
+});
+
+const filesSchema = z.strictObject({
+  repository: name.describe('Hub repository that is usually taken'),
+  model: z.record(z.string(), name).describe('file name of each quant'),
+  mmproj: z.record(z.string(), name).describe('projector file of each format'),
+});
+
+const exampleSchema = z.strictObject({
+  image: imageSize,
+  engine: engineNameSchema,
+  tokens: count.describe('wrappers included'),
+  detail: z.enum(['low', 'high', 'auto']).optional(),
+  source: name,
+});
+
+const variantFields = z.strictObject({
+  id,
+  aliases: z.array(id).default([]),
+  name,
+  repository: name.nullable().describe('of the original weights; null for an API model'),
+  licence: name,
+  confidence: z
+    .enum(CONFIRMATIONS)
+    .describe('confirmed: reproduces a published total; read: in a config; doubtful: believed'),
+  modalities: z.array(modalitySchema).min(1),
+  engines: z.array(engineNameSchema).min(1),
+  defaultEngine: engineNameSchema.optional().describe('the first of `engines` when left out'),
+  notes: z.string().optional(),
+  text: textSchema.optional().describe('left out for an API model'),
+  vision: visionSchema.optional(),
+  imageTokens: z
+    .strictObject({
+      'llama.cpp': tokenRuleUseSchema.optional(),
+      vllm: tokenRuleUseSchema.optional(),
+      api: tokenRuleUseSchema.optional(),
+    })
+    .default({})
+    .describe('engines count the same picture differently: one rule for each'),
+  files: filesSchema.optional(),
+  sources: z.array(name).min(1),
+  examples: z.array(exampleSchema).default([]),
+});
+
+export const variantSchema = variantFields.superRefine((variant, context) => {
+  for (const { path, message } of contradictions(variant)) {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+});
+
+export const familySchema = z.strictObject({
+  family: id,
+  title: name,
+  variants: z.array(variantSchema).min(1),
+});
+
+export type TextProfile = z.output<typeof textSchema>;
+export type VisionProfile = z.output<typeof visionSchema>;
+export type ModelVariant = z.output<typeof variantSchema>;
+export type ModelFamily = z.output<typeof familySchema>;
+
+type Contradiction = { readonly path: readonly (string | number)[]; readonly message: string };
+
+/** What no single field shows: engines without a rule, a projector that fits no text model. */
+function contradictions(variant: z.output<typeof variantFields>): Contradiction[] {
+  const found: Contradiction[] = [];
+  const report = (message: string, ...path: (string | number)[]) => found.push({ path, message });
+  const { engines, text, vision } = variant;
+  const hosted = engines.every((engine) => engine === 'api');
+  if (variant.defaultEngine !== undefined && !engines.includes(variant.defaultEngine)) {
+    report('`defaultEngine` is not one of `engines`', 'defaultEngine');
+  }
+  if (!hosted && text === undefined) report('a self-hosted model needs `text`', 'text');
+  const sees = variant.modalities.includes('image');
+  if (!hosted && sees && vision === undefined) {
+    report('a model that sees needs `vision`', 'vision');
+  }
+  if (text && vision && text.embedding !== vision.projectionDim) {
+    const widths = `${vision.projectionDim}, not the language model's ${text.embedding}`;
+    report(`the projector's output is ${widths}`, 'vision', 'projectionDim');
+  }
+  if (text && Array.isArray(text.kvHeads) && text.kvHeads.length !== text.layers) {
+    report(`${text.kvHeads.length} entries for ${text.layers} layers`, 'text', 'kvHeads');
+  }
+  for (const engine of sees ? engines : []) {
+    if (!variant.imageTokens[engine]) report('no rule for this engine', 'imageTokens', engine);
+  }
+  variant.examples.forEach(({ engine }, index) => {
+    if (!variant.imageTokens[engine]) report('no rule for this engine', 'examples', index);
+  });
+  return found;
+}
+
+/** `1920x1080` to pixels; null when the text is not a size. */
+export function parseImageSize(text: string): { width: number; height: number } | null {
+  const match = /^\s*(\d+)\s*[x×]\s*(\d+)\s*$/i.exec(text);
+  return match ? { width: Number(match[1]), height: Number(match[2]) } : null;
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { tokenRules } from '../tokens/rules/index.ts';
+
+const wrapper = z
+  .strictObject({
+    begin: z.string().describe('string the engine puts before each image; empty: none'),
+    end: z.string(),
+    tokens: z.int().nonnegative().describe('of both together in the published vocabulary'),
+  })
+  .describe('with a GGUF file at hand its own vocabulary decides instead of `tokens`');
+
+/** `{rule, params, wrapper, source}` of one rule: editors complete the parameters of just that rule. */
+function use<const Id extends string, Params extends z.ZodType>(rule: Id, params: Params) {
+  return z.strictObject({
+    rule: z.literal(rule),
+    params,
+    wrapper,
+    source: z.string().min(1).describe('where the rule was read or confirmed'),
+  });
+}
+
+export const tokenRuleUseSchema = z.discriminatedUnion('rule', [
+  use('anyres', tokenRules.anyres.params),
+  use('fixed', tokenRules.fixed.params),
+  use('fixed-grid', tokenRules['fixed-grid'].params),
+  use('internvl-aspect', tokenRules['internvl-aspect'].params),
+  use('internvl-effective', tokenRules['internvl-effective'].params),
+  use('llava-uhd', tokenRules['llava-uhd'].params),
+  use('openai-tile', tokenRules['openai-tile'].params),
+  use('smart-resize', tokenRules['smart-resize'].params),
+]);

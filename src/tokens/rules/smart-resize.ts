@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import { MmdeployError } from '../../errors.ts';
+import { roundHalfAway, roundHalfEven } from '../../units.ts';
+import type { TokenSettings } from '../settings.ts';
+import { defineTokenRule } from './define.ts';
+import type { ImageSize } from './define.ts';
+
+/**
+ * The same formula gives other results in each implementation: C rounds halves away from zero and
+ * computes in float32, Python rounds halves to even, JavaScript rounds them up; the last two in float64.
+ */
+const ARITHMETICS = {
+  'c-float32': { round: roundHalfAway, store: Math.fround },
+  python: { round: roundHalfEven, store: (value: number) => value },
+  javascript: { round: Math.round, store: (value: number) => value },
+} as const;
+
+const params = z.strictObject({
+  factor: z
+    .int()
+    .positive()
+    .describe('patch size x merge: side of the square of one token, pixels'),
+  minPixels: z.int().nonnegative().describe('pictures below are enlarged to it'),
+  maxPixels: z.int().positive().describe('pictures above are shrunk to it'),
+  arithmetic: z.enum(['c-float32', 'python', 'javascript']),
+  rowBreaks: z.boolean().default(false).describe('one token more between two rows (Pixtral)'),
+  ubatchCaps: z
+    .boolean()
+    .default(false)
+    .describe('images are decoded non-causally: llama-server caps them to n_ubatch'),
+  maxAspectRatio: z
+    .number()
+    .positive()
+    .optional()
+    .describe('the processor refuses pictures longer than this'),
+});
+type Params = z.output<typeof params>;
+
+/**
+ * Keeps the aspect ratio, rounds both sides to whole cells of `factor` pixels, and stays between two
+ * pixel counts: Qwen-VL, GLM-4V, Pixtral, Kimi-VL, Gemma 4 … `--image-min-tokens` and
+ * `--image-max-tokens` replace the limits by tokens x factor².
+ * Mirrors `calc_size_preserved_ratio` (llama.cpp b11118 tools/mtmd/mtmd-image.cpp) and `smart_resize`
+ * (transformers, image_processing_qwen2_vl.py).
+ */
+export const smartResize = defineTokenRule({
+  id: 'smart-resize',
+  params,
+  count: (size, use, settings) => {
+    const { width, height } = resizeSmart(size, use, settings);
+    const columns = width / use.factor;
+    const rows = height / use.factor;
+    const breaks = use.rowBreaks ? rows - 1 : 0;
+    const more = breaks === 0 ? '' : ` + ${breaks} row breaks`;
+    return {
+      tokens: columns * rows + breaks,
+      detail: `${columns}x${rows} cells of ${use.factor} px${more}`,
+    };
+  },
+  resize: resizeSmart,
+});
+
+function resizeSmart(size: ImageSize, use: Params, settings: TokenSettings): ImageSize {
+  refuseStrips(size, use.maxAspectRatio);
+  const { factor } = use;
+  const { round, store } = ARITHMETICS[use.arithmetic];
+  const { minPixels, maxPixels } = pixelLimits(use, settings);
+  const cells = (side: number, to: (value: number) => number) => to(store(side / factor)) * factor;
+  const both = (scale: (side: number) => number, to: (value: number) => number) => ({
+    width: Math.max(factor, cells(store(scale(size.width)), to)),
+    height: Math.max(factor, cells(store(scale(size.height)), to)),
+  });
+
+  const aligned = both((side) => side, round);
+  const pixels = aligned.width * aligned.height;
+  const area = store(size.height * size.width);
+  if (pixels > maxPixels) {
+    const shrink = store(Math.sqrt(store(area / maxPixels)));
+    return both((side) => side / shrink, Math.floor);
+  }
+  if (pixels < minPixels) {
+    const grow = store(Math.sqrt(store(minPixels / area)));
+    return both((side) => side * grow, Math.ceil);
+  }
+  return aligned;
+}
+
+/** llama-server >= September 2026 caps the largest image to n_ubatch where one must decode at once. */
+function pixelLimits(use: Params, settings: TokenSettings) {
+  const cell = use.factor * use.factor;
+  const { imageMinTokens, imageMaxTokens, ubatch } = settings;
+  const asked = imageMaxTokens === null ? use.maxPixels : imageMaxTokens * cell;
+  return {
+    minPixels: imageMinTokens === null ? use.minPixels : imageMinTokens * cell,
+    maxPixels: use.ubatchCaps && ubatch !== null ? Math.min(asked, ubatch * cell) : asked,
+  };
+}
+
+function refuseStrips({ width, height }: ImageSize, limit: number | undefined): void {
+  const ratio = Math.max(width, height) / Math.min(width, height);
+  if (limit === undefined || ratio <= limit) return;
+  throw new MmdeployError(
+    'input.invalid',
+    `the model's image processor refuses ${width}x${height}: aspect ratio ${Math.round(ratio)}, at most ${limit}`,
+    {
+      hints: ['crop the picture, or count it for another engine with `mmdeploy estimate --engine`'],
+    },
+  );
+}
