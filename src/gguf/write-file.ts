@@ -72,3 +72,42 @@ function wrongLength(tensor: TensorInfo, bytes: number): MmdeployError {
     `The data given for tensor ${tensor.name} is not its ${bytes} bytes`,
   );
 }
+
+/**
+ * `writeGguf`, unless `path` already holds these very bytes: a file that two processes make at the
+ * same time, or that an engine has open, is not replaced for nothing. True when it was written.
+ */
+export async function writeGgufOnce(
+  path: string,
+  content: GgufContent,
+  data: TensorData,
+): Promise<boolean> {
+  if (await holds(path, placeGguf(content), data)) return false;
+  await writeGguf(path, content, data);
+  return true;
+}
+
+async function holds(path: string, placement: GgufPlacement, data: TensorData): Promise<boolean> {
+  const file = await open(path, 'r').catch(() => null);
+  if (file === null) return false;
+  try {
+    if ((await file.stat()).size !== placement.totalBytes) return false;
+    if (!(await holdsAt(file, placement.header, 0))) return false;
+    for (const { tensor, offset } of placement.tensors) {
+      let position = offset;
+      for (const piece of data(tensor)) {
+        if (!(await holdsAt(file, piece, position))) return false;
+        position += piece.length;
+      }
+    }
+    return true;
+  } finally {
+    await file.close();
+  }
+}
+
+async function holdsAt(file: FileHandle, expected: Uint8Array, position: number): Promise<boolean> {
+  const found = Buffer.alloc(expected.length);
+  const { bytesRead } = await file.read(found, 0, found.length, position);
+  return bytesRead === expected.length && found.equals(expected);
+}

@@ -1,0 +1,96 @@
+import type { EncoderModel, TextModel } from '../contracts/model.ts';
+import type { GgufValue } from '../gguf/types.ts';
+import type { Metadata } from './tokenizer.ts';
+
+const text = (value: string): GgufValue => ({ type: 'string', value });
+const count = (value: number): GgufValue => ({ type: 'uint32', value });
+const real = (value: number): GgufValue => ({ type: 'float32', value });
+const yes = (value: boolean): GgufValue => ({ type: 'bool', value });
+const reals = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'float32', value });
+
+/** `LLAMA_FTYPE_MOSTLY_F16`: informative only, the tensor list is what is read. */
+const FILE_TYPE_F16 = 1;
+
+/** Architectures whose positions are split into time, height and width (M-RoPE). */
+const MROPE_ARCHITECTURES: readonly string[] = ['qwen2vl', 'qwen3vl'];
+
+/** Key-values of a language model file, without its tokenizer. */
+export function textMetadata(name: string, model: Omit<TextModel, 'tensors'>): Metadata {
+  const { arch } = model;
+  const kvHeads = new Set(model.kvHeads);
+  // The key of `qwen` counts both feed-forward matrices.
+  const feedForward = arch === 'qwen' ? 2 * model.feedForward : model.feedForward;
+  return [
+    ['general.architecture', text(arch)],
+    ['general.name', text(name)],
+    ['general.file_type', count(FILE_TYPE_F16)],
+    [`${arch}.context_length`, count(model.contextMax)],
+    [`${arch}.embedding_length`, count(model.embedding)],
+    [`${arch}.block_count`, count(model.layers)],
+    [`${arch}.feed_forward_length`, count(feedForward)],
+    [`${arch}.attention.head_count`, count(model.heads)],
+    [
+      `${arch}.attention.head_count_kv`,
+      kvHeads.size === 1
+        ? count(model.kvHeads[0] ?? 0)
+        : { type: 'array', of: 'uint32', value: model.kvHeads },
+    ],
+    [`${arch}.attention.key_length`, count(model.keyLength)],
+    [`${arch}.attention.value_length`, count(model.valueLength)],
+    [`${arch}.attention.layer_norm_rms_epsilon`, real(1e-5)],
+    [`${arch}.rope.dimension_count`, count(model.keyLength)],
+    ...(MROPE_ARCHITECTURES.includes(arch) ? [ropeSections(arch, model.keyLength)] : []),
+    [`${arch}.vocab_size`, count(model.vocabulary)],
+  ];
+}
+
+/** Rotary pairs for time, height and width in Qwen's ratio 2:3:3; together half the head size. */
+function ropeSections(arch: string, headSize: number): readonly [string, GgufValue] {
+  const time = Math.floor(headSize / 8);
+  const height = Math.floor((headSize / 2 - time) / 2);
+  const sections = [time, height, headSize / 2 - time - height, 0];
+  return [`${arch}.rope.dimension_sections`, { type: 'array', of: 'int32', value: sections }];
+}
+
+/** Keys that only one projector reads. */
+const PROJECTOR_KEYS: Readonly<
+  Record<string, (encoder: Omit<EncoderModel, 'tensors'>) => Metadata>
+> = {
+  mlp: () => [['clip.use_gelu', yes(false)]],
+  qwen2vl_merger: ({ merge }) => [
+    ['clip.use_gelu', yes(false)],
+    ['clip.vision.spatial_merge_size', count(merge)],
+  ],
+  'qwen2.5vl_merger': ({ merge }) => [
+    ['clip.use_silu', yes(true)],
+    ['clip.vision.spatial_merge_size', count(merge)],
+    ['clip.vision.n_wa_pattern', count(8)],
+  ],
+  internvl: ({ merge }) => [
+    ['clip.use_gelu', yes(true)],
+    ['clip.vision.projector.scale_factor', count(merge)],
+  ],
+};
+
+/** Key-values of a projector file with a vision tower. */
+export function encoderMetadata(name: string, encoder: Omit<EncoderModel, 'tensors'>): Metadata {
+  return [
+    ['general.architecture', text('clip')],
+    ['general.type', text('mmproj')],
+    ['general.name', text(name)],
+    ['general.file_type', count(FILE_TYPE_F16)],
+    ['clip.has_vision_encoder', yes(true)],
+    ['clip.projector_type', text(encoder.projectorType)],
+    ['clip.vision.image_size', count(encoder.imageSize)],
+    ['clip.vision.patch_size', count(encoder.patchSize)],
+    ['clip.vision.embedding_length', count(encoder.embedding)],
+    ['clip.vision.feed_forward_length', count(encoder.feedForward)],
+    ['clip.vision.projection_dim', count(encoder.projectionDim)],
+    ['clip.vision.block_count', count(encoder.layers)],
+    ['clip.vision.attention.head_count', count(encoder.heads)],
+    ['clip.vision.attention.layer_norm_epsilon', real(1e-5)],
+    ['clip.vision.image_mean', reals([0.5, 0.5, 0.5])],
+    ['clip.vision.image_std', reals([0.5, 0.5, 0.5])],
+    ...(PROJECTOR_KEYS[encoder.projectorType]?.(encoder) ?? []),
+  ];
+}
