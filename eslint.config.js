@@ -136,7 +136,13 @@ export default tseslint.config(
     },
   },
   {
-    files: ['eslint.config.js', 'bin/*.js', 'scripts/*.mjs', 'vitest.config.ts'],
+    files: [
+      'eslint.config.js',
+      'bin/*.js',
+      'scripts/*.mjs',
+      'test/fakes/*.mjs',
+      'vitest.config.ts',
+    ],
     extends: [tseslint.configs.disableTypeChecked],
     rules: {
       'no-restricted-exports': 'off',

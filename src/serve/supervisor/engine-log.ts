@@ -1,0 +1,58 @@
+import { createWriteStream, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import { MIB } from '../../units.ts';
+
+const ROTATE_ABOVE_BYTES = 16 * MIB;
+const KEPT_LINES = 200;
+const KEPT_LINE_CHARS = 2000;
+
+export type EngineLog = {
+  readonly path: string;
+  readonly write: (chunk: Buffer) => void;
+  /** The last `count` lines of this run, oldest first. */
+  readonly tail: (count: number) => readonly string[];
+  readonly close: () => void;
+};
+
+/**
+ * Appends what the engine prints to `path` (file 0600, folder 0700; a file above 16 MiB is set aside
+ * as `path.1` first) and hands each complete line to `onLine`. A full or read-only disk never stops
+ * the reading: an engine whose pipe is not drained blocks in the middle of its start.
+ */
+export function openEngineLog(path: string, onLine: (line: string) => void): EngineLog {
+  const file = openForAppend(path);
+  const decoder = new StringDecoder('utf8');
+  const lines: string[] = [];
+  let partial = '';
+  const keep = (line: string) => {
+    lines.push(line.slice(0, KEPT_LINE_CHARS));
+    if (lines.length > KEPT_LINES) lines.shift();
+  };
+  return {
+    path,
+    write(chunk) {
+      file?.write(chunk);
+      const [first = '', ...rest] = decoder.write(chunk).split(/\r?\n/);
+      const pieces = [partial + first, ...rest];
+      partial = (pieces.pop() ?? '').slice(0, KEPT_LINE_CHARS);
+      for (const line of pieces) {
+        keep(line);
+        onLine(line);
+      }
+    },
+    tail: (count) => [...lines, ...(partial === '' ? [] : [partial])].slice(-count),
+    close: () => file?.end(),
+  };
+}
+
+function openForAppend(path: string): NodeJS.WritableStream | null {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    if (existsSync(path) && statSync(path).size > ROTATE_ABOVE_BYTES) renameSync(path, `${path}.1`);
+    const stream = createWriteStream(path, { flags: 'a', mode: 0o600 });
+    return stream.on('error', () => undefined);
+  } catch {
+    return null;
+  }
+}
