@@ -2,8 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EncoderModel, TextModel } from '../contracts/model.ts';
 import { writeGgufOnce } from '../gguf/write-file.ts';
-import { encoderTensors } from '../layout/encoder.ts';
-import { textTensors } from '../layout/text.ts';
+import { encoderModel, textModel } from '../layout/model.ts';
 import { encoderMetadata, textMetadata } from './metadata.ts';
 import { DEMO_VOCABULARY, demoTokenizer } from './tokenizer.ts';
 import { demoWeights } from './weights.ts';
@@ -18,10 +17,6 @@ export type DemoOptions = {
 export type DemoFiles = { readonly model: string; readonly mmproj: string };
 
 const EMBEDDING = 64;
-const LAYERS = 2;
-const HEADS = 4;
-const KV_HEADS = 2;
-const FEED_FORWARD = 128;
 
 /**
  * Writes the demo model, a LLaVA-1.5 in miniature (576 tokens an image, 0.6 MB for both files), into
@@ -55,35 +50,25 @@ export async function writeDemoModel(
 }
 
 function demoText(): TextModel {
-  const headSize = EMBEDDING / HEADS;
-  return {
-    arch: 'llama',
-    layers: LAYERS,
-    embedding: EMBEDDING,
-    feedForward: FEED_FORWARD,
-    heads: HEADS,
-    kvHeads: Array.from({ length: LAYERS }, () => KV_HEADS),
-    keyLength: headSize,
-    valueLength: headSize,
-    vocabulary: DEMO_VOCABULARY.length,
-    contextMax: 32768,
-    tensors: textTensors({
+  return textModel(
+    {
       arch: 'llama',
-      layers: LAYERS,
+      layers: 2,
       embedding: EMBEDDING,
-      heads: HEADS,
-      kvHeads: KV_HEADS,
-      headSize,
-      feedForward: FEED_FORWARD,
+      heads: 4,
+      kvHeads: 2,
+      headSize: EMBEDDING / 4,
+      feedForward: 128,
       vocabulary: DEMO_VOCABULARY.length,
       tiedEmbeddings: false,
       qkvBias: false,
-    }),
-  };
+    },
+    32768,
+  );
 }
 
 function demoEncoder({ visionBlocks = 2, visionWidth = EMBEDDING }: DemoOptions): EncoderModel {
-  const shape = {
+  return encoderModel({
     projectorType: 'mlp',
     layers: visionBlocks,
     embedding: visionWidth,
@@ -93,6 +78,5 @@ function demoEncoder({ visionBlocks = 2, visionWidth = EMBEDDING }: DemoOptions)
     imageSize: 336,
     merge: 1,
     projectionDim: EMBEDDING,
-  };
-  return { ...shape, tensors: encoderTensors(shape) ?? [] };
+  });
 }

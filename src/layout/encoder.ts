@@ -11,6 +11,7 @@ export type EncoderDims = {
   readonly layers: number;
   readonly embedding: number;
   readonly feedForward: number;
+  readonly heads: number;
   readonly patchSize: number;
   readonly imageSize: number;
   /** Side of the square of patches that becomes one token; 1 when none are merged. */
@@ -34,6 +35,7 @@ const LAYOUTS = {
   internvl,
 } as const satisfies Record<string, Layout>;
 export type ProjectorType = keyof typeof LAYOUTS;
+export type KnownEncoderDims = EncoderDims & { readonly projectorType: ProjectorType };
 
 /** True for the projectors whose tensors are known here. */
 export function isKnownProjector(projectorType: string): projectorType is ProjectorType {
@@ -45,6 +47,8 @@ export function isKnownProjector(projectorType: string): projectorType is Projec
  * In Q8_0 the patch matrices stay F32 (convolution takes no quantised type), and so do rows that are
  * no whole number of blocks in F16: that is what the converter writes.
  */
+export function encoderTensors(dims: KnownEncoderDims, format?: EncoderFormat): TensorInfo[];
+export function encoderTensors(dims: EncoderDims, format?: EncoderFormat): TensorInfo[] | null;
 export function encoderTensors(
   dims: EncoderDims,
   format: EncoderFormat = 'F16',

@@ -1,0 +1,51 @@
+import type { EncoderModel, TextModel } from '../contracts/model.ts';
+import { encoderTensors } from './encoder.ts';
+import type { EncoderDims, EncoderFormat, KnownEncoderDims } from './encoder.ts';
+import { quantise } from './quantise.ts';
+import { textTensors } from './text.ts';
+import type { TextDims } from './text.ts';
+
+/**
+ * A language model in a quant (`Q4_K_M`, `F16`, `Q4_K` …), from its dimensions alone.
+ * Throws `usage.unknown-quant`.
+ */
+export function textModel(dims: TextDims, contextMax: number, quant = 'F16'): TextModel {
+  return {
+    arch: dims.arch,
+    layers: dims.layers,
+    embedding: dims.embedding,
+    feedForward: dims.feedForward,
+    heads: dims.heads,
+    kvHeads: Array.from({ length: dims.layers }, () => dims.kvHeads),
+    keyLength: dims.headSize,
+    valueLength: dims.headSize,
+    vocabulary: dims.vocabulary,
+    contextMax,
+    tensors: quantise(textTensors(dims), quant, dims),
+  };
+}
+
+/** An encoder in a format, from its dimensions alone; null when its projector's layout is not known. */
+export function encoderModel(dims: KnownEncoderDims, format?: EncoderFormat): EncoderModel;
+export function encoderModel(dims: EncoderDims, format?: EncoderFormat): EncoderModel | null;
+export function encoderModel(
+  dims: EncoderDims,
+  format: EncoderFormat = 'F16',
+): EncoderModel | null {
+  const tensors = encoderTensors(dims, format);
+  if (tensors === null) return null;
+  const { projectorType, layers, embedding, feedForward, heads } = dims;
+  const { patchSize, imageSize, merge, projectionDim } = dims;
+  return {
+    projectorType,
+    layers,
+    embedding,
+    feedForward,
+    heads,
+    patchSize,
+    imageSize,
+    merge,
+    projectionDim,
+    tensors,
+  };
+}

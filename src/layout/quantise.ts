@@ -1,0 +1,234 @@
+import type { TensorInfo } from '../contracts/model.ts';
+import { MmdeployError, nearest } from '../errors.ts';
+import { GGML_TYPES, ggmlType, isGgmlType } from '../gguf/types.ts';
+import type { GgmlTypeName } from '../gguf/types.ts';
+
+/** What the choice of types depends on beside the tensors. */
+export type QuantisedModel = {
+  readonly arch: string;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+};
+
+/** Which of its kind a tensor is, in block order, of how many; and the query heads of each KV head. */
+type Place = { readonly index: number; readonly of: number; readonly headsPerKv: number };
+type Choice = (place: Place) => GgmlTypeName;
+
+/** A mix: the type of most matrices, and the kinds that get another. */
+type Mix = {
+  readonly base: GgmlTypeName;
+  /** The value matrix, or the fused q, k and v. */
+  readonly attnV?: Choice;
+  readonly attnOutput?: Choice;
+  readonly ffnDown?: Choice;
+};
+
+const always =
+  (type: GgmlTypeName): Choice =>
+  () =>
+    type;
+/** First and last eighth and every third block between get the better type (`use_more_bits`). */
+const moreBits =
+  (better: GgmlTypeName, base: GgmlTypeName): Choice =>
+  ({ index, of }) => {
+    const eighth = Math.floor(of / 8);
+    const more = index < eighth || index >= Math.floor((7 * of) / 8) || (index - eighth) % 3 === 2;
+    return more ? better : base;
+  };
+const firstEighth =
+  (better: GgmlTypeName, base: GgmlTypeName): Choice =>
+  ({ index, of }) =>
+    index < Math.floor(of / 8) ? better : base;
+const grouped =
+  (better: GgmlTypeName, base: GgmlTypeName): Choice =>
+  ({ headsPerKv }) =>
+    headsPerKv >= 4 ? better : base;
+
+/**
+ * The mixes of `llama-quantize` as made without an importance matrix (`llama_tensor_get_type` in
+ * llama.cpp's `llama-quant.cpp`). With one, IQ4 and Q4_0/Q5_0 treat the first `ffn_down` otherwise.
+ */
+const MIXES = {
+  F32: { base: 'F32' },
+  BF16: { base: 'BF16' },
+  F16: { base: 'F16' },
+  Q8_0: { base: 'Q8_0' },
+  Q6_K: { base: 'Q6_K' },
+  Q5_K_M: {
+    base: 'Q5_K',
+    attnV: moreBits('Q6_K', 'Q5_K'),
+    ffnDown: moreBits('Q6_K', 'Q5_K'),
+  },
+  Q5_K_S: { base: 'Q5_K' },
+  Q5_1: { base: 'Q5_1' },
+  Q5_0: { base: 'Q5_0' },
+  Q4_K_M: {
+    base: 'Q4_K',
+    attnV: moreBits('Q6_K', 'Q4_K'),
+    ffnDown: moreBits('Q6_K', 'Q4_K'),
+  },
+  Q4_K_S: {
+    base: 'Q4_K',
+    attnV: ({ index }) => (index < 4 ? 'Q5_K' : 'Q4_K'),
+    ffnDown: firstEighth('Q5_K', 'Q4_K'),
+  },
+  Q4_1: { base: 'Q4_1' },
+  Q4_0: { base: 'Q4_0' },
+  IQ4_NL: {
+    base: 'IQ4_NL',
+    attnV: grouped('Q5_K', 'IQ4_NL'),
+    ffnDown: firstEighth('Q5_K', 'IQ4_NL'),
+  },
+  IQ4_XS: {
+    base: 'IQ4_XS',
+    attnV: grouped('Q5_K', 'IQ4_XS'),
+    ffnDown: firstEighth('Q5_K', 'IQ4_XS'),
+  },
+  Q3_K_L: {
+    base: 'Q3_K',
+    attnV: always('Q5_K'),
+    attnOutput: always('Q5_K'),
+    ffnDown: always('Q5_K'),
+  },
+  Q3_K_M: {
+    base: 'Q3_K',
+    attnV: ({ index }) => (index < 2 ? 'Q5_K' : 'Q4_K'),
+    attnOutput: always('Q4_K'),
+    ffnDown: ({ index, of }) => (index < Math.floor(of / 16) ? 'Q5_K' : 'Q4_K'),
+  },
+  Q3_K_S: { base: 'Q3_K' },
+  Q2_K: {
+    base: 'Q2_K',
+    attnV: grouped('Q4_K', 'Q3_K'),
+    attnOutput: always('Q3_K'),
+    ffnDown: always('Q3_K'),
+  },
+} as const satisfies Record<string, Mix>;
+
+export type MixName = keyof typeof MIXES;
+
+/** Names that `--quant` takes: the mixes, then single types (`Q4_K` = every matrix in it). */
+export const QUANT_NAMES: readonly string[] = [
+  ...Object.keys(MIXES),
+  ...Object.keys(GGML_TYPES).filter((name) => isPlain(name)),
+];
+
+/** Types that hold weights; Q8_1 and Q8_K only ever hold activations. */
+function isPlain(name: string): name is GgmlTypeName {
+  return (
+    isGgmlType(name) &&
+    !Object.hasOwn(MIXES, name) &&
+    ggmlType(name).blockSize > 1 &&
+    !['Q8_1', 'Q8_K'].includes(name)
+  );
+}
+
+/**
+ * The same tensors in the types that `llama-quantize` gives them, from a file in a float format.
+ * A plain type name puts every matrix in it but `output.weight`, which is Q6_K.
+ * Throws `usage.unknown-quant` with the nearest names.
+ */
+export function quantise(
+  tensors: readonly TensorInfo[],
+  quant: string,
+  model: QuantisedModel,
+): TensorInfo[] {
+  const mix: Mix = mixOf(quant);
+  const tied = !tensors.some(({ name }) => name === 'output.weight');
+  const headsPerKv = model.heads / model.kvHeads;
+  const values = tensors.filter(({ name }) => kindOf(name) === 'attnV').length;
+  return tensors.map((tensor) => {
+    if (!isQuantised(tensor)) return tensor;
+    if (ggmlType(mix.base).blockSize === 1) return { ...tensor, type: mix.base };
+    const kind = kindOf(tensor.name);
+    const index = Number(/^blk\.(\d+)\./.exec(tensor.name)?.[1] ?? 0);
+    const of = kind === 'attnV' ? values : model.layers;
+    const type =
+      kind === 'output' || (kind === 'tokenEmbedding' && tied && Object.hasOwn(MIXES, quant))
+        ? outputType(tensor, mix.base)
+        : matrixType(mix, kind, { index, of, headsPerKv });
+    const lifted = kind === 'attnV' && isSeventyB(model) ? liftedValue(type) : type;
+    return { ...tensor, type: fitting(tensor, lifted) };
+  });
+}
+
+function mixOf(quant: string): Mix {
+  if (Object.hasOwn(MIXES, quant)) return MIXES[quant as MixName];
+  if (isPlain(quant)) return { base: quant };
+  throw new MmdeployError('usage.unknown-quant', `Unknown quant ${quant}`, {
+    hints: [`Nearest names: ${nearest(quant, QUANT_NAMES).join(', ') || QUANT_NAMES.join(', ')}`],
+  });
+}
+
+type Kind = 'tokenEmbedding' | 'output' | 'attnV' | 'attnOutput' | 'ffnDown' | 'other';
+
+const KINDS: readonly (readonly [RegExp, Kind])[] = [
+  [/^token_embd\.weight$/, 'tokenEmbedding'],
+  [/^output\.weight$/, 'output'],
+  [/attn_(v|qkv|kv_b)\.weight$/, 'attnV'],
+  [/attn_output\.weight$/, 'attnOutput'],
+  [/ffn_down/, 'ffnDown'],
+];
+
+function kindOf(name: string): Kind {
+  return KINDS.find(([pattern]) => pattern.test(name))?.[1] ?? 'other';
+}
+
+/** Matrices and stacks of experts, but no norms, no router, and nothing of a vision tower that is looked up. */
+function isQuantised({ name, shape }: TensorInfo): boolean {
+  return (
+    shape.length >= 2 &&
+    name.endsWith('weight') &&
+    !name.endsWith('_norm.weight') &&
+    !/ffn_gate_inp\.weight|\.position_embd|\.patch_embd/.test(name)
+  );
+}
+
+function matrixType(mix: Mix, kind: Kind, place: Place): GgmlTypeName {
+  const choice =
+    kind === 'attnV' || kind === 'attnOutput' || kind === 'ffnDown' ? mix[kind] : undefined;
+  return choice?.(place) ?? mix.base;
+}
+
+/** The output matrix, or the token embedding that stands in for it, keeps more bits. */
+function outputType(tensor: TensorInfo, base: GgmlTypeName): GgmlTypeName {
+  const [row = 0] = tensor.shape;
+  return base === 'Q8_0' || row % ggmlType(base).blockSize !== 0 ? 'Q8_0' : 'Q6_K';
+}
+
+/** `LLM_TYPE_70B`: eight query heads share each value matrix, so more bits there cost next to nothing. */
+function isSeventyB({ arch, layers, heads, kvHeads }: QuantisedModel): boolean {
+  return layers === 80 && heads !== kvHeads && ['llama', 'qwen2'].includes(arch);
+}
+
+function liftedValue(type: GgmlTypeName): GgmlTypeName {
+  return type === 'Q3_K' || type === 'Q4_K' ? 'Q5_K' : type;
+}
+
+/** What is taken where a row is no whole number of 256-element blocks (`tensor_type_fallback`). */
+const FALLBACKS: Readonly<Partial<Record<GgmlTypeName, GgmlTypeName>>> = {
+  IQ1_S: 'IQ4_NL',
+  IQ1_M: 'IQ4_NL',
+  IQ2_XXS: 'IQ4_NL',
+  IQ2_XS: 'IQ4_NL',
+  IQ2_S: 'IQ4_NL',
+  IQ3_XXS: 'IQ4_NL',
+  IQ3_S: 'IQ4_NL',
+  IQ4_XS: 'IQ4_NL',
+  Q2_K: 'Q4_0',
+  Q3_K: 'Q4_0',
+  TQ1_0: 'Q4_0',
+  TQ2_0: 'Q4_0',
+  Q4_K: 'Q5_0',
+  Q5_K: 'Q5_1',
+  Q6_K: 'Q8_0',
+};
+
+function fitting({ shape }: TensorInfo, type: GgmlTypeName): GgmlTypeName {
+  const [row = 0] = shape;
+  const fits = (candidate: GgmlTypeName) => row % ggmlType(candidate).blockSize === 0;
+  if (fits(type)) return type;
+  const fallback = FALLBACKS[type];
+  return fallback !== undefined && fits(fallback) ? fallback : 'F16';
+}
