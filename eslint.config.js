@@ -22,6 +22,7 @@ const EDGE_FILES = ['src/gguf/read-file.ts', 'src/gguf/write-file.ts', 'src/prof
 // Pure halves of edge folders.
 const PURE_FILES = [
   'src/detect/merge.ts',
+  'src/engine/{choose,parse,release-files}.ts',
   'src/estimate/{count,text,totals}.ts',
   'src/serve/{restart-policy,state}.ts',
 ];

@@ -18,9 +18,61 @@ const debianSchema = z.strictObject({
 });
 export type DebianRecipe = z.infer<typeof debianSchema>;
 
-export const engineCatalogueSchema = z.strictObject({
-  llamaCpp: z.strictObject({ debian: debianSchema }),
+const releaseFileSchema = z.strictObject({
+  /** Node's names: `linux`, `darwin`, `win32`; `x64`, `arm64`. */
+  platform: z.string(),
+  arch: z.string(),
+  accelerator: z.string(),
+  /** File name with `{tag}` in it. */
+  file: z.string(),
+  /** A second archive whose libraries belong beside the programs. */
+  companion: z.string().optional(),
+  /** CUDA version that the file was built with. */
+  cuda: z
+    .string()
+    .regex(/^\d+\.\d+$/)
+    .optional(),
+  minComputeCapability: z.number().optional(),
+  maxComputeCapability: z.number().optional(),
 });
+export type ReleaseFile = z.infer<typeof releaseFileSchema>;
+
+const releaseSchema = z.strictObject({
+  /** The build that is installed unless another is asked for. */
+  build: z.number().int().positive(),
+  /** Address of a file, with `{tag}` and `{file}` in it. */
+  url: z.string(),
+  /** Address that answers with the digests of a release, with `{tag}` in it. */
+  digests: z.string(),
+  files: z.array(releaseFileSchema).min(1),
+  /** SHA-256 of known files, lower-case hex. */
+  sha256: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
+});
+export type ReleaseRecipe = z.infer<typeof releaseSchema>;
+
+const flagName = z.string().regex(/^--[a-z][a-z0-9-]*$/);
+
+export const optionalFlagSchema = z.strictObject({
+  flag: flagName,
+  /** A build known to have the flag. */
+  seenIn: z.number().int().positive(),
+  /** What a llama-server without it does or cannot do; follows "this llama-server". */
+  without: z.string(),
+  source: z.string(),
+});
+export type OptionalFlag = z.infer<typeof optionalFlagSchema>;
+
+const llamaCppSchema = z.strictObject({
+  minBuild: z.number().int().positive(),
+  sources: z.array(z.string()).min(1),
+  requiredFlags: z.array(flagName).min(1),
+  optionalFlags: z.array(optionalFlagSchema),
+  release: releaseSchema,
+  debian: debianSchema,
+});
+export type LlamaCppCatalogue = z.infer<typeof llamaCppSchema>;
+
+export const engineCatalogueSchema = z.strictObject({ llamaCpp: llamaCppSchema });
 export type EngineCatalogue = z.infer<typeof engineCatalogueSchema>;
 
 const SHIPPED = fileURLToPath(new URL('../../profiles/engines.yaml', import.meta.url));
