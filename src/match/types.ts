@@ -1,0 +1,65 @@
+import type { ModelDescription } from '../contracts/model.ts';
+import type { DeviceMemory, Verdict } from '../contracts/plan.ts';
+import type { DeviceInput, LaunchSettings } from '../memory/types.ts';
+
+/** One request of the workload and how many users send such requests at once. */
+export type Workload = {
+  readonly users: number;
+  readonly images: {
+    readonly count: number;
+    readonly width: number;
+    readonly height: number;
+  } | null;
+  readonly textTokens: number;
+  readonly outputTokens: number;
+};
+
+/** What the user asked for; null leaves the choice to the search. */
+export type Wishes = {
+  readonly quant: string | null;
+  readonly encoderQuant: string | null;
+  readonly contextPerSlot: number | null;
+  readonly slots: number | null;
+  readonly kvType: string | null;
+  readonly ubatch: number | null;
+  /** A number of layers, or null: all of them where they fit, else as many as do. */
+  readonly gpuLayers: number | null;
+  readonly tensorSplit: readonly number[] | null;
+  readonly imageMaxTokens: number | null;
+  readonly workload: Workload | null;
+};
+
+export const NO_WISHES: Wishes = {
+  quant: null,
+  encoderQuant: null,
+  contextPerSlot: null,
+  slots: null,
+  kvType: null,
+  ubatch: null,
+  gpuLayers: null,
+  tensorSplit: null,
+  imageMaxTokens: null,
+  workload: null,
+};
+
+/** The devices a model may use. GPUs whose memory is unknown are not among them. */
+export type Resources = {
+  readonly gpus: readonly DeviceInput[];
+  readonly host: DeviceInput;
+};
+
+/** Weight formats of a candidate; null for an API model. */
+export type Formats = { readonly quant: string; readonly encoderQuant: string | null };
+
+/** A configuration with its memory and what became of it. */
+export type Evaluated = {
+  readonly formats: Formats;
+  /** The model in just these formats: its tensors are what was counted. */
+  readonly model: ModelDescription;
+  readonly settings: LaunchSettings;
+  readonly encoderGpu: number | null;
+  readonly devices: readonly DeviceMemory[];
+  readonly verdict: Exclude<Verdict, 'api'>;
+  /** Smallest room that any device has left at its peak, bytes; negative when something does not fit. */
+  readonly roomBytes: number;
+};

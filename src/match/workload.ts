@@ -1,0 +1,41 @@
+import type { EngineName } from '../contracts/basis.ts';
+import type { ModelDescription, TextModel } from '../contracts/model.ts';
+import { findTokenRule } from '../tokens/rules/index.ts';
+import { DEFAULT_TOKEN_SETTINGS } from '../tokens/settings.ts';
+import type { Wishes } from './types.ts';
+
+/** Context in tokens that a plan holds when nothing else is asked for. */
+export const DEFAULT_CONTEXT = 4096;
+
+/** Tokens of one image of this size with its wrappers, or null when the model's rule is not known. */
+export function imageTokens(
+  model: ModelDescription,
+  engine: EngineName,
+  size: { readonly width: number; readonly height: number },
+  imageMaxTokens: number | null,
+): number | null {
+  const use = model.imageTokens[engine];
+  const rule = use === undefined ? null : findTokenRule(use.rule);
+  if (use === undefined || rule === null) return null;
+  const { tokens } = rule
+    .bind(use.params)
+    .count(size, { ...DEFAULT_TOKEN_SETTINGS, imageMaxTokens });
+  return tokens + use.wrapper.tokens;
+}
+
+/** Tokens one request of the workload needs: its text, its images and its answer. */
+export function workloadTokens(model: ModelDescription, wishes: Wishes): number {
+  const { workload } = wishes;
+  if (workload === null) return 0;
+  const perImage =
+    workload.images === null
+      ? 0
+      : (imageTokens(model, 'llama.cpp', workload.images, wishes.imageMaxTokens) ?? 0);
+  return workload.textTokens + workload.outputTokens + perImage * (workload.images?.count ?? 0);
+}
+
+/** The smallest context per slot that holds the workload: 4096 tokens, or the model's own maximum. */
+export function requiredContext(model: ModelDescription, text: TextModel, wishes: Wishes): number {
+  const floor = Math.min(DEFAULT_CONTEXT, text.contextMax);
+  return Math.max(floor, workloadTokens(model, wishes));
+}

@@ -1,0 +1,157 @@
+import type { Basis } from '../contracts/basis.ts';
+import type { ModelDescription, TextModel } from '../contracts/model.ts';
+import type { DeviceMemory, MemoryItem, Part } from '../contracts/plan.ts';
+import { sum } from '../units.ts';
+import type { ComputePlace } from './compute.ts';
+import { computeBuffer } from './compute.ts';
+import type { EncoderCompute } from './encoder.ts';
+import { encoderComputeAtLoad, encoderComputeAtPeak, encoderWeights } from './encoder.ts';
+import { kvCache } from './kv-cache.ts';
+import { runtimeOverhead } from './runtime.ts';
+import type { LayerPlacement } from './split.ts';
+import { layersOn, placeLayers } from './split.ts';
+import type { DeviceInput, LaunchSettings, PartBytes } from './types.ts';
+import { placeWeights } from './weights.ts';
+
+export type MemoryInput = {
+  readonly model: ModelDescription;
+  readonly text: TextModel;
+  readonly settings: LaunchSettings;
+  /** GPUs in the engine's order; empty on a CPU-only machine. */
+  readonly gpus: readonly DeviceInput[];
+  readonly host: DeviceInput;
+  /** GPU that holds the encoder; null: the CPU (`--no-mmproj-offload`, or no GPU). */
+  readonly encoderGpu: number | null;
+};
+
+type Encoder = {
+  readonly weights: PartBytes;
+  readonly load: EncoderCompute;
+  readonly peak: EncoderCompute;
+};
+
+/**
+ * Memory of each device, GPUs first and the host last. Every byte of llama.cpp's own breakdown is in
+ * weights, kv-cache and compute; encoder and runtime stand apart. `afterLoadBytes` is the sum of the
+ * items; `peakBytes` replaces the encoder's compute buffer by that of the largest allowed image.
+ */
+export function deviceMemory(input: MemoryInput): DeviceMemory[] {
+  const { gpus, settings, text } = input;
+  const shares = settings.tensorSplit ?? gpus.map((gpu) => gpu.freeBytes ?? gpu.capacityBytes ?? 1);
+  const placement = placeLayers(text.layers, shares.slice(0, gpus.length), settings);
+  const weights = placeWeights(text, placement);
+  const encoder = encoderOf(input);
+  const used = gpus.map((_, gpu) => placement.includes(gpu) || input.encoderGpu === gpu);
+  const devices = gpus.flatMap((gpu, index) =>
+    used[index] === true
+      ? [gpuMemory(input, gpu, index, placement, weights.gpus[index] ?? 0, encoder)]
+      : [],
+  );
+  return [...devices, hostMemory(input, placement, weights.host, encoder)];
+}
+
+function encoderOf({ model, settings }: MemoryInput): Encoder | null {
+  if (model.encoder === null) return null;
+  return {
+    weights: encoderWeights(model.encoder),
+    load: encoderComputeAtLoad(model.encoder),
+    peak: encoderComputeAtPeak(model.encoder, settings.imageMaxTokens),
+  };
+}
+
+function gpuMemory(
+  input: MemoryInput,
+  device: DeviceInput,
+  index: number,
+  placement: LayerPlacement,
+  weightBytes: number,
+  encoder: Encoder | null,
+): DeviceMemory {
+  const { model, text, settings } = input;
+  const basis = model.basis;
+  const items: MemoryItem[] = [];
+  if (placement.includes(index)) {
+    const layers = layersOn(placement, index);
+    items.push(
+      item('weights', basis, {
+        bytes: weightBytes,
+        formula: `tensors of ${layers} of ${text.layers} layers${placement[text.layers] === index ? ' and the output layer' : ''}`,
+      }),
+      item('kv-cache', basis, kvCache(text, settings, placement, index)),
+      item('compute', basis, computeBuffer(text, settings, gpuPlace(placement, index))),
+    );
+  }
+  let growth = 0;
+  if (encoder !== null && input.encoderGpu === index) {
+    items.push(
+      item('encoder-weights', basis, encoder.weights),
+      item('encoder-compute', encoderBasis(basis, encoder), encoder.load.device),
+    );
+    growth = encoder.peak.device.bytes - encoder.load.device.bytes;
+  }
+  items.push(item('runtime', 'assumed', runtimeOverhead(device.backend)));
+  return deviceOf(device, items, growth);
+}
+
+function hostMemory(
+  input: MemoryInput,
+  placement: LayerPlacement,
+  weightBytes: number,
+  encoder: Encoder | null,
+): DeviceMemory {
+  const { model, text, settings } = input;
+  const basis = model.basis;
+  const layers = layersOn(placement, null);
+  const items: MemoryItem[] = [
+    item('weights', basis, {
+      bytes: weightBytes,
+      formula: layers === 0 ? 'input embeddings' : `input embeddings and ${layers} layers`,
+    }),
+  ];
+  if (layers > 0) items.push(item('kv-cache', basis, kvCache(text, settings, placement, null)));
+  items.push(item('compute', basis, computeBuffer(text, settings, hostPlace(placement))));
+  let growth = 0;
+  if (encoder !== null) {
+    const here = input.encoderGpu === null;
+    if (here) items.push(item('encoder-weights', basis, encoder.weights));
+    const load = here ? encoder.load.device : encoder.load.host;
+    const peak = here ? encoder.peak.device : encoder.peak.host;
+    items.push(item('encoder-compute', encoderBasis(basis, encoder), load));
+    growth = peak.bytes - load.bytes;
+  }
+  items.push(item('runtime', 'assumed', runtimeOverhead('host')));
+  return deviceOf(input.host, items, growth);
+}
+
+function deviceOf(device: DeviceInput, items: readonly MemoryItem[], growth: number): DeviceMemory {
+  const afterLoadBytes = sum(items.map(({ bytes }) => bytes));
+  return {
+    id: device.id,
+    name: device.name,
+    capacityBytes: device.capacityBytes,
+    freeBytes: device.freeBytes,
+    items: [...items],
+    afterLoadBytes,
+    peakBytes: afterLoadBytes + growth,
+  };
+}
+
+function gpuPlace(placement: LayerPlacement, gpu: number): ComputePlace {
+  if (placement.includes(null)) return 'gpu-partial';
+  const devices = new Set(placement).size;
+  if (devices === 1) return 'gpu';
+  return placement[0] === gpu ? 'gpu-first' : 'gpu-next';
+}
+
+function hostPlace(placement: LayerPlacement): ComputePlace {
+  if (placement.includes(null)) return 'host-layers';
+  return new Set(placement).size > 1 ? 'host-multi' : 'host';
+}
+
+function encoderBasis(basis: 'gguf' | 'profile', encoder: Encoder): Basis {
+  return encoder.load.measuredGraph ? basis : 'assumed';
+}
+
+function item(part: Part, basis: Basis, { bytes, formula }: PartBytes): MemoryItem {
+  return { part, bytes: Math.round(bytes), basis, formula };
+}

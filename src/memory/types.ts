@@ -1,0 +1,35 @@
+import type { MemoryItem } from '../contracts/plan.ts';
+
+/** How llama.cpp is to be started, as far as memory depends on it. */
+export type LaunchSettings = {
+  /** Tokens of context of one slot. */
+  readonly contextPerSlot: number;
+  /** Slots (`--parallel`): an explicit number means as many separate KV streams. */
+  readonly slots: number;
+  /** ggml type of both K and V, lower case as the engine spells it: `f16`, `q8_0` … */
+  readonly kvType: string;
+  /** Physical micro-batch in tokens (`--ubatch-size`). */
+  readonly ubatch: number;
+  /** Blocks on the GPU, counted from the last; `layers + 1` includes the output layer. */
+  readonly gpuLayers: number;
+  readonly flashAttention: boolean;
+  /** Cap on the tokens of one image (`--image-max-tokens`); null leaves the model's own. */
+  readonly imageMaxTokens: number | null;
+  /** Share of the layers per GPU (`--tensor-split`); null splits by free memory. */
+  readonly tensorSplit: readonly number[] | null;
+};
+
+/** A device that takes part, in the engine's order. */
+export type DeviceInput = {
+  readonly id: string;
+  readonly name: string;
+  readonly capacityBytes: number | null;
+  readonly freeBytes: number | null;
+  /** `cuda`, `rocm` …: what the runtime itself takes depends on it. */
+  readonly backend: string | null;
+};
+
+/** The bytes of one part with the formula that gave them. */
+export type PartBytes = Pick<MemoryItem, 'bytes' | 'formula'>;
+
+export const DEFAULT_UBATCH = 512;
