@@ -25,11 +25,9 @@ export const textSchema = z.strictObject({
   layers: count,
   embedding: count,
   heads: count,
-  kvHeads: z
-    .union([count, z.array(z.int().nonnegative()).min(1)])
-    .describe('one number, or one per layer (0: the layer keeps no KV cache)'),
+  kvHeads: count,
   headSize: count.describe('of K and of V'),
-  feedForward: count,
+  feedForward: count.describe('width of one matrix; of `qwen` half of its config value'),
   vocabulary: count.describe('rows of token_embd in the GGUF file'),
   context: count.describe('largest context trained for, tokens'),
   tiedEmbeddings: z.boolean().describe('true: no `output.weight` of its own'),
@@ -53,20 +51,13 @@ export const visionSchema = z.strictObject({
   imageSize: count.describe('`clip.vision.image_size`'),
   merge: count.default(1).describe('side of the square of patches that becomes one token'),
   projectionDim: count.describe('must equal the language model’s embedding'),
-  positions: count.nullable().describe('rows of the learnt position table; null: rotary'),
-  classToken: z.boolean().default(false),
-  norm: z.enum(['layer', 'rms']).default('layer'),
-  preNorm: z.boolean().default(false).describe('a norm before the first block (CLIP)'),
-  postNorm: z.boolean().default(false).describe('a norm after the last block'),
-  qkvBias: z.boolean().default(true),
-  qkNorm: z.boolean().default(false),
-  layerScale: z.boolean().default(false),
-  gatedFeedForward: z.boolean().default(false),
-  patchBias: z.boolean().default(false),
-  temporalPatch: count.default(1).describe('frames of one patch; 2 stores two patch kernels'),
-  windowPattern: count
+  norm: z
+    .enum(['layer', 'rms'])
+    .default('layer')
+    .describe('of the tower; the two InternViT sizes differ in it'),
+  parameters: count
     .optional()
-    .describe('`clip.vision.n_wa_pattern`: every n-th block attends to the whole picture'),
+    .describe('of tower and projector together, where no tensor list of it is known'),
   warmUpImage: imageSize.describe('what llama.cpp reserves memory for at load'),
   defaultImage: imageSize.describe('the size to plan with when the user names none'),
 });
@@ -149,9 +140,6 @@ function contradictions(variant: z.output<typeof variantFields>): Contradiction[
   if (text && vision && text.embedding !== vision.projectionDim) {
     const widths = `${vision.projectionDim}, not the language model's ${text.embedding}`;
     report(`the projector's output is ${widths}`, 'vision', 'projectionDim');
-  }
-  if (text && Array.isArray(text.kvHeads) && text.kvHeads.length !== text.layers) {
-    report(`${text.kvHeads.length} entries for ${text.layers} layers`, 'text', 'kvHeads');
   }
   for (const engine of sees ? engines : []) {
     if (!variant.imageTokens[engine]) report('no rule for this engine', 'imageTokens', engine);
