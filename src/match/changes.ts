@@ -1,63 +1,80 @@
 import type { ModelDescription } from '../contracts/model.ts';
 import { evaluate } from './evaluate.ts';
 import { ENCODER_LADDER, QUANT_LADDER } from './formats.ts';
-import { pointOf, search } from './search.ts';
-import type { Evaluated, Resources, Wishes } from './types.ts';
+import { pointOf } from './search.ts';
+import type { Evaluated, ModelSource, Resources, Wishes } from './types.ts';
 
 /** A single change of the wishes that makes the model fit, as flags one can paste. */
 export type Change = { readonly flags: string; readonly result: Evaluated };
 
-/** Changes that make a configuration which does not fit fit, smallest loss first; at most `limit`. */
+/**
+ * Changes that make a configuration which does not fit fit, smallest loss first. Of each kind (fewer
+ * slots, less context, a smaller quant …) only the first that works is kept; at most `limit` in all.
+ */
 export function mendingChanges(
-  model: ModelDescription,
+  source: ModelSource,
   resources: Resources,
   wishes: Wishes,
   failed: Evaluated,
   limit = 3,
 ): Change[] {
-  return candidateChanges(model, wishes, failed)
-    .map(({ flags, changed }) => {
-      const point = pointOf(failed);
-      const result =
-        flags === '--gpu-layers auto'
-          ? search(model, resources, changed)
-          : evaluate(model, resources, changed, {
-              ...point,
-              formats: {
-                quant: changed.quant ?? point.formats.quant,
-                encoderQuant: changed.encoderQuant ?? point.formats.encoderQuant,
-              },
-              contextPerSlot: changed.contextPerSlot ?? point.contextPerSlot,
-              slots: changed.slots ?? point.slots,
-            });
-      return { flags, result };
+  return kindsOfChange(source.model, failed)
+    .flatMap((kind) => {
+      for (const { flags, change } of kind) {
+        const result = attempt(source, resources, { ...wishes, ...change }, failed);
+        if (result.verdict !== 'no') return [{ flags, result }];
+      }
+      return [];
     })
-    .filter(({ result }) => result.verdict !== 'no')
     .slice(0, limit);
 }
 
-type Attempt = { readonly flags: string; readonly changed: Wishes };
-
-function candidateChanges(model: ModelDescription, wishes: Wishes, failed: Evaluated): Attempt[] {
-  const { settings, formats } = failed;
-  const attempts: Attempt[] = [];
-  const add = (flags: string, change: Partial<Wishes>) =>
-    attempts.push({ flags, changed: { ...wishes, ...change } });
-  if (settings.slots > 1)
-    add(`--slots ${Math.ceil(settings.slots / 2)}`, { slots: Math.ceil(settings.slots / 2) });
-  if (settings.slots > 2) add('--slots 1', { slots: 1 });
-  for (let context = settings.contextPerSlot / 2; context >= 2048; context /= 2) {
-    const contextPerSlot = Math.floor(context);
-    add(`--context ${contextPerSlot}`, { contextPerSlot });
-  }
-  if (settings.kvType === 'f16') add('--kv-type q8_0', { kvType: 'q8_0' });
-  if (model.basis === 'profile') {
-    const rank = (QUANT_LADDER as readonly string[]).indexOf(formats.quant);
-    for (const quant of QUANT_LADDER.slice(rank + 1)) add(`--quant ${quant}`, { quant });
-    if (formats.encoderQuant === ENCODER_LADDER[0]) {
-      add('--encoder-quant Q8_0', { encoderQuant: 'Q8_0' });
-    }
-  }
-  add('--gpu-layers auto', { gpuLayers: null });
-  return attempts;
+function attempt(
+  source: ModelSource,
+  resources: Resources,
+  changed: Wishes,
+  failed: Evaluated,
+): Evaluated {
+  const point = pointOf(failed);
+  return evaluate(source, resources, changed, {
+    ...point,
+    formats: {
+      quant: changed.quant ?? point.formats.quant,
+      encoderQuant: changed.encoderQuant ?? point.formats.encoderQuant,
+    },
+    contextPerSlot: changed.contextPerSlot ?? point.contextPerSlot,
+    slots: changed.slots ?? point.slots,
+  });
 }
+
+type Attempt = { readonly flags: string; readonly change: Partial<Wishes> };
+
+function kindsOfChange(model: ModelDescription, { settings, formats }: Evaluated): Attempt[][] {
+  const slots = [Math.ceil(settings.slots / 2), 1]
+    .filter((count) => count < settings.slots)
+    .map((count) => ({ flags: `--slots ${count}`, change: { slots: count } }));
+  const contexts: Attempt[] = [];
+  for (let tokens = settings.contextPerSlot / 2; tokens >= MIN_CONTEXT; tokens /= 2) {
+    const contextPerSlot = Math.floor(tokens);
+    contexts.push({ flags: `--context ${contextPerSlot}`, change: { contextPerSlot } });
+  }
+  const kv: Attempt[] =
+    settings.kvType === 'f16' ? [{ flags: '--kv-type q8_0', change: { kvType: 'q8_0' } }] : [];
+  return [slots, contexts, kv, ...(model.basis === 'profile' ? formatChanges(formats) : [])];
+}
+
+function formatChanges(formats: Evaluated['formats']): Attempt[][] {
+  const rank = (QUANT_LADDER as readonly string[]).indexOf(formats.quant);
+  const quants = QUANT_LADDER.slice(rank + 1).map((quant) => ({
+    flags: `--quant ${quant}`,
+    change: { quant },
+  }));
+  const encoder =
+    formats.encoderQuant === ENCODER_LADDER[0]
+      ? [{ flags: '--encoder-quant Q8_0', change: { encoderQuant: 'Q8_0' } }]
+      : [];
+  return [quants, encoder];
+}
+
+/** Below this a chat with an image is of no use: an image alone is up to thousands of tokens. */
+const MIN_CONTEXT = 2048;

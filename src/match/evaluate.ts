@@ -3,8 +3,7 @@ import { MmdeployError } from '../errors.ts';
 import { deviceMemory } from '../memory/total.ts';
 import type { LaunchSettings } from '../memory/types.ts';
 import { DEFAULT_UBATCH } from '../memory/types.ts';
-import { inFormats } from './formats.ts';
-import type { Evaluated, Formats, Resources, Wishes } from './types.ts';
+import type { Evaluated, Formats, ModelSource, Resources, Wishes } from './types.ts';
 import { judge, roomBytes } from './verdict.ts';
 
 /** A point in the search: what may vary beside the wishes. */
@@ -16,14 +15,14 @@ export type Point = {
   readonly encoderGpu: number | null;
 };
 
-/** Lays the model out at one point and judges it. `model` must be self-hosted. */
+/** Lays the model out at one point and judges it. It must be self-hosted. */
 export function evaluate(
-  model: ModelDescription,
+  source: ModelSource,
   resources: Resources,
   wishes: Wishes,
   point: Point,
 ): Evaluated {
-  return evaluateFormatted(inFormats(model, point.formats), resources, wishes, point);
+  return evaluateFormatted(source.inFormats(point.formats), resources, wishes, point);
 }
 
 /** The same for a model that is already in the formats of the point. */

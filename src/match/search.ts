@@ -2,8 +2,8 @@ import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
 import type { Point } from './evaluate.ts';
 import { evaluate, evaluateFormatted } from './evaluate.ts';
-import { ENCODER_LADDER, QUANT_LADDER, inFormats } from './formats.ts';
-import type { Evaluated, Formats, Resources, Wishes } from './types.ts';
+import { ENCODER_LADDER, QUANT_LADDER } from './formats.ts';
+import type { Evaluated, Formats, ModelSource, Resources, Wishes } from './types.ts';
 import { requiredContext } from './workload.ts';
 
 /** Most slots that the search gives on its own: beyond, llama.cpp's decoding gains little. */
@@ -15,13 +15,14 @@ const MAX_SLOTS = 8;
  * model, as many layers as fit go there and the rest to the CPU. Always returns something: its verdict
  * is `no` when nothing fits.
  */
-export function search(model: ModelDescription, resources: Resources, wishes: Wishes): Evaluated {
+export function search(source: ModelSource, resources: Resources, wishes: Wishes): Evaluated {
+  const { model } = source;
   const text = textOf(model);
   const formats = formatsToTry(model, wishes);
   const start = startPoint(model, text, resources, wishes);
   if (resources.gpus.length > 0 && (wishes.gpuLayers ?? start.gpuLayers) > text.layers) {
     const whole = formats.map((each) =>
-      evaluate(model, resources, wishes, { ...start, formats: each }),
+      evaluate(source, resources, wishes, { ...start, formats: each }),
     );
     const comfortable = whole.find(({ verdict }) => verdict === 'fits');
     if (comfortable) return grow(comfortable, text, resources, wishes);
@@ -30,7 +31,7 @@ export function search(model: ModelDescription, resources: Resources, wishes: Wi
     if (wishes.gpuLayers !== null) return best(whole);
   }
   const shared = formats.map((each) =>
-    offload(model, text, resources, wishes, { ...start, formats: each }),
+    offload(source, text, resources, wishes, { ...start, formats: each }),
   );
   const offloaded = shared.find(({ verdict }) => verdict === 'offload');
   return offloaded ?? best(shared);
@@ -96,13 +97,13 @@ function grow(base: Evaluated, text: TextModel, resources: Resources, wishes: Wi
 
 /** As many layers on the GPUs as fit, the rest on the CPU; the encoder stays on a GPU if it can. */
 function offload(
-  model: ModelDescription,
+  source: ModelSource,
   text: TextModel,
   resources: Resources,
   wishes: Wishes,
   point: Point,
 ): Evaluated {
-  const formatted = inFormats(model, point.formats);
+  const formatted = source.inFormats(point.formats);
   const at = (gpuLayers: number, encoderGpu: number | null) =>
     evaluateFormatted(formatted, resources, wishes, { ...point, gpuLayers, encoderGpu });
   const nothing = at(0, null);

@@ -51,6 +51,14 @@ export type Resources = {
 /** Weight formats of a candidate; null for an API model. */
 export type Formats = { readonly quant: string; readonly encoderQuant: string | null };
 
+/** A model whose weight formats can still be chosen (a profile), or that is what it is (a GGUF pair). */
+export type ModelSource = {
+  /** In whichever formats: identity, dimensions and token rules. */
+  readonly model: ModelDescription;
+  /** The model laid out in these formats; throws `usage.unknown-quant` for one the engine has not. */
+  readonly inFormats: (formats: Formats) => ModelDescription;
+};
+
 /** A configuration with its memory and what became of it. */
 export type Evaluated = {
   readonly formats: Formats;

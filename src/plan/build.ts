@@ -1,0 +1,110 @@
+import type { Machine } from '../contracts/machine.ts';
+import type { ModelDescription } from '../contracts/model.ts';
+import type { Candidate, DeploymentPlan } from '../contracts/plan.ts';
+import { PLAN_SCHEMA } from '../contracts/plan.ts';
+import { llamaServerArgs } from '../engines/llama-cpp.ts';
+import type { Change } from '../match/changes.ts';
+import type { Evaluated } from '../match/types.ts';
+import type { PlanFiles } from './files.ts';
+import { fileArgument } from './files.ts';
+import { reasonsFor } from './reasons.ts';
+
+export type PlanInput = {
+  readonly model: ModelDescription;
+  readonly chosen: Evaluated;
+  readonly alternatives: readonly Evaluated[];
+  /** What would make a plan that does not fit fit. */
+  readonly changes: readonly Change[];
+  readonly files: PlanFiles;
+  readonly warnings: readonly string[];
+  readonly minVersion: string | null;
+};
+
+/** Where every plan listens unless a target or `serve` says otherwise. */
+const DEFAULT_LISTEN = { host: '127.0.0.1', port: 8080 } as const;
+
+/** The plan of a model on llama.cpp: plain data that `serve` and the targets read again. */
+export function llamaCppCandidate(input: PlanInput): Candidate {
+  const { chosen, files, model } = input;
+  const { settings, formats } = chosen;
+  const ctxSize = settings.contextPerSlot * settings.slots;
+  const args = llamaServerArgs({
+    ...DEFAULT_LISTEN,
+    model: fileArgument(files.model, `${model.id}-${formats.quant}.gguf`),
+    mmproj:
+      files.mmproj === null
+        ? null
+        : fileArgument(files.mmproj, `${model.id}-mmproj-${formats.encoderQuant ?? 'F16'}.gguf`),
+    ctxSize,
+    slots: settings.slots,
+    gpuLayers: settings.gpuLayers,
+    ubatch: settings.ubatch,
+    kvType: settings.kvType,
+    flashAttention: settings.flashAttention,
+    imageMaxTokens: settings.imageMaxTokens,
+    tensorSplit: settings.tensorSplit,
+    encoderOnGpu: chosen.encoderGpu !== null,
+  });
+  return {
+    model: modelSummary(model),
+    files: { model: files.model, mmproj: files.mmproj },
+    settings: {
+      quant: formats.quant,
+      encoderQuant: formats.encoderQuant,
+      contextPerSlot: settings.contextPerSlot,
+      slots: settings.slots,
+      ctxSize,
+      kvType: settings.kvType,
+      ubatch: settings.ubatch,
+      gpuLayers: settings.gpuLayers,
+      imageMaxTokens: settings.imageMaxTokens,
+    },
+    memory: { devices: [...chosen.devices] },
+    verdict: chosen.verdict,
+    reasons: reasonsFor(chosen, input.changes),
+    warnings: [...input.warnings],
+    engine: { name: 'llama.cpp', minVersion: input.minVersion, args },
+    alternatives: input.alternatives.map(alternative),
+  };
+}
+
+/** An API model's plan: nothing to lay out, nothing to start. */
+export function apiCandidate(model: ModelDescription): Candidate {
+  return {
+    model: modelSummary(model),
+    files: { model: null, mmproj: null },
+    settings: null,
+    memory: { devices: [] },
+    verdict: 'api',
+    reasons: [`\`${model.id}\` runs at its vendor: it needs no memory here`],
+    warnings: [],
+    engine: null,
+    alternatives: [],
+  };
+}
+
+export function toPlan(machine: Machine, candidate: Candidate): DeploymentPlan {
+  return { schema: PLAN_SCHEMA, machine, ...candidate };
+}
+
+export function modelSummary(model: ModelDescription): Candidate['model'] {
+  return {
+    id: model.id,
+    name: model.name,
+    family: model.family,
+    modalities: [...model.modalities],
+    engines: [...model.engines],
+  };
+}
+
+function alternative(evaluated: Evaluated): Candidate['alternatives'][number] {
+  const gpus = evaluated.devices.filter(({ id }) => id !== 'host');
+  const counted = gpus.length > 0 ? gpus : evaluated.devices;
+  return {
+    quant: evaluated.formats.quant,
+    contextPerSlot: evaluated.settings.contextPerSlot,
+    slots: evaluated.settings.slots,
+    peakBytes: counted.reduce((total, device) => total + device.peakBytes, 0),
+    verdict: evaluated.verdict,
+  };
+}

@@ -1,0 +1,60 @@
+import type { DeviceMemory } from '../contracts/plan.ts';
+import type { Change } from '../match/changes.ts';
+import type { Evaluated } from '../match/types.ts';
+import { roomBytes, usableBytes } from '../match/verdict.ts';
+import { gib } from './wording.ts';
+
+/** Why the verdict is what it is, and what would better it; the first sentence is the verdict's own. */
+export function reasonsFor(chosen: Evaluated, changes: readonly Change[]): string[] {
+  if (chosen.verdict === 'no') {
+    return [...shortages(chosen), ...changes.map(changeSentence)];
+  }
+  if (chosen.verdict === 'offload') return [offloadSentence(chosen)];
+  const tightest = tightestDevice(chosen.devices.filter(({ id }) => id !== 'host'));
+  if (tightest === null) return [];
+  const room = `${gib(roomBytes(tightest))} of ${gib(usableBytes(tightest) ?? 0)} left on ${tightest.id} at the peak`;
+  return [chosen.verdict === 'tight' ? `${room}: less than a comfortable margin` : room];
+}
+
+function shortages(chosen: Evaluated): string[] {
+  return chosen.devices
+    .filter((device) => roomBytes(device) < 0)
+    .map(
+      (device) =>
+        `${device.id} (${device.name}) needs ${gib(device.peakBytes)} and has ` +
+        `${gib(usableBytes(device) ?? 0)} usable: ${gib(-roomBytes(device))} short`,
+    );
+}
+
+function changeSentence({ flags, result }: Change): string {
+  const device = tightestDevice(result.devices);
+  const verb =
+    result.verdict === 'offload'
+      ? 'runs partly on the CPU'
+      : result.verdict === 'tight'
+        ? 'fits tightly'
+        : 'fits';
+  return device === null
+    ? `\`${flags}\` ${verb}`
+    : `\`${flags}\` needs ${gib(device.peakBytes)} on ${device.id} and ${verb}`;
+}
+
+function offloadSentence(chosen: Evaluated): string {
+  const layers = chosen.model.text?.layers ?? 0;
+  const gpus = chosen.devices.filter(({ id }) => id !== 'host');
+  if (gpus.length === 0) return 'CPU only: every layer and the encoder run on the CPU';
+  const encoder =
+    chosen.model.encoder === null
+      ? ''
+      : chosen.encoderGpu === null
+        ? '; the encoder runs on the CPU'
+        : '; the encoder runs on the GPU';
+  return `${chosen.settings.gpuLayers} of ${layers + 1} layers fit on the GPU, the rest run on the CPU${encoder}`;
+}
+
+function tightestDevice(devices: readonly DeviceMemory[]): DeviceMemory | null {
+  return devices.reduce<DeviceMemory | null>(
+    (worst, device) => (worst === null || roomBytes(device) < roomBytes(worst) ? device : worst),
+    null,
+  );
+}

@@ -1,0 +1,163 @@
+import type { Machine } from '../contracts/machine.ts';
+import type { Candidate, DeploymentPlan, DeviceMemory } from '../contracts/plan.ts';
+import { PARTS } from '../contracts/plan.ts';
+import { roomBytes, usableBytes } from '../match/verdict.ts';
+import { counted, gib } from '../plan/wording.ts';
+import type { Palette } from './palette.ts';
+import { textTable } from './text-table.ts';
+
+export type PlanView = {
+  readonly palette: Palette;
+  /** Boxes around tables: for a terminal only. */
+  readonly boxes: boolean;
+  readonly explain: boolean;
+  readonly quiet: boolean;
+};
+
+const VERDICT_WORDS = {
+  fits: 'Fits',
+  tight: 'Tight',
+  offload: 'Offload',
+  no: 'No fit',
+  api: 'API',
+} as const;
+
+/** The plan as text: machine, verdict, memory by part and device, what else there is. */
+export function planText(plan: DeploymentPlan, view: PlanView): string {
+  const headline = field(VERDICT_WORDS[plan.verdict], verdictLine(plan), view, plan.verdict);
+  if (view.quiet) return headline;
+  const lines = [
+    field('Machine', machineLine(plan.machine), view),
+    field('Model', `${plan.model.name} (${plan.model.id})`, view),
+    headline,
+    ...plan.reasons.map((reason) => field('', reason, view)),
+  ];
+  if (plan.memory.devices.length > 0) lines.push('', memoryTable(plan.memory.devices, view));
+  if (view.explain) lines.push('', ...explanation(plan.memory.devices));
+  if (plan.alternatives.length > 0) {
+    lines.push('', ...plan.alternatives.map((each, index) => alternativeLine(each, index, view)));
+  }
+  if (plan.warnings.length > 0) {
+    lines.push('', ...plan.warnings.map((warning) => view.palette.warn(`warning: ${warning}`)));
+  }
+  if (plan.engine !== null) {
+    lines.push('', field('Start', commandLine(plan.engine.name, plan.engine.args), view));
+  }
+  return lines.join('\n');
+}
+
+/** `1 x NVIDIA RTX 4090, 23.1 of 24.0 GiB free, cuda (node-nvidia-smi)`, or that there is no GPU. */
+export function machineLine(machine: Machine): string {
+  const ram = machine.memory.limitBytes ?? machine.memory.totalBytes;
+  const host = ram === null ? '' : `, ${gib(ram)} of RAM`;
+  if (machine.gpus.length === 0) return `no GPU, CPU only${host}   (${machine.origin})`;
+  const groups = new Map<string, { count: number; gpu: Machine['gpus'][number] }>();
+  for (const gpu of machine.gpus) {
+    const key = `${gpu.name} ${gpu.totalBytes ?? ''}`;
+    groups.set(key, { count: (groups.get(key)?.count ?? 0) + 1, gpu });
+  }
+  const cards = [...groups.values()].map(({ count, gpu }) => {
+    const free = gpu.freeBytes === null ? '' : `${gib(gpu.freeBytes)} free of `;
+    const total = gpu.totalBytes === null ? 'memory unknown' : gib(gpu.totalBytes);
+    return `${count} x ${gpu.name}, ${free}${total}${gpu.backend === null ? '' : `, ${gpu.backend}`}`;
+  });
+  return `${cards.join('; ')}   (${machine.origin})`;
+}
+
+function verdictLine(plan: Candidate): string {
+  const { settings } = plan;
+  if (settings === null) return 'counted and priced by `mmdeploy estimate`';
+  const encoder = settings.encoderQuant === null ? '' : `, encoder ${settings.encoderQuant}`;
+  return (
+    `${settings.quant ?? 'as stored'}${encoder}, ${settings.contextPerSlot} tokens of context, ` +
+    `${counted(settings.slots, 'slot')}, KV ${settings.kvType}` +
+    (plan.engine === null ? '' : `, ${plan.engine.name}`)
+  );
+}
+
+function memoryTable(devices: readonly DeviceMemory[], view: PlanView): string {
+  const sizeOf = (device: DeviceMemory, part: string) => {
+    const item = device.items.find((each) => each.part === part);
+    return item === undefined ? '-' : mib(item.bytes);
+  };
+  const used = PARTS.filter((part) =>
+    devices.some(({ items }) => items.some((i) => i.part === part)),
+  );
+  const basisOf = (part: string) =>
+    devices.flatMap(({ items }) => items).find((item) => item.part === part)?.basis ?? '';
+  const totals: [string, (device: DeviceMemory) => string][] = [
+    ['after load', (device) => mib(device.afterLoadBytes)],
+    ['at the largest image', (device) => mib(device.peakBytes)],
+    ['usable', (device) => optional(usableBytes(device))],
+    ['left', (device) => (usableBytes(device) === null ? '?' : mib(roomBytes(device)))],
+  ];
+  return textTable(
+    {
+      head: ['MiB', ...devices.map(({ id }) => id), 'basis'],
+      align: ['left', ...devices.map(() => 'right' as const), 'left'],
+      rows: [
+        ...used.map((part) => [part, ...devices.map((d) => sizeOf(d, part)), basisOf(part)]),
+        ...totals.map(([label, value]) => [view.palette.bold(label), ...devices.map(value), '']),
+      ],
+    },
+    view.boxes,
+  );
+}
+
+function explanation(devices: readonly DeviceMemory[]): string[] {
+  return devices.flatMap((device) => [
+    `${device.id} (${device.name})`,
+    ...device.items.map(
+      ({ part, bytes, basis, formula }) =>
+        `  ${part.padEnd(16)} ${String(bytes).padStart(14)} B  ${basis.padEnd(9)} ${formula}`,
+    ),
+  ]);
+}
+
+function alternativeLine(
+  each: Candidate['alternatives'][number],
+  index: number,
+  view: PlanView,
+): string {
+  const text =
+    `${each.quant ?? 'as stored'}, ${each.contextPerSlot} tokens, ${counted(each.slots, 'slot')}: ` +
+    `${gib(each.peakBytes)} (${each.verdict})`;
+  return field(index === 0 ? 'Also' : '', text, view);
+}
+
+function commandLine(engine: string, args: readonly string[]): string {
+  const program = engine === 'llama.cpp' ? 'llama-server' : 'vllm';
+  return [program, ...args.map(shellWord)].join(' ');
+}
+
+/** Quotes for a POSIX shell; `${MODELS_DIR}` stays open for the shell to fill in. */
+function shellWord(word: string): string {
+  if (/^[\w@%+=:,./${}-]+$/.test(word)) return word;
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function field(
+  label: string,
+  text: string,
+  { palette }: PlanView,
+  verdict?: Candidate['verdict'],
+): string {
+  const padded = label.padEnd(9);
+  if (verdict === undefined) return `${palette.bold(padded)} ${text}`;
+  const colour = {
+    fits: palette.good,
+    tight: palette.warn,
+    offload: palette.warn,
+    no: palette.bad,
+    api: palette.bold,
+  };
+  return `${colour[verdict](padded)} ${text}`;
+}
+
+function mib(bytes: number): string {
+  return (bytes / 1024 / 1024).toFixed(1);
+}
+
+function optional(bytes: number | null): string {
+  return bytes === null ? '?' : mib(bytes);
+}
