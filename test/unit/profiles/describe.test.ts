@@ -55,7 +55,7 @@ describe('findModel', () => {
   });
 
   it('offers the nearest names for a typo', () => {
-    expect(() => findModel(profiles, 'llava-1.5-8b')).toThrowError(
+    expect(() => findModel(profiles, 'llava-1.5-8b')).toThrow(
       expect.objectContaining({
         code: 'usage.unknown-model',
         hints: [
