@@ -45,6 +45,7 @@ const ERROR_EXITS = {
   'engine.too-old': 'engine',
   'engine.no-gpu': 'engine',
   'engine.install': 'engine',
+  'engine.download': 'engine',
   'request.failed': 'failure',
   'demo.mismatch': 'failure',
   'process.failed': 'failure',
