@@ -1,0 +1,109 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { findTokenRule, tokenRules } from '../../../../src/tokens/rules/index.ts';
+import { DEFAULT_TOKEN_SETTINGS } from '../../../../src/tokens/settings.ts';
+
+const GRIDS = [
+  { columns: 1, rows: 2 },
+  { columns: 2, rows: 2 },
+];
+const PARAMS = {
+  anyres: { imageSize: 336, patchSize: 14, grids: GRIDS },
+  fixed: { tokens: 256, imageSize: 448 },
+  'fixed-grid': { imageSize: 336, patchSize: 14 },
+  'internvl-aspect': {
+    imageSize: 448,
+    tokensPerTile: 256,
+    minTiles: 1,
+    maxTiles: 12,
+    thumbnail: true,
+  },
+  'internvl-effective': { imageSize: 448, patchSize: 14, merge: 2, minTiles: 1, maxTiles: 12 },
+  'llava-uhd': { imageSize: 336, patchSize: 14, grids: GRIDS },
+  'openai-tile': { base: 85, tile: 170 },
+  'smart-resize': { factor: 28, minPixels: 6272, maxPixels: 3211264, arithmetic: 'c-float32' },
+} satisfies Record<keyof typeof tokenRules, object>;
+
+const bound = Object.entries(PARAMS).map(([id, params]) => ({
+  id,
+  rule: findTokenRule(id)!.bind(params),
+}));
+
+it('registers every rule under its own id', () => {
+  for (const [id, rule] of Object.entries(tokenRules)) expect(rule.id).toBe(id);
+  expect(findTokenRule('nonsense')).toBeNull();
+  expect(findTokenRule('toString')).toBeNull();
+});
+
+describe.each(bound)('$id', ({ id, rule }) => {
+  it.each([
+    [0, 100],
+    [100, 0],
+    [-1, 100],
+    [Number.NaN, 100],
+    [100, Number.POSITIVE_INFINITY],
+    [100.5, 100],
+    [2_000_000, 10],
+  ])('refuses %sx%s', (width, height) => {
+    expect(() => rule.count({ width, height }, DEFAULT_TOKEN_SETTINGS)).toThrow(
+      expect.objectContaining({ code: 'input.invalid' }),
+    );
+    expect(() => rule.resize({ width, height }, DEFAULT_TOKEN_SETTINGS)).toThrow();
+  });
+
+  it('gives every picture a whole, positive and bounded number of tokens', () => {
+    const side = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 65_535 }));
+    fc.assert(
+      fc.property(side, side, (width, height) => {
+        const size = { width, height };
+        const { tokens, detail } = rule.count(size, DEFAULT_TOKEN_SETTINGS);
+        const seen = rule.resize(size, DEFAULT_TOKEN_SETTINGS);
+        expect(Number.isSafeInteger(tokens)).toBe(true);
+        expect(tokens).toBeGreaterThan(0);
+        expect(tokens).toBeLessThan(20_000);
+        expect(detail).not.toBe('');
+        expect(Number.isSafeInteger(seen.width) && seen.width > 0).toBe(true);
+        expect(Number.isSafeInteger(seen.height) && seen.height > 0).toBe(true);
+      }),
+      { seed: 20261122 },
+    );
+  });
+
+  it('refuses parameters it does not know', () => {
+    expect(() => tokenRules[id as keyof typeof tokenRules].bind({ nonsense: 1 })).toThrow();
+  });
+});
+
+describe('resize agrees with count', () => {
+  it('smart-resize: a token is one cell of the resized picture', () => {
+    const rule = findTokenRule('smart-resize')!.bind(PARAMS['smart-resize']);
+    for (const size of [
+      { width: 1, height: 1 },
+      { width: 1920, height: 1080 },
+      { width: 8000, height: 30 },
+      { width: 65535, height: 65535 },
+    ]) {
+      const seen = rule.resize(size, DEFAULT_TOKEN_SETTINGS);
+      const { tokens } = rule.count(size, DEFAULT_TOKEN_SETTINGS);
+      expect(tokens).toBe((seen.width / 28) * (seen.height / 28));
+    }
+  });
+
+  it('internvl: tiles and overview, 256 tokens each', () => {
+    for (const id of ['internvl-effective', 'internvl-aspect'] as const) {
+      const rule = findTokenRule(id)!.bind(PARAMS[id]);
+      const size = { width: 1920, height: 1080 };
+      const { tiles } = rule.resize(size, DEFAULT_TOKEN_SETTINGS);
+      const { tokens } = rule.count(size, DEFAULT_TOKEN_SETTINGS);
+      expect(tokens).toBe(((tiles?.columns ?? 0) * (tiles?.rows ?? 0) + 1) * 256);
+    }
+  });
+
+  it('a picture that one tile holds is not cut by llama.cpp', () => {
+    const rule = findTokenRule('internvl-effective')!.bind(PARAMS['internvl-effective']);
+    expect(rule.resize({ width: 448, height: 448 }, DEFAULT_TOKEN_SETTINGS)).toEqual({
+      width: 448,
+      height: 448,
+    });
+  });
+});
