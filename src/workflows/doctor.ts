@@ -1,0 +1,20 @@
+import type { EngineFound, Machine } from '../contracts/machine.ts';
+import { makeHost } from '../detect/host.ts';
+import { detectMachine } from '../detect/machine.ts';
+import { captureRaw } from '../detect/raw.ts';
+import type { Context } from './context.ts';
+
+/** `mmdeploy doctor`: what this machine has. A machine without a GPU is an answer, not an error. */
+export function doctorWorkflow(
+  ctx: Context,
+  findEngines: () => Promise<readonly EngineFound[]>,
+): Promise<Machine> {
+  const { run, env, platform, signal } = ctx;
+  return detectMachine({ run, env, platform, signal, findEngines });
+}
+
+/** `mmdeploy doctor --raw`: the tools' own output, without anything that identifies its owner. */
+export function rawCaptures(ctx: Context): Promise<string> {
+  const { run, env, platform, signal } = ctx;
+  return captureRaw(makeHost({ run, env, platform, signal }));
+}
