@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Dies in the middle of every chat answer: after two words of a stream, or half a JSON document.
+// Dies in the middle of every chat answer: after two and a half events of a stream, or half a JSON document.
 import { serve } from './engine.mjs';
 
 const half = '{"choices":[{"index":0,"message":{"role":"assi';

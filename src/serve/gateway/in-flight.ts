@@ -1,0 +1,50 @@
+import type { ServerResponse } from 'node:http';
+import type { GatewayError } from './errors.ts';
+
+/** The requests being answered: what a drain waits for, and what it ends when its time is up. */
+export class InFlight {
+  readonly #running = new Map<ServerResponse, AbortController>();
+  #onIdle: (() => void)[] = [];
+
+  get count(): number {
+    return this.#running.size;
+  }
+
+  /** Follows `response` to its end; the signal is aborted when the client hangs up before it. */
+  add(response: ServerResponse): void {
+    const controller = new AbortController();
+    this.#running.set(response, controller);
+    response.once('close', () => {
+      this.#running.delete(response);
+      if (!response.writableFinished) controller.abort();
+      if (this.#running.size > 0) return;
+      for (const resolve of this.#onIdle.splice(0)) resolve();
+    });
+  }
+
+  signalOf(response: ServerResponse): AbortSignal {
+    return this.#running.get(response)?.signal ?? AbortSignal.abort();
+  }
+
+  /** Ends the engine's work on every request; each client is told `reason`. */
+  abortAll(reason: GatewayError): void {
+    for (const controller of this.#running.values()) controller.abort(reason);
+  }
+
+  /** True once no request is running, false when that took longer than `limitMs` or `signal` came. */
+  idleWithin(limitMs: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#running.size === 0) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const settle = (idle: boolean) => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+        resolve(idle);
+      };
+      const onAbort = () => settle(false);
+      const timer = setTimeout(() => settle(false), limitMs);
+      this.#onIdle.push(() => settle(true));
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}

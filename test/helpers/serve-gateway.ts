@@ -1,0 +1,58 @@
+import { onTestFinished } from 'vitest';
+import { connectEngine } from '../../src/serve/engine-target.ts';
+import {
+  createGateway,
+  type Gateway,
+  type GatewayOptions,
+} from '../../src/serve/gateway/gateway.ts';
+import type { EngineSource } from '../../src/serve/gateway/forward.ts';
+import { fakeEngine, supervise, type Supervised } from './serve-supervisor.ts';
+
+export type RunningGateway = {
+  readonly url: string;
+  readonly gateway: Gateway;
+};
+
+/** A gateway on a free port, closed when the test ends. Images have no rule unless `options` says. */
+export async function openGateway(
+  engine: EngineSource,
+  options: Partial<GatewayOptions> = {},
+): Promise<RunningGateway> {
+  const gateway = createGateway({
+    engine,
+    counting: { imageSizeOf: () => null, countImage: () => null },
+    keys: [],
+    maxBodyBytes: 1024 * 1024,
+    ...options,
+  });
+  const port = await gateway.listen('127.0.0.1', 0);
+  onTestFinished(() => gateway.close());
+  return { url: `http://127.0.0.1:${port}`, gateway };
+}
+
+/** A gateway in front of a supervised fake that is ready. */
+export async function serveFake(
+  name: string,
+  options: Partial<GatewayOptions> = {},
+): Promise<RunningGateway & Supervised> {
+  const supervised = supervise(fakeEngine(name));
+  await supervised.supervisor.start();
+  return { ...supervised, ...(await openGateway(supervised.supervisor, options)) };
+}
+
+/** An engine source with nobody behind it, or with a port on which nobody listens. */
+export function deadEngine(ready: boolean): EngineSource {
+  return {
+    engine: ready ? connectEngine({ kind: 'port', port: 1 }) : null,
+    retryAfterSeconds: 42,
+    requestCompleted: () => undefined,
+  };
+}
+
+export function chatBody(extra: Readonly<Record<string, unknown>> = {}) {
+  return {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ messages: [{ role: 'user', content: 'hi' }], ...extra }),
+  };
+}
