@@ -42,11 +42,7 @@ export function isKnownProjector(projectorType: string): projectorType is Projec
   return Object.hasOwn(LAYOUTS, projectorType);
 }
 
-/**
- * Tensors of a projector file in file order; null when `projectorType` is none whose layout is known.
- * In Q8_0 the patch matrices stay F32 (convolution takes no quantised type), and so do rows that are
- * no whole number of blocks in F16: that is what the converter writes.
- */
+/** Tensors of a projector file in file order; null when `projectorType` is none whose layout is known. */
 export function encoderTensors(dims: KnownEncoderDims, format?: EncoderFormat): TensorInfo[];
 export function encoderTensors(dims: EncoderDims, format?: EncoderFormat): TensorInfo[] | null;
 export function encoderTensors(
@@ -54,16 +50,24 @@ export function encoderTensors(
   format: EncoderFormat = 'F16',
 ): TensorInfo[] | null {
   if (!isKnownProjector(dims.projectorType)) return null;
-  const list = tensorList(format === 'Q8_0' ? 'F16' : format);
+  const list = tensorList('F16');
   LAYOUTS[dims.projectorType](list, dims);
-  return format === 'Q8_0' ? list.tensors.map(q8) : list.tensors;
+  return encoderAs(list.tensors, format);
 }
 
-function q8(tensor: TensorInfo): TensorInfo {
-  if (tensor.type !== 'F16') return tensor;
-  if (tensor.name.startsWith('v.patch_embd')) return { ...tensor, type: 'F32' };
-  const [row = 0] = tensor.shape;
-  return row % GGML_TYPES.Q8_0.blockSize === 0 ? { ...tensor, type: 'Q8_0' } : tensor;
+/**
+ * A projector's F16 tensors as the converter writes them in another format. F32 tensors stay.
+ * In Q8_0 the patch matrices become F32 (convolution takes no quantised type), and rows that are no
+ * whole number of blocks stay F16.
+ */
+export function encoderAs(tensors: readonly TensorInfo[], format: EncoderFormat): TensorInfo[] {
+  return tensors.map((tensor) => {
+    if (tensor.type !== 'F16') return tensor;
+    if (format !== 'Q8_0') return { ...tensor, type: format };
+    if (tensor.name.startsWith('v.patch_embd')) return { ...tensor, type: 'F32' };
+    const [row = 0] = tensor.shape;
+    return row % GGML_TYPES.Q8_0.blockSize === 0 ? { ...tensor, type: 'Q8_0' } : tensor;
+  });
 }
 
 function norm(list: TensorList, name: string, width: number, bias: boolean): void {

@@ -232,3 +232,8 @@ function fitting({ shape }: TensorInfo, type: GgmlTypeName): GgmlTypeName {
   const fallback = FALLBACKS[type];
   return fallback !== undefined && fits(fallback) ? fallback : 'F16';
 }
+
+/** Type of most matrices in a mix; undefined for a name that is none. */
+export function mixBase(quant: string): GgmlTypeName | undefined {
+  return Object.hasOwn(MIXES, quant) ? MIXES[quant as MixName].base : undefined;
+}

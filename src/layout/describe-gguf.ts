@@ -1,0 +1,160 @@
+import type {
+  EncoderModel,
+  ModelDescription,
+  TensorInfo,
+  TextModel,
+  TokenRuleUse,
+} from '../contracts/model.ts';
+import type { Modality } from '../contracts/basis.ts';
+import { MmdeployError } from '../errors.ts';
+import { quantLabel } from './file-type.ts';
+import {
+  architecture,
+  optionalNumber,
+  optionalText,
+  perLayer,
+  requiredNumber,
+} from './header-view.ts';
+import type { HeaderView } from './header-view.ts';
+
+/** Chooses the image token rule of a projector; null when none is known for it. */
+export type ImageRule = (encoder: EncoderModel, header: HeaderView) => TokenRuleUse | null;
+
+/**
+ * Describes a model by its own files. `id` is what the user calls it, for example the file's name.
+ * Throws `gguf.invalid` where a header lacks what every model of its kind has; whether the two files
+ * belong together is for `pairingProblem` to say.
+ */
+export function describeGguf(
+  id: string,
+  model: HeaderView,
+  mmproj: HeaderView | null,
+  imageRule: ImageRule,
+): ModelDescription {
+  const encoder = mmproj === null ? null : encoderFromGguf(mmproj);
+  const rule = encoder === null || mmproj === null ? null : imageRule(encoder, mmproj);
+  return {
+    id,
+    name: optionalText(model, 'general.name') ?? id,
+    family: architecture(model),
+    modalities: ['text', ...modalitiesOf(mmproj)],
+    engines: ['llama.cpp'],
+    basis: 'gguf',
+    confidence: null,
+    text: textFromGguf(model),
+    encoder,
+    imageTokens: rule === null ? {} : { 'llama.cpp': rule },
+    quant: quantLabel(model),
+    encoderQuant: mmproj === null ? null : quantLabel(mmproj),
+  };
+}
+
+function modalitiesOf(mmproj: HeaderView | null): Modality[] {
+  if (mmproj === null) return [];
+  const modalities: Modality[] = [];
+  if (mmproj.get('clip.has_vision_encoder') === true) modalities.push('image');
+  if (mmproj.get('clip.has_audio_encoder') === true) modalities.push('audio');
+  return modalities;
+}
+
+/** The language model of a GGUF header. Throws `gguf.invalid` for a missing key or token embedding. */
+export function textFromGguf(header: HeaderView): TextModel {
+  const arch = architecture(header);
+  const key = (name: string) => `${arch}.${name}`;
+  const layers = requiredNumber(header, key('block_count'));
+  const embedding = requiredNumber(header, key('embedding_length'));
+  const heads = requiredNumber(header, key('attention.head_count'));
+  const headSize = heads === 0 ? 0 : embedding / heads;
+  const feedForward = optionalNumber(header, key('feed_forward_length')) ?? 0;
+  return {
+    arch,
+    layers,
+    embedding,
+    // The key of `qwen` counts gate and up together.
+    feedForward: arch === 'qwen' ? feedForward / 2 : feedForward,
+    heads,
+    kvHeads:
+      perLayer(header, key('attention.head_count_kv'), layers) ??
+      Array.from({ length: layers }, () => heads),
+    keyLength: optionalNumber(header, key('attention.key_length')) ?? headSize,
+    valueLength: optionalNumber(header, key('attention.value_length')) ?? headSize,
+    vocabulary: vocabularySize(header),
+    contextMax: requiredNumber(header, key('context_length')),
+    tensors: plainTensors(header),
+  };
+}
+
+/** Rows of the token embedding: the one count that the engine itself works with. */
+function vocabularySize(header: HeaderView): number {
+  const rows = header.tensors.find(({ name }) => name === 'token_embd.weight')?.shape[1];
+  if (rows !== undefined) return rows;
+  throw new MmdeployError('gguf.invalid', `\`${header.path}\` lacks the tensor token_embd.weight`, {
+    hints: ['give the file with the language model; a split model is named by its first part'],
+  });
+}
+
+/** The tower and projector of a GGUF header. Throws `gguf.invalid` for a missing key. */
+export function encoderFromGguf(header: HeaderView): EncoderModel {
+  const tower = header.get('clip.has_vision_encoder') === true ? 'vision' : 'audio';
+  const projectorType =
+    optionalText(header, 'clip.projector_type') ??
+    optionalText(header, `clip.${tower}.projector_type`) ??
+    '';
+  const key = (name: string) => `clip.${tower}.${name}`;
+  const pictures = tower === 'vision';
+  return {
+    projectorType,
+    layers: requiredNumber(header, key('block_count')),
+    embedding: requiredNumber(header, key('embedding_length')),
+    feedForward: optionalNumber(header, key('feed_forward_length')) ?? 0,
+    heads: requiredNumber(header, key('attention.head_count')),
+    patchSize: pictures ? requiredNumber(header, key('patch_size')) : 0,
+    imageSize: pictures ? requiredNumber(header, key('image_size')) : 0,
+    merge: pictures ? mergeOf(header, projectorType) : 1,
+    projectionDim: projectorWidth(header) ?? requiredNumber(header, key('projection_dim')),
+    tensors: plainTensors(header),
+  };
+}
+
+/** Side of the square of patches that `clip.cpp` merges in a family when the file does not say. */
+const DEFAULT_MERGES: readonly (readonly [projector: RegExp, merge: number])[] = [
+  [/^qwen\d.*_merger$/, 2],
+  [/^internvl$/, 2],
+  [/^gemma3$/, 4],
+];
+
+function mergeOf(header: HeaderView, projectorType: string): number {
+  return (
+    optionalNumber(header, 'clip.vision.spatial_merge_size') ??
+    optionalNumber(header, 'clip.vision.projector.scale_factor') ??
+    DEFAULT_MERGES.find(([projector]) => projector.test(projectorType))?.[1] ??
+    1
+  );
+}
+
+/** Last matrix of each projector and which of its dimensions is the output. */
+const LAST_MATRICES = [
+  ['mm.model.mlp.3.weight', 1],
+  ['mm.2.weight', 1],
+  ['mm.model.fc.weight', 1],
+  ['mm.input_projection.weight', 0],
+  ['mm.a.mlp.2.weight', 1],
+  ['mm.a.fc.weight', 1],
+] as const;
+
+/**
+ * Width of the projector's output by its last matrix, as `clip_n_mmproj_embd` reads it: the key
+ * `projection_dim` of older LLaVA files holds CLIP's own projection (768) instead.
+ */
+export function projectorWidth(header: Pick<HeaderView, 'tensors'>): number | undefined {
+  for (const [name, dimension] of LAST_MATRICES) {
+    const width = header.tensors.find((tensor) => tensor.name === name)?.shape[dimension];
+    if (width !== undefined) return width;
+  }
+  return undefined;
+}
+
+/** Without the places in the file, which are no part of a description. */
+function plainTensors(header: HeaderView): TensorInfo[] {
+  return header.tensors.map(({ name, shape, type }) => ({ name, shape, type }));
+}
