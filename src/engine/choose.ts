@@ -1,23 +1,6 @@
+import type { EngineChoice } from '../contracts/engine.ts';
 import type { EngineFound, Gpu } from '../contracts/machine.ts';
 import type { LlamaCppCatalogue, OptionalFlag } from './catalogue.ts';
-
-/** Which llama-server to use on a machine, and why. A decision without effects. */
-export type EngineChoice =
-  | { readonly kind: 'ready'; readonly engine: EngineFound; readonly why: string }
-  | {
-      /** It runs, but shows none of the GPUs: `plan` warns, `serve` refuses. */
-      readonly kind: 'cpu-only';
-      readonly engine: EngineFound;
-      readonly why: string;
-      readonly gpus: readonly string[];
-    }
-  | {
-      readonly kind: 'too-old';
-      readonly engine: EngineFound;
-      readonly why: string;
-      readonly minBuild: number;
-    }
-  | { readonly kind: 'none'; readonly why: string };
 
 type Rules = Pick<LlamaCppCatalogue, 'minBuild'>;
 

@@ -1,5 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
+import type { UnusableEngine } from '../contracts/engine.ts';
 import type { EngineFound } from '../contracts/machine.ts';
 import { installedEngines } from './installed.ts';
 import { probeEngine } from './probe.ts';
@@ -7,12 +8,6 @@ import type { ProbeDeps } from './probe.ts';
 
 /** The environment variable that names a llama-server. */
 export const ENGINE_VARIABLE = 'MMDEPLOY_LLAMA_SERVER';
-
-export type UnusableEngine = {
-  readonly path: string;
-  readonly source: EngineFound['source'];
-  readonly reason: string;
-};
 
 export type FindOptions = ProbeDeps & {
   /** `--llama-server FILE`; relative to `cwd`. */

@@ -1,0 +1,220 @@
+import { ENGINE_INSTALL_SCHEMA, ENGINES_SCHEMA } from '../contracts/engine.ts';
+import type {
+  EngineChoice,
+  EngineInstallResult,
+  EngineList,
+  UnusableEngine,
+} from '../contracts/engine.ts';
+import type { EngineFound, Gpu } from '../contracts/machine.ts';
+import { loadEngineCatalogue } from '../engine/catalogue.ts';
+import type { LlamaCppCatalogue } from '../engine/catalogue.ts';
+import { chooseEngine, missingFeatures, missingRequired } from '../engine/choose.ts';
+import { isDebian } from '../engine/debian-system.ts';
+import {
+  archiveOptions,
+  brokenEngine,
+  lacksFlags,
+  notFound,
+  tooOld,
+} from '../engine/engine-errors.ts';
+import { findEngines } from '../engine/find.ts';
+import { installAuto, releaseTarget } from '../engine/install-auto.ts';
+import { installDebian } from '../engine/install-debian.ts';
+import { installRelease } from '../engine/install-release.ts';
+import type { InstalledEngine } from '../engine/installed.ts';
+import { probeEngine } from '../engine/probe.ts';
+import { MmdeployError } from '../errors.ts';
+import type { Context } from './context.ts';
+
+export type EngineQuery = {
+  /** `--llama-server FILE`. */
+  readonly flag: string | null;
+  /** The GPUs of the machine that the engine is for; none asks for no GPU. */
+  readonly gpus: readonly Gpu[];
+};
+
+/** Node's name of the architecture comes from the process: a `Context` describes one machine. */
+const ARCH = process.arch;
+
+/** Every llama-server of this machine, and the one that would be used. Never throws for want of one. */
+export async function listEngines(ctx: Context, query: EngineQuery): Promise<EngineList> {
+  const { llamaCpp } = await loadEngineCatalogue();
+  return search(ctx, query, llamaCpp);
+}
+
+async function search(
+  ctx: Context,
+  query: EngineQuery,
+  catalogue: LlamaCppCatalogue,
+): Promise<EngineList> {
+  const unusable: UnusableEngine[] = [];
+  const engines = await findEngines({
+    ...ctx,
+    flag: query.flag,
+    cacheFolder: ctx.folders.cache,
+    dataFolder: ctx.folders.data,
+    onUnusable: (engine) => unusable.push(engine),
+  });
+  const choice = chooseEngine(engines, query, catalogue);
+  return { schema: ENGINES_SCHEMA, engines, unusable, choice };
+}
+
+export type SelectedEngine = {
+  readonly engine: EngineFound;
+  /** Every flag of its `--help`: what the argv builder may emit. */
+  readonly flags: readonly string[];
+  readonly verdict: 'ready' | 'cpu-only';
+  readonly why: string;
+  /** One line each: GPUs that it does not show, features that its build lacks. */
+  readonly warnings: readonly string[];
+};
+
+/**
+ * The llama-server to use. Throws `engine.not-found` (also when the one that was named by flag or
+ * environment cannot be used) and `engine.too-old`, each with the command that helps.
+ */
+export async function selectEngine(ctx: Context, query: EngineQuery): Promise<SelectedEngine> {
+  const { llamaCpp } = await loadEngineCatalogue();
+  const { choice, unusable } = await search(ctx, query, llamaCpp);
+  const broken = unusable.find(({ source }) => source === 'flag' || source === 'env');
+  if (broken !== undefined) throw brokenEngine(broken);
+  if (choice.kind === 'none') throw notFound(unusable);
+  if (choice.kind === 'too-old') throw tooOld(choice);
+  const probe = await probeEngine(choice.engine.path, { ...ctx, cacheFolder: ctx.folders.cache });
+  if (probe.kind === 'unusable') throw brokenEngine({ ...probe, source: choice.engine.source });
+  const missing = missingRequired(probe.flags, llamaCpp.requiredFlags);
+  if (missing.length > 0) throw lacksFlags(choice.engine, missing);
+  const lacks = missingFeatures(probe, llamaCpp.optionalFlags);
+  const warnings = choice.kind === 'cpu-only' ? [cpuOnlyLine(choice), ...lacks] : lacks;
+  const { engine, kind, why } = choice;
+  return { engine, flags: probe.flags, verdict: kind, why, warnings };
+}
+
+/** What `plan` adds to its warnings: an engine without the GPUs, and the command that helps. */
+function cpuOnlyLine(choice: Extract<EngineChoice, { kind: 'cpu-only' }>): string {
+  const gpus = choice.gpus.join(', ');
+  return `${choice.engine.path} does not show the GPU (${gpus}) and would run on the CPU: \`mmdeploy engine install\` gets one that does`;
+}
+
+/** What `serve` does before it starts a GPU plan. Throws `engine.no-gpu`. */
+export function requireGpuEngine(selected: SelectedEngine): void {
+  if (selected.verdict === 'ready') return;
+  throw new MmdeployError(
+    'engine.no-gpu',
+    `the plan uses the GPU, but ${selected.engine.path} shows none of this machine's GPUs`,
+    {
+      hints: [
+        'Install one that does: `mmdeploy engine install`',
+        'Or plan for the CPU: `mmdeploy plan … --gpu none`',
+      ],
+    },
+  );
+}
+
+/** Path of the llama-server to use. Throws as `selectEngine`. */
+export async function enginePath(ctx: Context, flag: string | null = null): Promise<string> {
+  return (await selectEngine(ctx, { flag, gpus: [] })).engine.path;
+}
+
+/** `selectEngine`, and where there is none, `install auto` first: for the demo. */
+export async function ensureEngine(ctx: Context, query: EngineQuery): Promise<SelectedEngine> {
+  try {
+    return await selectEngine(ctx, query);
+  } catch (error) {
+    const missing = error instanceof MmdeployError && error.code === 'engine.not-found';
+    if (!missing || query.flag !== null) throw error;
+  }
+  await installEngine({ ...AUTO, gpus: query.gpus }, ctx);
+  return selectEngine(ctx, query);
+}
+
+export type InstallEngineRequest = {
+  readonly source: 'auto' | 'debian' | 'release';
+  readonly gpus: readonly Gpu[];
+  /** `cpu`, `cuda`, `vulkan`, `rocm`, `metal`; null leaves it to the machine. */
+  readonly accelerator: string | null;
+  readonly build: number | null;
+  readonly url: string | null;
+  readonly sha256: string | null;
+  readonly force: boolean;
+};
+
+const AUTO: Omit<InstallEngineRequest, 'gpus'> = {
+  source: 'auto',
+  accelerator: null,
+  build: null,
+  url: null,
+  sha256: null,
+  force: false,
+};
+
+/**
+ * Installs a llama-server below our data folder, or says which one is there already. Throws
+ * `usage.invalid`, `engine.install`, `engine.download`, `interrupted`; nothing is left half-installed.
+ */
+export async function installEngine(
+  request: InstallEngineRequest,
+  ctx: Context,
+): Promise<EngineInstallResult> {
+  const { llamaCpp } = await loadEngineCatalogue();
+  const archive = request.url !== null || request.build !== null || request.sha256 !== null;
+  if (request.source === 'debian') {
+    if (archive) throw archiveOptions();
+    const { accelerator, force } = request;
+    const recipe = { recipe: llamaCpp.debian, accelerator: accelerator ?? 'cpu', force };
+    return installedResult(await installDebian(recipe, ctx), 'as asked');
+  }
+  if (request.source === 'release' || archive) {
+    return installedResult(await installReleaseOf(request, llamaCpp, ctx), 'as asked');
+  }
+  const asked = request.force || request.accelerator !== null;
+  const present = asked ? null : await presentEngine(request, llamaCpp, ctx);
+  if (present !== null) return present;
+  const auto = { catalogue: llamaCpp, arch: ARCH, debian: await isDebian(ctx.platform) };
+  const { engine, why } = await installAuto({ ...auto, ...request }, ctx);
+  return installedResult(engine, why);
+}
+
+function installReleaseOf(
+  request: InstallEngineRequest,
+  catalogue: LlamaCppCatalogue,
+  ctx: Context,
+): Promise<InstalledEngine> {
+  const host = { platform: ctx.platform, arch: ARCH };
+  const accelerator = request.accelerator ?? defaultAccelerator(request.gpus, ctx.platform);
+  const { build, url, sha256, force } = request;
+  const target = releaseTarget(request.gpus, host, accelerator);
+  return installRelease({ recipe: catalogue.release, target, build, url, sha256, force }, ctx);
+}
+
+function defaultAccelerator(gpus: readonly Gpu[], platform: NodeJS.Platform): string {
+  if (platform === 'darwin') return ARCH === 'arm64' ? 'metal' : 'cpu';
+  if (gpus.some(({ backend }) => backend === 'cuda')) return 'cuda';
+  return gpus.some(({ backend }) => backend !== null && backend !== 'cpu') ? 'vulkan' : 'cpu';
+}
+
+/** An engine that is there and shows the GPUs (or any, where there are none) makes `auto` content. */
+async function presentEngine(
+  request: InstallEngineRequest,
+  catalogue: LlamaCppCatalogue,
+  ctx: Context,
+): Promise<EngineInstallResult | null> {
+  const { choice } = await search(ctx, { flag: null, gpus: request.gpus }, catalogue);
+  if (choice.kind !== 'ready') return null;
+  return {
+    schema: ENGINE_INSTALL_SCHEMA,
+    installed: false,
+    path: choice.engine.path,
+    id: null,
+    source: null,
+    release: choice.engine.version,
+    accelerator: null,
+    why: `already there: ${choice.why}`,
+  };
+}
+
+function installedResult(engine: InstalledEngine, why: string): EngineInstallResult {
+  const { path, id, source, release, accelerator } = engine;
+  const schema = ENGINE_INSTALL_SCHEMA;
+  return { schema, installed: true, path, id, source, release, accelerator, why };
+}
