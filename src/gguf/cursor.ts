@@ -5,7 +5,7 @@ import type { ByteSource } from './header.ts';
 /** Bytes read ahead at a time: a large header then costs a handful of reads. */
 const WINDOW_BYTES = 1024 * 1024;
 /** The largest header of a published model is under 20 MiB; beyond this a file is taken to be hostile. */
-export const MAX_HEADER_BYTES = 128 * 1024 * 1024;
+const MAX_HEADER_BYTES = 128 * 1024 * 1024;
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

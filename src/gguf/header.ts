@@ -49,7 +49,7 @@ export type GgufMetadata = {
 };
 
 /** One file of a model that may be split into several. */
-export type GgufShard = {
+type GgufShard = {
   readonly path: string;
   readonly fileBytes: number;
   /** First byte of the data section. */

@@ -15,7 +15,7 @@ export type RunningLlama = {
 const START_TIMEOUT_MS = 60_000;
 
 /** The environment without what llama.cpp would take flags from. */
-export function plainEnvironment(): NodeJS.ProcessEnv {
+function plainEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(LLAMA_|NODE_OPTIONS$)/.test(name),
   );

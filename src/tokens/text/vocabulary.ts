@@ -28,7 +28,7 @@ export type SpmVocabulary = {
 };
 
 /** The token at an edge of the input. */
-export type Edge = { readonly id: number; readonly text: string };
+type Edge = { readonly id: number; readonly text: string };
 
 /** A vocabulary that only the engine can count with. */
 export type UnsupportedTokenizer = {
