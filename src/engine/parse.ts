@@ -65,7 +65,8 @@ export function parseFlags(help: string): string[] {
     if (!line.startsWith('-') || line.startsWith('-----')) return;
     // Aliases are padded into columns after their comma; the description follows the first other gap.
     const [names = ''] = line.replace(/,\s+/g, ', ').split(/\s{2,}/);
-    const description = line.slice(names.length) + (lines[index + 1] ?? '');
+    const next = lines[index + 1] ?? '';
+    const description = line.slice(names.length) + (next.startsWith(' ') ? next : '');
     if (description.includes('argument has been removed')) return;
     for (const [, flag] of names.matchAll(/(?:^|,\s?)(--?[A-Za-z][\w.-]*)/g)) {
       if (flag !== undefined) flags.add(flag);
