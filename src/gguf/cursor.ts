@@ -157,7 +157,7 @@ export class Cursor {
     const wanted = Math.min(Math.max(length, WINDOW_BYTES), this.remaining);
     const read = this.source.read(this.#position, wanted);
     this.#window = Buffer.from(read.buffer, read.byteOffset, read.byteLength);
-    this.#view: DataView = new DataView(read.buffer, read.byteOffset, read.byteLength);
+    this.#view = new DataView(read.buffer, read.byteOffset, read.byteLength);
     this.#windowStart = this.#position;
     if (read.byteLength < length) {
       throw invalid(this.source.name, this.#position, 'the file shrank while it was read');
