@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { readFile, readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { Probe } from '../contracts/machine.ts';
@@ -49,14 +50,19 @@ export function makeHost(options: HostOptions): Host {
   const timeoutMs = options.toolTimeoutMs ?? TOOL_TIMEOUT_MS;
   // LANGUAGE outranks LC_ALL in gettext programs.
   const env = { ...options.env, LC_ALL: 'C', LANGUAGE: 'C' };
-  const signal = options.signal === undefined ? {} : { signal: options.signal };
+  const signal = options.signal === undefined ? undefined : shared(options.signal);
   return {
     env: options.env,
     platform: options.platform,
     run: (file, args, extraEnv) =>
       within(
-        options.run(file, args, { timeoutMs, env: { ...env, ...extraEnv }, ...signal }),
-        timeoutMs + KILL_GRACE_MS,
+        options.run(file, args, {
+          timeoutMs,
+          env: { ...env, ...extraEnv },
+          ...(signal === undefined ? {} : { signal }),
+        }),
+        timeoutMs,
+        signal,
       ),
     readText: options.readText ?? ((path) => readFile(path, 'utf8').catch(() => null)),
     listFolder: options.listFolder ?? ((path) => readdir(path).catch(() => [])),
@@ -68,22 +74,44 @@ export function makeHost(options: HostOptions): Host {
   };
 }
 
+/** A signal of our own that all tools may listen to at once; Node warns at the eleventh listener. */
+function shared(signal: AbortSignal): AbortSignal {
+  const own = AbortSignal.any([signal]);
+  setMaxListeners(0, own);
+  return own;
+}
+
 /**
  * A process that waits for a hung kernel driver cannot be killed until the driver answers, so its end
- * may never be seen: after the limit we answer for it.
+ * may never be seen: some time after the time-out or the abort we answer for it.
  */
-async function within(running: Promise<RunResult>, limitMs: number): Promise<RunResult> {
-  let timer: NodeJS.Timeout | undefined;
+async function within(
+  running: Promise<RunResult>,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<RunResult> {
+  const timers: NodeJS.Timeout[] = [];
+  const lost = (outcome: RunResult['outcome']): RunResult => ({
+    code: null,
+    stdout: '',
+    stderr: '',
+    outcome,
+  });
+  let onAbort: () => void = () => undefined;
   const limit = new Promise<RunResult>((resolve) => {
-    timer = setTimeout(
-      () => resolve({ code: null, stdout: '', stderr: '', outcome: 'timeout' }),
-      limitMs,
-    );
+    const answerIn = (ms: number, outcome: RunResult['outcome']): void => {
+      timers.push(setTimeout(() => resolve(lost(outcome)), ms));
+    };
+    onAbort = () => answerIn(KILL_GRACE_MS, 'aborted');
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    answerIn(timeoutMs + KILL_GRACE_MS, 'timeout');
   });
   try {
     return await Promise.race([running, limit]);
   } finally {
-    clearTimeout(timer);
+    timers.forEach((timer) => clearTimeout(timer));
+    signal?.removeEventListener('abort', onAbort);
   }
 }
 
