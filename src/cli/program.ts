@@ -43,6 +43,7 @@ export function createProgram(io: Io, setExitCode: (code: number) => void): Comm
     .helpOption('-h, --help', 'show help for a command')
     .configureHelp({ showGlobalOptions: false, helpWidth: Math.min(io.columns, 100) })
     .showSuggestionAfterError(true)
+    .helpCommand(false)
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({

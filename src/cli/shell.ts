@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Palette } from '../report/palette.ts';
+import type { Palette, View } from '../report/palette.ts';
 import { PLAIN } from '../report/palette.ts';
 import { folders } from '../process/folders.ts';
 import { runCommand } from '../process/run.ts';
@@ -26,7 +26,7 @@ export type CommonOptions = {
 export type Shell = {
   readonly io: Io;
   readonly options: CommonOptions;
-  readonly palette: Palette;
+  readonly view: View;
   readonly context: Context;
   /** Prints a result on stdout: `document` as JSON or YAML, or the text made for people. */
   readonly print: (document: unknown, text: () => string) => Promise<void>;
@@ -58,7 +58,7 @@ export async function openShell(io: Io, options: CommonOptions): Promise<Shell> 
   return {
     io,
     options,
-    palette,
+    view: { palette, boxes: io.stdoutIsTty, quiet, explain: options.explain === true },
     context,
     print: async (document, text) => io.stdout(await rendered(document, text, options.output)),
   };

@@ -8,7 +8,8 @@ import type { Evaluated, ModelSource, Resources, Wishes } from './types.ts';
 export type Change = { readonly flags: string; readonly result: Evaluated };
 
 /**
- * Changes that make a configuration which does not fit fit, smallest loss first. Of each kind (fewer
+ * Changes that make a configuration which does not fit fit, or bring one that is shared with the CPU
+ * wholly onto the GPUs, smallest loss first. Of each kind (fewer
  * slots, less context, a smaller quant …) only the first that works is kept; at most `limit` in all.
  */
 export function mendingChanges(
@@ -22,12 +23,15 @@ export function mendingChanges(
     .flatMap((kind) => {
       for (const { flags, change } of kind) {
         const result = attempt(source, resources, { ...wishes, ...change }, failed);
-        if (result.verdict !== 'no') return [{ flags, result }];
+        if (rank(result) > rank(failed)) return [{ flags, result }];
       }
       return [];
     })
     .slice(0, limit);
 }
+
+const ORDER = ['no', 'offload', 'tight', 'fits'] as const;
+const rank = ({ verdict }: Evaluated): number => ORDER.indexOf(verdict);
 
 function attempt(
   source: ModelSource,
@@ -38,6 +42,8 @@ function attempt(
   const point = pointOf(failed);
   return evaluate(source, resources, changed, {
     ...point,
+    gpuLayers: wholeLayers(source.model, resources),
+    encoderGpu: resources.gpus.length > 0 && source.model.encoder !== null ? 0 : null,
     formats: {
       quant: changed.quant ?? point.formats.quant,
       encoderQuant: changed.encoderQuant ?? point.formats.encoderQuant,
@@ -45,6 +51,10 @@ function attempt(
     contextPerSlot: changed.contextPerSlot ?? point.contextPerSlot,
     slots: changed.slots ?? point.slots,
   });
+}
+
+function wholeLayers(model: ModelDescription, { gpus }: Resources): number {
+  return gpus.length === 0 || model.text === null ? 0 : model.text.layers + 1;
 }
 
 type Attempt = { readonly flags: string; readonly change: Partial<Wishes> };
@@ -64,8 +74,8 @@ function kindsOfChange(model: ModelDescription, { settings, formats }: Evaluated
 }
 
 function formatChanges(formats: Evaluated['formats']): Attempt[][] {
-  const rank = (QUANT_LADDER as readonly string[]).indexOf(formats.quant);
-  const quants = QUANT_LADDER.slice(rank + 1).map((quant) => ({
+  const place = (QUANT_LADDER as readonly string[]).indexOf(formats.quant);
+  const quants = QUANT_LADDER.slice(place + 1).map((quant) => ({
     flags: `--quant ${quant}`,
     change: { quant },
   }));

@@ -4,6 +4,7 @@ import type { Point } from './evaluate.ts';
 import { evaluate, evaluateFormatted } from './evaluate.ts';
 import { ENCODER_LADDER, QUANT_LADDER } from './formats.ts';
 import type { Evaluated, Formats, ModelSource, Resources, Wishes } from './types.ts';
+import { isComfortable } from './verdict.ts';
 import { requiredContext } from './workload.ts';
 
 /** Most slots that the search gives on its own: beyond, llama.cpp's decoding gains little. */
@@ -20,7 +21,7 @@ export function search(source: ModelSource, resources: Resources, wishes: Wishes
   const text = textOf(model);
   const formats = formatsToTry(model, wishes);
   const start = startPoint(model, text, resources, wishes);
-  if (resources.gpus.length > 0 && (wishes.gpuLayers ?? start.gpuLayers) > text.layers) {
+  if (resources.gpus.length > 0 && start.gpuLayers > text.layers) {
     const whole = formats.map((each) =>
       evaluate(source, resources, wishes, { ...start, formats: each }),
     );
@@ -33,8 +34,11 @@ export function search(source: ModelSource, resources: Resources, wishes: Wishes
   const shared = formats.map((each) =>
     offload(source, text, resources, wishes, { ...start, formats: each }),
   );
-  const offloaded = shared.find(({ verdict }) => verdict === 'offload');
-  return offloaded ?? best(shared);
+  const offloaded = shared.filter(({ verdict }) => verdict === 'offload');
+  return (
+    offloaded.find(({ devices }) => isComfortable(devices)) ??
+    best(offloaded.length > 0 ? offloaded : shared)
+  );
 }
 
 /** Weight formats in the order of preference: what was asked for, or a ladder of quants and encoders. */
@@ -66,7 +70,7 @@ function startPoint(
   return {
     contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes),
     slots: wishes.slots ?? wishes.workload?.users ?? 1,
-    gpuLayers: hasGpu ? (wishes.gpuLayers ?? text.layers + 1) : 0,
+    gpuLayers: hasGpu ? Math.min(wishes.gpuLayers ?? Infinity, text.layers + 1) : 0,
     encoderGpu: hasGpu && model.encoder !== null ? 0 : null,
   };
 }
@@ -108,14 +112,14 @@ function offload(
     evaluateFormatted(formatted, resources, wishes, { ...point, gpuLayers, encoderGpu });
   const nothing = at(0, null);
   if (resources.gpus.length === 0 || nothing.verdict === 'no') return nothing;
-  if (wishes.gpuLayers !== null) return at(wishes.gpuLayers, point.encoderGpu);
+  if (wishes.gpuLayers !== null) return at(point.gpuLayers, point.encoderGpu);
   const most = (encoderGpu: number | null): Evaluated | null => {
     let found: Evaluated | null = null;
     // More layers never need less of the GPU: bisect.
     for (let low = 0, high = text.layers; low <= high;) {
       const middle = Math.floor((low + high) / 2);
       const here = at(middle, encoderGpu);
-      if (here.verdict === 'no') high = middle - 1;
+      if (here.verdict === 'no' || !isComfortable(here.devices)) high = middle - 1;
       else [found, low] = [here, middle + 1];
     }
     return found;

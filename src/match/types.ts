@@ -22,7 +22,7 @@ export type Wishes = {
   readonly slots: number | null;
   readonly kvType: string | null;
   readonly ubatch: number | null;
-  /** A number of layers, or null: all of them where they fit, else as many as do. */
+  /** A number of layers (`Infinity`: all, and nothing less), or null: as many as fit. */
   readonly gpuLayers: number | null;
   readonly tensorSplit: readonly number[] | null;
   readonly imageMaxTokens: number | null;

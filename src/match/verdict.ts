@@ -31,11 +31,16 @@ export function judge(
 ): 'fits' | 'tight' | 'offload' | 'no' {
   if (devices.some((device) => roomBytes(device) < 0)) return 'no';
   if (offloaded) return 'offload';
-  const gpus = devices.filter((device) => device.id !== 'host');
-  return gpus.every(isComfortable) ? 'fits' : 'tight';
+  return isComfortable(devices) ? 'fits' : 'tight';
 }
 
-function isComfortable(device: DeviceMemory): boolean {
+/** Whether every GPU keeps its room; without a GPU the host, which then does the work, has to. */
+export function isComfortable(devices: readonly DeviceMemory[]): boolean {
+  const gpus = devices.filter((device) => device.id !== 'host');
+  return (gpus.length > 0 ? gpus : devices).every(hasRoom);
+}
+
+function hasRoom(device: DeviceMemory): boolean {
   const usable = usableBytes(device);
   if (usable === null) return true;
   return roomBytes(device) >= Math.max(COMFORT_BYTES, usable * COMFORT_SHARE);

@@ -9,7 +9,9 @@ export function reasonsFor(chosen: Evaluated, changes: readonly Change[]): strin
   if (chosen.verdict === 'no') {
     return [...shortages(chosen), ...changes.map(changeSentence)];
   }
-  if (chosen.verdict === 'offload') return [offloadSentence(chosen)];
+  if (chosen.verdict === 'offload') {
+    return [offloadSentence(chosen), ...changes.map(changeSentence)];
+  }
   const tightest = tightestDevice(chosen.devices.filter(({ id }) => id !== 'host'));
   if (tightest === null) return [];
   const room = `${gib(roomBytes(tightest))} of ${gib(usableBytes(tightest) ?? 0)} left on ${tightest.id} at the peak`;

@@ -11,3 +11,14 @@ const same = (text: string): string => text;
 
 /** No colour: for pipes, `NO_COLOR`, files and tests. */
 export const PLAIN: Palette = { bold: same, dim: same, good: same, warn: same, bad: same };
+
+/** How results are shown; every report takes the part of it that it needs. */
+export type View = {
+  readonly palette: Palette;
+  /** Boxes around tables: for a terminal only. */
+  readonly boxes: boolean;
+  /** Only the result line. */
+  readonly quiet: boolean;
+  /** Every number with its formula and basis. */
+  readonly explain: boolean;
+};

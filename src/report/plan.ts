@@ -3,16 +3,8 @@ import type { Candidate, DeploymentPlan, DeviceMemory } from '../contracts/plan.
 import { PARTS } from '../contracts/plan.ts';
 import { roomBytes, usableBytes } from '../match/verdict.ts';
 import { counted, gib } from '../plan/wording.ts';
-import type { Palette } from './palette.ts';
+import type { View } from './palette.ts';
 import { textTable } from './text-table.ts';
-
-export type PlanView = {
-  readonly palette: Palette;
-  /** Boxes around tables: for a terminal only. */
-  readonly boxes: boolean;
-  readonly explain: boolean;
-  readonly quiet: boolean;
-};
 
 const VERDICT_WORDS = {
   fits: 'Fits',
@@ -23,7 +15,7 @@ const VERDICT_WORDS = {
 } as const;
 
 /** The plan as text: machine, verdict, memory by part and device, what else there is. */
-export function planText(plan: DeploymentPlan, view: PlanView): string {
+export function planText(plan: DeploymentPlan, view: View): string {
   const headline = field(VERDICT_WORDS[plan.verdict], verdictLine(plan), view, plan.verdict);
   if (view.quiet) return headline;
   const lines = [
@@ -75,7 +67,7 @@ function verdictLine(plan: Candidate): string {
   );
 }
 
-function memoryTable(devices: readonly DeviceMemory[], view: PlanView): string {
+function memoryTable(devices: readonly DeviceMemory[], view: View): string {
   const sizeOf = (device: DeviceMemory, part: string) => {
     const item = device.items.find((each) => each.part === part);
     return item === undefined ? '-' : mib(item.bytes);
@@ -117,7 +109,7 @@ function explanation(devices: readonly DeviceMemory[]): string[] {
 function alternativeLine(
   each: Candidate['alternatives'][number],
   index: number,
-  view: PlanView,
+  view: View,
 ): string {
   const text =
     `${each.quant ?? 'as stored'}, ${each.contextPerSlot} tokens, ${counted(each.slots, 'slot')}: ` +
@@ -139,7 +131,7 @@ function shellWord(word: string): string {
 function field(
   label: string,
   text: string,
-  { palette }: PlanView,
+  { palette }: View,
   verdict?: Candidate['verdict'],
 ): string {
   const padded = label.padEnd(9);

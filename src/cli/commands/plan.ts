@@ -1,0 +1,120 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { EXIT_CODES, MmdeployError } from '../../errors.ts';
+import type { Registrar, Shell } from '../shell.ts';
+import type { PlanOptions } from '../requests/plan.ts';
+
+/** `mmdeploy plan [MODEL]`. */
+export function registerPlan({ program, action }: Registrar): void {
+  const command = program
+    .command('plan')
+    .summary('what fits on this machine, and with which settings')
+    .description(
+      'Says to the megabyte what a model needs on each device and how to start it.\n' +
+        'MODEL is a profile id (`mmdeploy models`) or a GGUF file; without one, every profile is surveyed.',
+    )
+    .argument('[model]', 'profile id or path of a GGUF file');
+  addModelOptions(command);
+  addSettingOptions(command);
+  addMachineOptions(command);
+  addLaterOptions(command);
+  command
+    .option('-i, --interactive', 'ask for what is missing')
+    .addHelpText(
+      'after',
+      '\nExamples:\n' +
+        '  mmdeploy plan llava-1.5-7b\n' +
+        '  mmdeploy plan qwen2.5-vl-7b --gpu "RTX 4090" --quant Q4_K_M --explain\n' +
+        '  mmdeploy plan ./model.gguf --mmproj ./mmproj.gguf -o json',
+    )
+    .action(action(runPlan));
+}
+
+export function addModelOptions(command: Command): void {
+  command
+    .optionsGroup('Model:')
+    .option('--mmproj <file>', 'projector of a GGUF file (default: found beside it)')
+    .option('--quant <name>', 'weight format (default: the best that fits)')
+    .option('--encoder-quant <name>', 'encoder format (default: the best that fits)')
+    .addOption(
+      new Option('--engine <name>', 'engine to plan for')
+        .choices(['llama.cpp', 'vllm', 'auto'])
+        .default('auto'),
+    );
+}
+
+export function addSettingOptions(command: Command): void {
+  command
+    .optionsGroup('Settings:')
+    .option('--context <n>', 'tokens of one slot (default: what fits)')
+    .option('--slots <n>', 'requests served at once (default: what fits)')
+    .option('--kv-type <type>', 'KV cache type: f16, q8_0, q4_0 …')
+    .option('--ubatch <n>', 'micro-batch in tokens (default: 512)')
+    .option('--gpu-layers <n>', 'layers on the GPU: a number, `all` or `auto`')
+    .option('--tensor-split <a,b>', 'share of the layers of each GPU')
+    .option('--image-max-tokens <n>', 'cap on the tokens of one image')
+    .optionsGroup('Workload:')
+    .option('--users <n>', 'requests at the same time')
+    .option('--images <n@WxH>', 'images of one request, e.g. 2@1920x1080')
+    .option('--text <tokens>', 'text tokens of one request')
+    .option('--output-tokens <n>', 'tokens of one answer');
+}
+
+export function addMachineOptions(command: Command): void {
+  command
+    .optionsGroup('Machine:')
+    .option(
+      '--gpu <spec>',
+      'what-if card instead of this machine: "RTX 4090", "2x L4", 24GiB, none',
+      (value: string, before: string[]) => [...before, value],
+      [],
+    )
+    .option('--machine <file>', 'a machine saved by `mmdeploy doctor -o json`');
+}
+
+/** Flags of the contract that later work brings: they say so instead of being unknown. */
+const LATER = [
+  ['--simulate', 'lays the model out with llama.cpp itself'],
+  ['--require <terms>', 'fails unless the plan meets them'],
+  ['--target <names>', 'writes deployment files'],
+  ['--write <dir>', 'folder of the deployment files'],
+] as const;
+
+function addLaterOptions(command: Command): void {
+  for (const [flags, text] of LATER) command.addOption(new Option(flags, text).hideHelp());
+}
+
+async function runPlan(shell: Shell, command: Command): Promise<number> {
+  const options = command.opts<PlanOptions>();
+  for (const [flags] of LATER) {
+    const name = flags.split(' ')[0] ?? '';
+    if (options[name.slice(2) as keyof PlanOptions] !== undefined) throw notYet(name);
+  }
+  const { toPlanRequest, toSurveyRequest } = await import('../requests/plan.ts');
+  const { planWorkflow, surveyWorkflow } = await import('../../workflows/plan.ts');
+  const { planText } = await import('../../report/plan.ts');
+  const { surveyText } = await import('../../report/survey.ts');
+  let [model] = command.args;
+  let given = options;
+  if (options.interactive === true) {
+    const { askForPlan } = await import('../wizards/plan.ts');
+    ({ model, options: given } = await askForPlan(shell, model, options));
+  }
+  if (model === undefined) {
+    const survey = await surveyWorkflow(toSurveyRequest(given), shell.context);
+    await shell.print(survey, () => surveyText(survey, shell.view));
+    return EXIT_CODES.ok.code;
+  }
+  const plan = await planWorkflow(toPlanRequest(model, given), shell.context);
+  await shell.print(plan, () => planText(plan, shell.view));
+  if (plan.verdict !== 'no') return EXIT_CODES.ok.code;
+  throw new MmdeployError('fit.none', plan.reasons[0] ?? `\`${model}\` fits nowhere here`, {
+    hints: [...plan.reasons.slice(1), '`--explain` shows how each number was reached'],
+  });
+}
+
+function notYet(flag: string): MmdeployError {
+  return new MmdeployError('usage.not-yet', `\`${flag}\` is not there yet`, {
+    hints: ['`mmdeploy plan --help` lists what is'],
+  });
+}

@@ -1,0 +1,41 @@
+import { MmdeployError } from '../../errors.ts';
+
+/** A whole number of at least `least` from a flag; null when it was not given. */
+export function wholeNumber(flag: string, value: string | undefined, least = 1): number | null {
+  if (value === undefined) return null;
+  const number = /^\d+$/.test(value.trim()) ? Number(value) : Number.NaN;
+  if (Number.isSafeInteger(number) && number >= least && number <= MOST) return number;
+  throw new MmdeployError('usage.invalid', `\`${flag} ${value}\` is not a whole number`, {
+    hints: [`give a number from ${least} to ${MOST}, as in \`${flag} ${Math.max(least, 4)}\``],
+  });
+}
+
+/** Far beyond any context or count, and far below where products lose precision. */
+const MOST = 100_000_000;
+
+/** `2@1920x1080`, or `1920x1080` for one. */
+export function imagesOfRequest(
+  value: string | undefined,
+): { count: number; width: number; height: number } | null {
+  if (value === undefined) return null;
+  const match = /^(?:(\d{1,4})@)?(\d{1,6})[x×](\d{1,6})$/i.exec(value.trim());
+  const [count, width, height] = [match?.[1] ?? '1', match?.[2] ?? '0', match?.[3] ?? '0'].map(
+    Number,
+  );
+  if (count && width && height) return { count, width, height };
+  throw new MmdeployError('usage.invalid', `\`--images ${value}\` is not N@WxH`, {
+    hints: ['give the number and the size in pixels, as in `--images 2@1920x1080`'],
+  });
+}
+
+/** `3,1` as shares; null when the flag was not given. */
+export function shares(flag: string, value: string | undefined): number[] | null {
+  if (value === undefined) return null;
+  const parts = value.split(',').map((part) => Number(part.trim() === '' ? Number.NaN : part));
+  if (parts.every((part) => Number.isFinite(part) && part >= 0) && parts.some((part) => part > 0)) {
+    return parts;
+  }
+  throw new MmdeployError('usage.invalid', `\`${flag} ${value}\` is not a list of shares`, {
+    hints: [`give one number for each GPU, as in \`${flag} 3,1\``],
+  });
+}

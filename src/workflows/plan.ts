@@ -1,0 +1,171 @@
+import type { Machine } from '../contracts/machine.ts';
+import type { Candidate, DeploymentPlan, Survey } from '../contracts/plan.ts';
+import { SURVEY_SCHEMA } from '../contracts/plan.ts';
+import type { EngineName } from '../contracts/basis.ts';
+import { MmdeployError } from '../errors.ts';
+import { mendingChanges } from '../match/changes.ts';
+import { evaluate } from '../match/evaluate.ts';
+import { QUANT_LADDER } from '../match/formats.ts';
+import type { MatchedResources } from '../match/resources.ts';
+import { resourcesOf } from '../match/resources.ts';
+import { pointOf, search } from '../match/search.ts';
+import type { Evaluated, ModelSource, Wishes } from '../match/types.ts';
+import { searchVllm } from '../match/vllm.ts';
+import { vllmCandidate } from '../plan/build-vllm.ts';
+import { apiCandidate, llamaCppCandidate, toPlan } from '../plan/build.ts';
+import { loadProfiles } from '../profiles/load.ts';
+import type { Context } from './context.ts';
+import type { MachineRequest } from './machine.ts';
+import { resolveMachine } from './machine.ts';
+import type { LoadedModel, ModelRequest } from './model.ts';
+import { loadModel, profileFolders, profileModel } from './model.ts';
+
+export type PlanRequest = {
+  readonly model: ModelRequest;
+  readonly machine: MachineRequest;
+  readonly wishes: Wishes;
+  readonly engine: EngineName | 'auto';
+};
+
+/** The plan of one model on one machine; a model that fits nowhere is a plan with the verdict `no`. */
+export async function planWorkflow(request: PlanRequest, ctx: Context): Promise<DeploymentPlan> {
+  const [machine, model] = await Promise.all([
+    resolveMachine(request.machine, ctx),
+    loadModel(request.model, ctx),
+  ]);
+  return toPlan(machine, candidateOf(model, machine, request.wishes, request.engine));
+}
+
+/** Every profile on this machine, best verdict first, larger models before smaller ones. */
+export async function surveyWorkflow(
+  request: Omit<PlanRequest, 'model'> & { readonly profilesDir: string | null },
+  ctx: Context,
+): Promise<Survey> {
+  const [machine, { profiles }] = await Promise.all([
+    resolveMachine(request.machine, ctx),
+    loadProfiles(profileFolders(ctx, request.profilesDir)),
+  ]);
+  const order = ['fits', 'tight', 'offload', 'api', 'no'];
+  const weight = (candidate: Candidate) =>
+    candidate.memory.devices.reduce((total, device) => total + device.peakBytes, 0);
+  const candidates = profiles
+    .filter(({ id }) => id !== 'demo')
+    .map((profile) => candidateOf(profileModel(profile), machine, request.wishes, request.engine))
+    .sort((a, b) => order.indexOf(a.verdict) - order.indexOf(b.verdict) || weight(b) - weight(a));
+  return { schema: SURVEY_SCHEMA, machine, candidates };
+}
+
+function candidateOf(
+  loaded: LoadedModel,
+  machine: Machine,
+  wishes: Wishes,
+  engine: EngineName | 'auto',
+): Candidate {
+  const { model } = loaded.source;
+  if (model.engines.includes('api') || model.text === null) return apiCandidate(model);
+  refuseOtherQuant(loaded, wishes);
+  const resources = resourcesOf(machine);
+  const chosenEngine = engineFor(loaded, engine);
+  if (chosenEngine === 'vllm') return planOnVllm(loaded, resources, wishes, engine);
+  const chosen = search(loaded.source, resources, wishes);
+  const changes =
+    chosen.verdict === 'no' || (chosen.verdict === 'offload' && resources.gpus.length > 0)
+      ? mendingChanges(loaded.source, resources, wishes, chosen)
+      : [];
+  return llamaCppCandidate({
+    model: chosen.model,
+    chosen,
+    alternatives: alternativesTo(loaded.source, resources, wishes, chosen),
+    changes,
+    files: loaded.files(chosen.formats),
+    warnings: [...loaded.warnings, ...resources.warnings, ...contextWarnings(chosen)],
+    minVersion: null,
+  });
+}
+
+/** `--engine`, or the first that the model runs on. Throws `usage.invalid` for one that cannot run it. */
+function engineFor({ source, profile }: LoadedModel, asked: EngineName | 'auto'): EngineName {
+  const { engines, id } = source.model;
+  if (asked === 'auto') return profile?.defaultEngine ?? engines[0] ?? 'llama.cpp';
+  if (engines.includes(asked)) return asked;
+  throw new MmdeployError('usage.invalid', `\`${id}\` does not run on ${asked}`, {
+    hints: [
+      `it runs on ${engines.join(', ')}: \`mmdeploy plan ${id} --engine ${engines[0] ?? 'auto'}\``,
+    ],
+  });
+}
+
+function planOnVllm(
+  loaded: LoadedModel,
+  resources: MatchedResources,
+  wishes: Wishes,
+  asked: EngineName | 'auto',
+): Candidate {
+  const { model } = loaded.source;
+  const { text } = model;
+  const repository = loaded.profile?.repository;
+  if (text === null || repository === null || repository === undefined) {
+    throw new MmdeployError('usage.invalid', `\`${model.id}\` cannot be planned for vLLM`, {
+      hints: ['vLLM plans need a profile: `mmdeploy models` lists them'],
+    });
+  }
+  const only =
+    asked === 'auto' && !model.engines.includes('llama.cpp')
+      ? [`llama.cpp has no projector for \`${model.id}\`: planned for vLLM instead`]
+      : [];
+  const others =
+    resources.gpus.length > 1
+      ? ['vLLM is planned on the first GPU only: tensor parallelism is not planned yet']
+      : [];
+  return vllmCandidate({
+    model,
+    choice: searchVllm(model, text, resources.gpus[0] ?? null, wishes),
+    wishes,
+    repository,
+    trustRemoteCode: /^(Qwen\/Qwen-VL|OpenGVLab\/InternVL)/.test(repository),
+    warnings: [...loaded.warnings, ...only, ...others],
+  });
+}
+
+/** Up to three other quants at the same context and slots, with what they need. */
+function alternativesTo(
+  source: ModelSource,
+  resources: MatchedResources,
+  wishes: Wishes,
+  chosen: Evaluated,
+): Evaluated[] {
+  if (source.model.basis === 'gguf' || chosen.verdict === 'no') return [];
+  const rank = (QUANT_LADDER as readonly string[]).indexOf(chosen.formats.quant);
+  const around = QUANT_LADDER.filter((_, index) => index !== rank && Math.abs(index - rank) <= 2);
+  return around.slice(0, 3).map((quant) =>
+    evaluate(source, resources, wishes, {
+      ...pointOf(chosen),
+      formats: { ...chosen.formats, quant },
+    }),
+  );
+}
+
+function contextWarnings({ model, settings }: Evaluated): string[] {
+  const most = model.text?.contextMax ?? 0;
+  if (settings.contextPerSlot <= most) return [];
+  return [
+    `${settings.contextPerSlot} tokens of context are more than the ${most} the model was trained for`,
+  ];
+}
+
+/** A GGUF file is in the format it is in: another one asked for would be a plan for another file. */
+function refuseOtherQuant({ source, headers }: LoadedModel, wishes: Wishes): void {
+  const { quant, encoderQuant } = source.model;
+  if (headers === null) return;
+  for (const [flag, asked, stored] of [
+    ['--quant', wishes.quant, quant],
+    ['--encoder-quant', wishes.encoderQuant, encoderQuant],
+  ] as const) {
+    if (asked === null || asked === stored) continue;
+    throw new MmdeployError(
+      'usage.invalid',
+      `\`${flag} ${asked}\`: the file is ${stored ?? 'stored in formats of its own'} already`,
+      { hints: [`leave \`${flag}\` out, or give a file in that format`] },
+    );
+  }
+}
