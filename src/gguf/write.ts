@@ -18,7 +18,7 @@ export type GgufContent = {
   readonly tensors: readonly TensorInfo[];
 };
 
-export type PlacedTensor = {
+type PlacedTensor = {
   readonly tensor: TensorInfo;
   /** Bytes of data, without the padding that follows. */
   readonly bytes: number;

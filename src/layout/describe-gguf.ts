@@ -146,7 +146,7 @@ const LAST_MATRICES = [
  * Width of the projector's output by its last matrix, as `clip_n_mmproj_embd` reads it: the key
  * `projection_dim` of older LLaVA files holds CLIP's own projection (768) instead.
  */
-export function projectorWidth(header: Pick<HeaderView, 'tensors'>): number | undefined {
+function projectorWidth(header: Pick<HeaderView, 'tensors'>): number | undefined {
   for (const [name, dimension] of LAST_MATRICES) {
     const width = header.tensors.find((tensor) => tensor.name === name)?.shape[dimension];
     if (width !== undefined) return width;

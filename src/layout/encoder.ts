@@ -34,11 +34,11 @@ const LAYOUTS = {
   'qwen2.5vl_merger': qwen25vl,
   internvl,
 } as const satisfies Record<string, Layout>;
-export type ProjectorType = keyof typeof LAYOUTS;
+type ProjectorType = keyof typeof LAYOUTS;
 export type KnownEncoderDims = EncoderDims & { readonly projectorType: ProjectorType };
 
 /** True for the projectors whose tensors are known here. */
-export function isKnownProjector(projectorType: string): projectorType is ProjectorType {
+function isKnownProjector(projectorType: string): projectorType is ProjectorType {
   return Object.hasOwn(LAYOUTS, projectorType);
 }
 

@@ -106,7 +106,7 @@ const MIXES = {
   },
 } as const satisfies Record<string, Mix>;
 
-export type MixName = keyof typeof MIXES;
+type MixName = keyof typeof MIXES;
 
 /** Names that `--quant` takes: the mixes, then single types (`Q4_K` = every matrix in it). */
 export const QUANT_NAMES: readonly string[] = [
