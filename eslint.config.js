@@ -21,10 +21,14 @@ const LAYERS = [
 const EDGE_FILES = ['src/gguf/read-file.ts', 'src/gguf/write-file.ts', 'src/profiles/load.ts'];
 // Pure halves of edge folders.
 const PURE_FILES = [
-  'src/detect/merge.ts',
+  'src/detect/{mask,merge,values,visible,xml}.ts',
+  'src/detect/probes/{amd-smi,nvidia-csv,nvidia-failure,nvidia-log,rocm-smi}.ts',
   'src/engine/{choose,parse,release-files}.ts',
   'src/estimate/{count,text,totals}.ts',
   'src/serve/{restart-policy,state}.ts',
+  'src/serve/client/{sse,image-kind}.ts',
+  'src/serve/gateway/{chat-images,client-fields,errors,estimate-prompt}.ts',
+  'src/serve/supervisor/{engine-env,start-failure}.ts',
 ];
 const PURE_LAYERS = 8;
 

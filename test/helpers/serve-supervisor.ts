@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -78,4 +78,27 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether any process of a process group runs, zombies left out. */
+export function isGroupAlive(group: number): boolean {
+  if (process.platform !== 'linux') {
+    try {
+      return process.kill(-group, 0);
+    } catch {
+      return false;
+    }
+  }
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .some((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        // pid (name) state parent group …; the name may hold anything.
+        const [state, , itsGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        return Number(itsGroup) === group && state !== 'Z' && state !== 'X';
+      } catch {
+        return false;
+      }
+    });
 }

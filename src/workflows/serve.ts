@@ -1,0 +1,246 @@
+import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MmdeployError } from '../errors.ts';
+import { runClientCommand } from '../serve/client-command.ts';
+import { isLoopback, listenError, localUrl } from '../serve/gateway/address.ts';
+import type { ImageCounting } from '../serve/gateway/estimate-prompt.ts';
+import { createGateway, DEFAULT_MAX_BODY_BYTES, type Gateway } from '../serve/gateway/gateway.ts';
+import { readKeys } from '../serve/gateway/keys.ts';
+import { DEFAULT_RESTART_POLICY } from '../serve/restart-policy.ts';
+import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
+import { makeSocketFolder, type SocketFolder } from '../serve/supervisor/socket-folder.ts';
+import { DEFAULT_STOP_TIMINGS } from '../serve/supervisor/stop-process.ts';
+import { Supervisor, type SupervisorPhase } from '../serve/supervisor/supervisor.ts';
+import type { Context } from './context.ts';
+
+export type ServeRequest = {
+  /** The engine's arguments, without host and port. */
+  readonly argv: readonly string[];
+  readonly enginePath: string;
+  readonly modelId: string;
+  /** Where the gateway listens; port 0 takes any free one. */
+  readonly host: string;
+  readonly port: number;
+  readonly apiKeyFile: string | null;
+  /** null: `engine.log` in the state folder. */
+  readonly engineLog: string | null;
+  /** How long the engine may print nothing while it loads. */
+  readonly readyTimeoutMs: number;
+  /** How long running requests may take once a stop was asked for. */
+  readonly drainMs: number;
+  /** A program to run once ready, after whose end the server stops. */
+  readonly command: readonly string[] | null;
+};
+
+export type ServeTools = {
+  readonly counting: ImageCounting;
+  /** A second Ctrl-C: no more waiting. */
+  readonly force?: AbortSignal;
+};
+
+export type Serving = {
+  /** `http://127.0.0.1:8080`, without `/v1`. */
+  readonly url: string;
+  readonly apiKey: string | null;
+  /** The engine's process, for diagnosis. */
+  readonly enginePid: () => number | undefined;
+  /** Resolves when the engine used up its restarts; never otherwise. */
+  readonly gaveUp: Promise<MmdeployError>;
+  /** Drains, ends the engine and frees the port. */
+  readonly stop: () => Promise<void>;
+};
+
+/**
+ * Serves until `ctx.signal` or until `request.command` has ended. Exit code 0, or the command's own.
+ * Throws `engine.start` when the engine does not come up and `engine.crashed` when it will not stay.
+ */
+export async function serveWorkflow(
+  request: ServeRequest,
+  ctx: Context,
+  tools: ServeTools,
+): Promise<{ readonly exitCode: number }> {
+  let serving: Serving;
+  try {
+    serving = await startServing(request, ctx, tools);
+  } catch (error) {
+    // A server that is told to stop while it loads has done what it was told; a command has not run.
+    const stopped = error instanceof MmdeployError && error.code === 'interrupted';
+    if (stopped && request.command === null) return { exitCode: 0 };
+    throw error;
+  }
+  try {
+    return { exitCode: await untilDone(request, ctx, tools, serving) };
+  } finally {
+    ctx.notice(`stopping  requests may finish within ${seconds(request.drainMs)} s`);
+    await serving.stop();
+    ctx.notice('stopped');
+  }
+}
+
+/** Starts engine and gateway and returns when requests can be answered; the caller stops it. */
+export async function startServing(
+  request: ServeRequest,
+  ctx: Context,
+  tools: ServeTools,
+): Promise<Serving> {
+  await checkEngine(request.enginePath);
+  const keys = await readKeys(request.apiKeyFile);
+  const guard = await chooseOrphanGuard(ctx.run, ctx.platform);
+  const folder = ctx.platform === 'win32' ? null : await makeSocketFolder(ctx.env);
+  const supervisor = new Supervisor({
+    command: {
+      file: request.enginePath,
+      args: request.argv,
+      env: ctx.env,
+      listen: folder === null ? { kind: 'port' } : { kind: 'socket', path: folder.socketPath },
+      guard,
+      logFile: request.engineLog ?? join(ctx.folders.state, 'engine.log'),
+    },
+    readyTimeoutMs: request.readyTimeoutMs,
+    stop: DEFAULT_STOP_TIMINGS,
+    restart: DEFAULT_RESTART_POLICY,
+    random: Math.random,
+    onPhase: phaseNotices(ctx.notice),
+  });
+  const gateway = createGateway({
+    engine: supervisor,
+    counting: tools.counting,
+    keys,
+    maxBodyBytes: DEFAULT_MAX_BODY_BYTES,
+  });
+  const parts = { supervisor, gateway, folder };
+  try {
+    const port = await bind(request, keys.length > 0, ctx, gateway);
+    const url = localUrl(request.host, port);
+    ctx.notice(`engine    ${request.enginePath}`);
+    ctx.notice(`starting  ${request.modelId}`);
+    const tookMs = await startUnlessStopped(supervisor, ctx.signal);
+    ctx.notice(`ready in ${seconds(tookMs)} s at ${url}`);
+    const stop = () => stopServing(parts, request.drainMs, tools.force);
+    const { gaveUp } = supervisor;
+    return { url, apiKey: keys[0] ?? null, enginePid: () => supervisor.pid, gaveUp, stop };
+  } catch (error) {
+    await stopServing(parts, 0, tools.force);
+    throw error;
+  }
+}
+
+/** Ends with `ctx.signal`, with the command, or with an engine that gave up; returns the exit code. */
+async function untilDone(
+  request: ServeRequest,
+  ctx: Context,
+  tools: ServeTools,
+  serving: Serving,
+): Promise<number> {
+  const engineGone = new AbortController();
+  const failed = serving.gaveUp.then((error) => {
+    engineGone.abort();
+    throw error;
+  });
+  failed.catch(() => undefined);
+  if (request.command === null) {
+    await Promise.race([failed, aborted(ctx.signal)]);
+    return 0;
+  }
+  const env = {
+    ...ctx.env,
+    OPENAI_BASE_URL: `${serving.url}/v1`,
+    // OpenAI's clients refuse to start without one.
+    OPENAI_API_KEY: serving.apiKey ?? 'none',
+  };
+  const stop = AbortSignal.any([ctx.signal, engineGone.signal]);
+  const force = tools.force ?? new AbortController().signal;
+  const code = await runClientCommand({ argv: request.command, env, cwd: ctx.cwd }, stop, force);
+  if (engineGone.signal.aborted) await failed;
+  return code;
+}
+
+async function bind(
+  { host, port }: ServeRequest,
+  hasKeys: boolean,
+  ctx: Context,
+  gateway: Gateway,
+): Promise<number> {
+  const bound = await gateway.listen(host, port).catch((error: unknown) => {
+    throw listenError(error, host, port);
+  });
+  if (!isLoopback(host) && !hasKeys) {
+    ctx.notice(
+      `warning: listening on ${host}, beyond this machine, without a key: whoever reaches port ${bound} can use it (\`--api-key-file FILE\`)`,
+    );
+  }
+  return bound;
+}
+
+async function startUnlessStopped(supervisor: Supervisor, signal: AbortSignal): Promise<number> {
+  const startedAt = performance.now();
+  const onAbort = () => void supervisor.stop();
+  if (signal.aborted) throw new MmdeployError('interrupted', 'stopped before the engine started');
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await supervisor.start();
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+  return performance.now() - startedAt;
+}
+
+type Parts = {
+  readonly supervisor: Supervisor;
+  readonly gateway: Gateway;
+  readonly folder: SocketFolder | null;
+};
+
+async function stopServing(
+  { supervisor, gateway, folder }: Parts,
+  drainMs: number,
+  force: AbortSignal = new AbortController().signal,
+): Promise<void> {
+  const onForce = () => supervisor.force();
+  if (force.aborted) onForce();
+  force.addEventListener('abort', onForce, { once: true });
+  try {
+    await gateway.drain(drainMs, force);
+    await supervisor.stop();
+    await gateway.close();
+    await folder?.remove();
+  } finally {
+    force.removeEventListener('abort', onForce);
+  }
+}
+
+async function checkEngine(path: string): Promise<void> {
+  try {
+    await access(path, constants.X_OK);
+  } catch (error) {
+    throw new MmdeployError('engine.not-found', `\`${path}\` is no program that can be run`, {
+      hints: ['install an engine: `mmdeploy engine install`'],
+      cause: error,
+    });
+  }
+}
+
+/** The first start's `ready` line is printed with the URL by whoever asked for it. */
+function phaseNotices(notice: (line: string) => void): (phase: SupervisorPhase) => void {
+  let crashed = false;
+  return (phase) => {
+    if (phase.kind === 'loading') notice(`loading   log: ${phase.logFile}`);
+    if (phase.kind === 'ready' && crashed) notice(`ready     again in ${seconds(phase.tookMs)} s`);
+    if (phase.kind !== 'crashed') return;
+    crashed = true;
+    const { reason, restartInMs } = phase;
+    const next = restartInMs === null ? 'giving up' : `restart in ${seconds(restartInMs)} s`;
+    notice(`crashed   ${reason}: ${next}`);
+  };
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(1);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
