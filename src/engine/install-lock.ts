@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
@@ -49,7 +50,7 @@ async function acquire(file: string, options: LockOptions): Promise<void> {
     const holder = await readFile(file, 'utf8').catch(() => null);
     if (holder === null) continue;
     if (await isStale(file, holder, options.now)) {
-      await rm(file, { force: true });
+      await breakStale(file, holder, options.now);
       continue;
     }
     if (!told) options.onWait(holder.split(' ')[0] ?? holder);
@@ -60,10 +61,29 @@ async function acquire(file: string, options: LockOptions): Promise<void> {
   }
 }
 
+/** One process at a time removes a dead one's lock, or two would each remove the other's new one. */
+async function breakStale(file: string, holder: string, now: () => Date): Promise<void> {
+  const guard = `${file}.break`;
+  if (!(await create(guard))) {
+    const touched = await stat(guard).catch(() => null);
+    if (touched !== null && now().getTime() - touched.mtimeMs > STALE_MS) {
+      await rm(guard, { force: true });
+    }
+    await wait(POLL_MS / 10);
+    return;
+  }
+  try {
+    const still = await readFile(file, 'utf8').catch(() => null);
+    if (still === holder && (await isStale(file, holder, now))) await rm(file, { force: true });
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
 async function create(file: string): Promise<boolean> {
   try {
     const handle = await open(file, 'wx');
-    await handle.writeFile(`${process.pid} ${hostname()}`);
+    await handle.writeFile(`${process.pid} ${hostname()} ${randomUUID()}`);
     await handle.close();
     return true;
   } catch (error) {

@@ -14,7 +14,8 @@ export type PrefixLayout = {
 /** Triplet and loader of the C library that was unpacked into `prefix`. */
 export async function prefixLayout(prefix: string): Promise<PrefixLayout> {
   const libraries = join(prefix, 'usr/lib');
-  for (const triplet of (await readdir(libraries)).filter((name) => /-linux-gnu\w*$/.test(name))) {
+  const names = await readdir(libraries).catch(() => []);
+  for (const triplet of names.filter((name) => /-linux-gnu\w*$/.test(name))) {
     const loader = (await readdir(join(libraries, triplet))).find((name) =>
       /^ld-linux.*\.so\.\d+$/.test(name),
     );
