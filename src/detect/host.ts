@@ -5,7 +5,7 @@ import type { Probe } from '../contracts/machine.ts';
 import type { RunCommand, RunResult } from '../process/run.ts';
 import { findProgram } from './locate.ts';
 
-export type Env = Readonly<Record<string, string | undefined>>;
+type Env = Readonly<Record<string, string | undefined>>;
 
 /** What detection may touch; everything but `run`, `env` and `platform` has a real default. */
 export type HostOptions = {
@@ -41,7 +41,7 @@ export type Host = {
 };
 
 /** Long enough for eight GPUs without persistence mode (about a second each). */
-export const TOOL_TIMEOUT_MS = 8_000;
+const TOOL_TIMEOUT_MS = 8_000;
 /** How long after its kill a tool is still waited for. */
 const KILL_GRACE_MS = 500;
 

@@ -10,11 +10,9 @@ export type Limits = {
   readonly cores: number | null;
 };
 
-export const NO_LIMITS: Limits = { memoryBytes: null, memoryUsedBytes: null, cores: null };
+const NO_LIMITS: Limits = { memoryBytes: null, memoryUsedBytes: null, cores: null };
 
 const ROOT = '/sys/fs/cgroup';
-/** Version 1 writes its "no limit" as the largest page-aligned 63-bit number. */
-const UNLIMITED_FROM = 2 ** 60;
 
 /** Reads cgroup version 2 and, where the memory or cpu controller is still there, version 1. */
 export async function readLimits(host: Host): Promise<Limits> {
@@ -24,7 +22,7 @@ export async function readLimits(host: Host): Promise<Limits> {
   return { ...memory, cores };
 }
 
-export type Groups = {
+type Groups = {
   /** Path in the unified (version 2) hierarchy. */
   readonly unified: string | null;
   /** Path by version 1 controller. */
@@ -32,7 +30,7 @@ export type Groups = {
 };
 
 /** `/proc/self/cgroup`: `0::/a/b` for version 2, `4:memory:/a` for version 1. */
-export function parseGroups(text: string): Groups {
+function parseGroups(text: string): Groups {
   let unified: string | null = null;
   const byController = new Map<string, string>();
   for (const line of text.split('\n')) {
@@ -46,7 +44,7 @@ export function parseGroups(text: string): Groups {
 }
 
 /** `/a/b` to `/a/b`, `/a`, `/`: a limit of any parent holds too. A path out of our view is its root. */
-export function upwards(path: string): string[] {
+function upwards(path: string): string[] {
   const inside = path.startsWith('/..') ? '/' : posix.normalize(path);
   const parts = inside.split('/').filter((part) => part !== '');
   return parts.map((_, index) => `/${parts.slice(0, parts.length - index).join('/')}`).concat('/');
@@ -99,14 +97,16 @@ async function cpuLimit(host: Host, groups: Groups): Promise<number | null> {
 const foldersOf = (mount: string, path: string | null) =>
   path === null ? [] : upwards(path).map((group) => posix.join(mount, group));
 
-/** A byte limit or counter; null for `max`, version 1's huge number, and a file that is not there. */
-export function parseLimit(text: string | null): number | null {
-  const value = text === null || !/^\d+\s*$/.test(text) ? null : Number(text);
-  return value === null || value >= UNLIMITED_FROM ? null : value;
+/**
+ * A byte limit or counter; null for `max` and for a file that is not there. Version 1 writes its "no
+ * limit" as the largest page-aligned 63-bit number, which is above any machine's memory.
+ */
+function parseLimit(text: string | null): number | null {
+  return text === null || !/^\d+\s*$/.test(text) ? null : Number(text);
 }
 
 /** `cpu.max`: `150000 100000` is one and a half cores; `max 100000` is no limit. */
-export function parseCpuMax(text: string | null): number | null {
+function parseCpuMax(text: string | null): number | null {
   const [quota, period] = (text ?? '').trim().split(/\s+/);
   return quotaCores(quota ?? null, period ?? null);
 }

@@ -4,7 +4,7 @@ import type { FoundGpu } from './outcome.ts';
 import { pciAddress, reported } from './values.ts';
 
 /** A graphics controller as systeminformation lists it, by the fields that are read. */
-export type Controller = {
+type Controller = {
   readonly vendor?: string | undefined;
   readonly model?: string | undefined;
   readonly name?: string | undefined;

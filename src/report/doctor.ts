@@ -74,7 +74,11 @@ function memoryText(memory: Machine['memory']): string {
 
 function gpuLines(machine: Machine, view: DoctorView): string[] {
   if (machine.gpus.length === 0) {
-    return [`No GPU found: ${whyNone(machine.probes)}; llama.cpp runs on the CPU only`];
+    const hidden =
+      machine.os.virtualisation === 'container'
+        ? ['  a container sees GPUs only when it is started with them (`docker run --gpus all`)']
+        : [];
+    return [`No GPU found: ${whyNone(machine.probes)}; llama.cpp runs on the CPU only`, ...hidden];
   }
   const rows = machine.gpus.map((gpu) => [
     gpu.id,
@@ -117,7 +121,7 @@ function whyNone(probes: readonly Probe[]): string {
   if (gpuTools.some(({ status }) => status === 'ok'))
     return 'the driver lists none for this process';
   const missing = gpuTools.map(({ tool }) => tool).join(', ');
-  return missing === '' ? 'no probe ran' : `${missing} not installed, and none on the bus`;
+  return missing === '' ? 'no probe ran' : `${missing} not installed`;
 }
 
 function engineLines(engines: readonly EngineFound[], view: DoctorView): string[] {

@@ -7,7 +7,7 @@ const DRM = '/sys/class/drm';
 const AMD_VENDOR = '0x1002';
 
 /** What the amdgpu kernel driver says of one card, file by file. */
-export type SysfsCard = {
+type SysfsCard = {
   readonly deviceId: string | null;
   readonly productName: string | null;
   readonly uevent: string | null;
@@ -37,7 +37,7 @@ async function readCard(host: Host, folder: string): Promise<SysfsCard | null> {
   return { deviceId, productName, uevent, vramTotal, vramUsed };
 }
 
-export function sysfsGpu(card: SysfsCard): FoundGpu {
+function sysfsGpu(card: SysfsCard): FoundGpu {
   const totalBytes = byteCount(card.vramTotal);
   const used = byteCount(card.vramUsed);
   const product = card.productName === null || card.productName === '' ? null : card.productName;

@@ -5,7 +5,7 @@ import type { Host } from '../host.ts';
 import { documentsOf, runPackage } from '../package-run.ts';
 import { at } from '../values.ts';
 
-export const TOOL = 'systeminformation';
+const TOOL = 'systeminformation';
 
 /** What systeminformation told before it ended; null for a part that it did not get to. */
 export type SystemFacts = {

@@ -52,6 +52,37 @@ describe('detectMachine', () => {
     expect(machine.gpus).toHaveLength(1);
   });
 
+  test('a card that xpu-smi lists is not added again from the bus, a second one is', async () => {
+    const listed = { vendor: 'Intel Corporation', model: 'Battlemage G21', busAddress: '97:00.0' };
+    const other = { vendor: 'Intel Corporation', model: 'Battlemage G21', busAddress: '98:00.0' };
+    const machine = await detect(
+      { 'xpu-smi': ran(fixture('intel-arc-pro-b60.xpu-smi.constructed.json')) },
+      { systemInformation: () => Promise.resolve(controllers(listed, other)) },
+    );
+    expect(machine.gpus.map(({ pciId, source }) => [pciId, source])).toEqual([
+      ['0000:97:00.0', 'xpu-smi'],
+      ['0000:00:02.0', 'xpu-smi'],
+      ['0000:98:00.0', 'systeminformation'],
+    ]);
+  });
+
+  test('a vendor whose places are unknown is not doubled from the bus', async () => {
+    const bus = {
+      vendor: 'Advanced Micro Devices, Inc. [AMD/ATI]',
+      model: 'Navi 31',
+      busAddress: '0b:00.0',
+    };
+    const machine = await detect(
+      {},
+      {
+        listFolder: () => Promise.resolve(['card0']),
+        readText: (path) => Promise.resolve(path.endsWith('/vendor') ? '0x1002\n' : null),
+        systemInformation: () => Promise.resolve(controllers(bus)),
+      },
+    );
+    expect(machine.gpus).toMatchObject([{ vendor: 'amd', source: 'sysfs', totalBytes: null }]);
+  });
+
   test('the bus adds the GPU inside the CPU, without memory of its own', async () => {
     const intel = { vendor: 'Intel Corporation', model: 'Iris Xe Graphics', busAddress: '00:02.0' };
     const machine = await detect(

@@ -45,6 +45,13 @@ describe('amd-smi', () => {
     ]);
   });
 
+  test('a size as text says MB and means MiB too', () => {
+    const { gpu_data } = JSON.parse(MI210) as { gpu_data: { vram: object }[] };
+    const fixed = JSON.stringify([{ ...gpu_data[0], vram: { type: 'HBM', size: '65520 MB' } }]);
+    const gpus = parseAmdSmi({ fixed, metric: '', version: '' });
+    expect(gpus[0]?.totalBytes).toBe(65520 * MIB);
+  });
+
   test('an APU has what the kernel lets it use, not the carve-out', () => {
     const fixed = JSON.stringify({
       gpu_data: [

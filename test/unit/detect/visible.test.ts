@@ -22,6 +22,7 @@ describe('CUDA_VISIBLE_DEVICES', () => {
     ['1, 0', [1, 0]],
     ['0,-1,1', [0]],
     ['0,7,1', [0]],
+    ['0,0,1', [0]],
     ['GPU-12345678-aaaa-bbbb-cccc-0123456789cd', [1]],
     ['GPU-12345678-aaaa-bbbb-cccc-0123456789a', [0]],
   ])('%s leaves %s', (value, expected) => expect(places(value)).toEqual(expected));

@@ -99,8 +99,14 @@ describe('doctor for people', () => {
       probe('git', 'missing'),
     ];
     expect(text({ probes })).toContain(
-      'No GPU found: nvidia-smi, amd-smi not installed, and none on the bus; llama.cpp runs on the CPU only',
+      'No GPU found: nvidia-smi, amd-smi not installed; llama.cpp runs on the CPU only',
     );
+  });
+
+  test('in a container it says how GPUs get in', () => {
+    const shown = text({ os: { ...machine().os, virtualisation: 'container' } });
+    expect(shown).toContain('`docker run --gpus all`');
+    expect(text({})).not.toContain('docker run');
   });
 
   test('a broken driver is named first', () => {
