@@ -13,6 +13,10 @@ export type EstimateInput = {
   /** Size in pixels after EXIF orientation; null for other modalities. */
   readonly width: number | null;
   readonly height: number | null;
+  /** Whether EXIF turned it by a quarter: an engine that ignores EXIF sees width and height swapped. */
+  readonly turned: boolean;
+  /** `png`, `jpg`, `webp` … as its first bytes say; null for a description and for other modalities. */
+  readonly format: string | null;
   readonly seconds: number | null;
   readonly text: string | null;
   /** Given token count of a text (`--text-tokens`). */
@@ -31,6 +35,8 @@ export type EstimateItem = {
   /** Everything this input adds to the prompt, wrappers included, for one of `count`. */
   readonly tokens: number | null;
   readonly rule: string;
+  /** How the rule came to it, or why this engine does not take the input. */
+  readonly detail: string;
 };
 
 export type ModelEstimate = {
@@ -54,6 +60,9 @@ export type ModelEstimate = {
     readonly total: number;
   };
   readonly priceAsOf: string | null;
+  /** The few inputs that cost most, dearest first: what to shrink to save anything. */
+  readonly costliest: readonly EstimateItem[];
+  /** Every input, where the rows were asked for. */
   readonly items: readonly EstimateItem[];
 };
 

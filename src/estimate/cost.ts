@@ -1,0 +1,33 @@
+import type { ModelEstimate } from '../contracts/estimate.ts';
+import type { ApiPrice } from '../profiles/price-schema.ts';
+
+/** Money is counted in whole millionths of a dollar and becomes dollars only in the document. */
+const MICRO_USD = 1_000_000n;
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Vendors change prices several times a year. */
+export const STALE_DAYS = 90;
+
+type Cost = NonNullable<ModelEstimate['costUsd']>;
+
+/** What `inputTokens` and `outputTokens` cost at a list price, rounded to a millionth of a dollar. */
+export function costOf(price: ApiPrice, inputTokens: number, outputTokens: number): Cost {
+  const input = microUsd(price.input, inputTokens);
+  const output = microUsd(price.output, outputTokens);
+  return { input: dollars(input), output: dollars(output), total: dollars(input + output) };
+}
+
+/** Half a millionth is rounded up; exact for any number of tokens. */
+function microUsd(usdPerMillion: number, tokens: number): bigint {
+  const microPerMillion = BigInt(Math.round(usdPerMillion * Number(MICRO_USD)));
+  return (microPerMillion * BigInt(tokens) + MICRO_USD / 2n) / MICRO_USD;
+}
+
+function dollars(micro: bigint): number {
+  return Number(micro) / Number(MICRO_USD);
+}
+
+/** Whole days since the price was last seen; a date to come counts as today. */
+export function priceAgeDays(price: ApiPrice, now: Date): number {
+  const age = now.getTime() - Date.parse(`${price.asOf}T00:00:00Z`);
+  return Math.max(0, Math.floor(age / DAY_MS));
+}

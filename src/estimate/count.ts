@@ -1,0 +1,144 @@
+import type { EngineName } from '../contracts/basis.ts';
+import type { EstimateInput, EstimateItem } from '../contracts/estimate.ts';
+import type { ModelDescription } from '../contracts/model.ts';
+import { MmdeployError } from '../errors.ts';
+import type { BoundTokenRule, ImageSize } from '../tokens/rules/define.ts';
+import { findTokenRule } from '../tokens/rules/index.ts';
+import type { TokenSettings } from '../tokens/settings.ts';
+import { countWrapper } from '../tokens/text/chat.ts';
+import type { SpmVocabulary } from '../tokens/text/vocabulary.ts';
+import { formatRefusal } from './formats.ts';
+import type { TextCount } from './text.ts';
+import { approximateText, exactText, known } from './text.ts';
+
+/** A model on one engine, with what is known of its text side. */
+export type CountedModel = {
+  readonly id: string;
+  readonly engine: EngineName;
+  readonly description: ModelDescription;
+  /** Its own tokenizer, where a GGUF file told it; null: text is approximated. */
+  readonly vocabulary: SpmVocabulary | null;
+  readonly chatTemplate: string | null;
+};
+
+/** What one input costs a model; `tokens` null when the engine does not take it. */
+export type CountedInput = {
+  readonly input: EstimateInput;
+  readonly item: EstimateItem;
+  /** Of `item.tokens`: what the engine puts around it. */
+  readonly wrapper: number;
+  readonly low: number;
+  readonly high: number;
+  readonly refused: string | null;
+};
+
+/** Counts every input for one model, each size of image once. */
+export function countInputs(
+  inputs: readonly EstimateInput[],
+  model: CountedModel,
+  settings: TokenSettings,
+): readonly CountedInput[] {
+  const countImage = imageCounter(model, settings);
+  return inputs.map((input) =>
+    input.modality === 'image' ? countImage(input) : countText(input, model),
+  );
+}
+
+function countText(input: EstimateInput, { vocabulary }: CountedModel): CountedInput {
+  const count = textCount(input, vocabulary);
+  return {
+    input,
+    item: itemOf(input, count.tokens, count.rule, count.detail),
+    wrapper: 0,
+    low: count.low,
+    high: count.high,
+    refused: null,
+  };
+}
+
+function textCount(input: EstimateInput, vocabulary: SpmVocabulary | null): TextCount {
+  if (input.textTokens !== null) return known(input.textTokens, 'given', '--text-tokens');
+  const text = input.text ?? '';
+  return vocabulary === null ? approximateText(text) : exactText(text, vocabulary);
+}
+
+function imageCounter(model: CountedModel, settings: TokenSettings) {
+  const use = model.description.imageTokens[model.engine];
+  if (use === undefined) {
+    const why = noRule(model);
+    return (input: EstimateInput) => refusedInput(input, 'none', why);
+  }
+  const rule = boundRule(use.rule, use.params);
+  const wrapper = wrapperTokens(model, use.wrapper);
+  const sizes = new Map<string, ReturnType<typeof measure>>();
+  return (input: EstimateInput): CountedInput => {
+    const refusal = formatRefusal(model.engine, input.format);
+    if (refusal !== null) return refusedInput(input, use.rule, refusal);
+    const size = seenSize(input, model.engine);
+    const key = `${size.width}x${size.height}`;
+    const count = sizes.get(key) ?? measure(rule, size, settings);
+    sizes.set(key, count);
+    if ('refused' in count) return refusedInput(input, use.rule, count.refused);
+    const tokens = count.tokens + wrapper;
+    const item = itemOf(input, tokens, use.rule, count.detail);
+    return { input, item, wrapper, low: tokens, high: tokens, refused: null };
+  };
+}
+
+function noRule({ id, engine, description }: CountedModel): string {
+  return description.encoder === null
+    ? `${id} takes no images: it has no projector`
+    : `how ${engine} counts images for ${id} is not known here`;
+}
+
+function boundRule(id: string, params: unknown): BoundTokenRule {
+  const rule = findTokenRule(id);
+  if (rule === null) {
+    throw new MmdeployError('profile.invalid', `there is no token rule \`${id}\``, {
+      hints: ['`mmdeploy models` lists the profiles that can be counted'],
+    });
+  }
+  return rule.bind(params);
+}
+
+/** A size the model's own processor refuses is an answer about that input, not a failure of the run. */
+function measure(rule: BoundTokenRule, size: ImageSize, settings: TokenSettings) {
+  try {
+    return rule.count(size, settings);
+  } catch (error) {
+    if (error instanceof MmdeployError && error.code === 'input.invalid') {
+      return { refused: error.message };
+    }
+    throw error;
+  }
+}
+
+/** stb_image, which llama.cpp decodes with, ignores EXIF: it sees a turned picture on its side. */
+function seenSize(input: EstimateInput, engine: EngineName): ImageSize {
+  const size = { width: input.width ?? 0, height: input.height ?? 0 };
+  return input.turned && engine === 'llama.cpp' ? { width: size.height, height: size.width } : size;
+}
+
+/** A string that the vocabulary has not as one token is several: the model's own tokenizer decides. */
+function wrapperTokens(
+  { vocabulary }: CountedModel,
+  wrapper: { readonly begin: string; readonly end: string; readonly tokens: number },
+): number {
+  if (vocabulary === null) return wrapper.tokens;
+  return countWrapper(wrapper.begin, vocabulary) + countWrapper(wrapper.end, vocabulary);
+}
+
+function itemOf(
+  input: EstimateInput,
+  tokens: number | null,
+  rule: string,
+  detail: string,
+): EstimateItem {
+  const { modality, width, height, seconds, count } = input;
+  return { input: input.input, modality, width, height, seconds, count, tokens, rule, detail };
+}
+
+function refusedInput(input: EstimateInput, rule: string, why: string): CountedInput {
+  const item = itemOf(input, null, rule, why);
+  return { input, item, wrapper: 0, low: 0, high: 0, refused: why };
+}

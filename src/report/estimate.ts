@@ -1,0 +1,130 @@
+import type { Estimate, EstimateItem, ModelEstimate } from '../contracts/estimate.ts';
+import type { Palette } from './palette.ts';
+import { textTable } from './text-table.ts';
+
+export type EstimateView = {
+  readonly palette: Palette;
+  /** Boxes around tables: for a terminal only. */
+  readonly boxes: boolean;
+  readonly explain: boolean;
+  readonly quiet: boolean;
+};
+
+const SHOWN_UNREADABLE = 20;
+const UNKNOWN = 'unknown';
+
+/** The estimate as text: what was read, totals by model, the costliest inputs, what could not be read. */
+export function estimateText(estimate: Estimate, view: EstimateView): string {
+  if (view.quiet) return estimate.models.map(quietLine).join('\n');
+  const sections = [
+    inputLine(estimate.inputs, view.palette),
+    modelTable(estimate.models, view),
+    ...(view.explain ? [estimate.models.map(explanation).join('\n')] : []),
+    ...estimate.models.flatMap((model) => itemTable(model, view)),
+    ...unreadableList(estimate.inputs.unreadable, view.palette),
+    ...(estimate.warnings.length === 0
+      ? []
+      : [estimate.warnings.map((text) => view.palette.warn(`warning: ${text}`)).join('\n')]),
+  ];
+  return sections.join('\n\n');
+}
+
+function quietLine({ id, engine, tokens, costUsd }: ModelEstimate): string {
+  const cost = costUsd === null ? '' : ` ${usd(costUsd.total)}`;
+  return `${id} ${engine} ${tokens.total ?? UNKNOWN}${cost}`;
+}
+
+function inputLine(inputs: Estimate['inputs'], { bold, bad }: Palette): string {
+  const parts = [
+    counted(inputs.images, 'image'),
+    ...(inputs.textBytes > 0 ? [`${whole(inputs.textBytes)} bytes of text`] : []),
+  ];
+  const from = inputs.files === 0 ? '' : ` in ${counted(inputs.files, 'file')}`;
+  const missing = inputs.unreadable.length;
+  const unread = missing === 0 ? '' : `, ${bad(`${whole(missing)} unreadable`)}`;
+  return `${bold('Inputs')}  ${parts.join(', ')}${from}${unread}`;
+}
+
+function modelTable(models: readonly ModelEstimate[], view: EstimateView): string {
+  const priced = models.some(({ costUsd }) => costUsd !== null);
+  return textTable(
+    {
+      head: ['Model', 'Engine', 'Tokens', 'Images', 'Text', 'Wrappers', ...(priced ? ['USD'] : [])],
+      align: ['left', 'left', 'right', 'right', 'right', 'right', 'right'],
+      rows: models.map((model) => [
+        model.id,
+        model.engine,
+        total(model),
+        whole(model.tokens.image),
+        whole(model.tokens.text),
+        whole(model.tokens.wrapper),
+        ...(priced ? [model.costUsd === null ? '-' : usd(model.costUsd.total)] : []),
+      ]),
+    },
+    view.boxes,
+  );
+}
+
+/** A total that rests on an approximation is never shown as if it were exact. */
+function total({ tokens, range }: ModelEstimate): string {
+  if (range === null) return whole(tokens.total);
+  return `about ${whole(tokens.total)} (${whole(range.low)} to ${whole(range.high)})`;
+}
+
+function explanation(model: ModelEstimate): string {
+  const price =
+    model.costUsd === null
+      ? ''
+      : `; input ${usd(model.costUsd.input)}, output ${usd(model.costUsd.output)}, prices of ${model.priceAsOf ?? UNKNOWN}`;
+  return `${model.id} on ${model.engine}: rule ${model.rule}, ${model.confidence}, basis ${model.basis}${price}`;
+}
+
+function itemTable(model: ModelEstimate, view: EstimateView): string[] {
+  const all = model.items.length > 0;
+  const items = all ? model.items : model.costliest;
+  if (items.length < 2 && !view.explain && !all) return [];
+  const title = all ? `Inputs of ${model.id}` : `Costliest inputs of ${model.id}`;
+  const table = textTable(
+    {
+      head: ['Input', 'Size', 'Count', 'Tokens each', ...(view.explain || all ? ['How'] : [])],
+      align: ['left', 'left', 'right', 'right', 'left'],
+      rows: items.map((item) => [
+        item.input,
+        sizeOf(item),
+        whole(item.count),
+        item.tokens === null ? 'none' : whole(item.tokens),
+        ...(view.explain || all ? [item.detail] : []),
+      ]),
+    },
+    view.boxes,
+  );
+  return [`${view.palette.bold(title)} on ${model.engine}\n${table}`];
+}
+
+function sizeOf({ width, height, modality }: EstimateItem): string {
+  return width === null || height === null ? modality : `${width}x${height}`;
+}
+
+function unreadableList(unreadable: Estimate['inputs']['unreadable'], { bold }: Palette): string[] {
+  if (unreadable.length === 0) return [];
+  const shown = unreadable
+    .slice(0, SHOWN_UNREADABLE)
+    .map((each) => `  ${each.path}: ${each.reason}`);
+  const rest = unreadable.length - shown.length;
+  const more = rest > 0 ? [`  and ${whole(rest)} more; all of them in \`-o json\``] : [];
+  return [[`${bold('Unreadable')} (${unreadable.length})`, ...shown, ...more].join('\n')];
+}
+
+/** Groups of three digits with a comma, in every locale. */
+function whole(value: number | null): string {
+  return value === null ? UNKNOWN : value.toLocaleString('en-US');
+}
+
+/** At least cents; small sums to the millionth that they are counted in. */
+function usd(value: number): string {
+  return `$${value >= 1 ? value.toFixed(2) : value.toFixed(6)}`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${whole(count)} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,141 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { globBase, globDepth, globMatcher } from '../../../src/estimate/glob.ts';
+import { reasonOf, walkPaths } from '../../../src/estimate/walk.ts';
+import { imageFolder } from '../../helpers/images.ts';
+
+const signal = new AbortController().signal;
+
+function tree() {
+  const { path } = imageFolder();
+  const put = (name: string) => {
+    mkdirSync(join(path, name, '..'), { recursive: true });
+    writeFileSync(join(path, name), 'x');
+  };
+  ['b.png', 'a.png', 'Z.png', 'sub/c.png', 'sub/deep/d.jpg', '.hidden/e.png', '.f.png'].forEach(
+    put,
+  );
+  return path;
+}
+const walk = async (cwd: string, ...paths: string[]) => {
+  const result = await walkPaths(paths, cwd, signal);
+  return { ...result, files: result.files.map(({ path }) => path) };
+};
+
+describe('walkPaths', () => {
+  it('walks folders to their depth, sorted the same everywhere, without hidden entries', async () => {
+    const result = await walk(tree(), '.');
+    expect(result.files).toEqual(['Z.png', 'a.png', 'b.png', 'sub/c.png', 'sub/deep/d.jpg']);
+    expect(result).toMatchObject({ hidden: 2, unreadable: [] });
+  });
+
+  it('takes a hidden file that is named', async () => {
+    expect((await walk(tree(), '.f.png')).files).toEqual(['.f.png']);
+  });
+
+  it('follows a link to a folder once and gets out of a loop', async () => {
+    const cwd = tree();
+    symlinkSync('.', join(cwd, 'sub', 'loop'));
+    symlinkSync('..', join(cwd, 'sub', 'up'));
+    const result = await walk(cwd, 'sub');
+    expect(result.files).toEqual([
+      'sub/c.png',
+      'sub/deep/d.jpg',
+      'sub/up/Z.png',
+      'sub/up/a.png',
+      'sub/up/b.png',
+    ]);
+    expect(result.unreadable.map(({ path }) => path)).toEqual(['sub/loop', 'sub/up/sub']);
+  });
+
+  it('names links that lead nowhere, or to themselves', async () => {
+    const cwd = tree();
+    symlinkSync('gone.png', join(cwd, 'dangling.png'));
+    symlinkSync('self.png', join(cwd, 'self.png'));
+    expect((await walk(cwd, '.')).unreadable).toEqual([
+      { path: 'dangling.png', reason: 'no such file' },
+      { path: 'self.png', reason: 'a loop of symbolic links' },
+    ]);
+  });
+
+  it.runIf(process.platform !== 'win32')(
+    'does not open a pipe, which would wait for ever',
+    async () => {
+      const cwd = tree();
+      expect(spawnSync('mkfifo', [join(cwd, 'pipe.png')]).status).toBe(0);
+      expect((await walk(cwd, 'pipe.png')).unreadable).toEqual([
+        { path: 'pipe.png', reason: 'not a regular file' },
+      ]);
+    },
+  );
+
+  it('expands a pattern that no shell expanded', async () => {
+    const cwd = tree();
+    expect((await walk(cwd, '*.png')).files).toEqual(['Z.png', 'a.png', 'b.png']);
+    expect((await walk(cwd, '**/*.png')).files).toEqual(['Z.png', 'a.png', 'b.png', 'sub/c.png']);
+    expect((await walk(cwd, 'sub/*/?.jpg')).files).toEqual(['sub/deep/d.jpg']);
+    expect((await walk(cwd, '[ab].png')).files).toEqual(['a.png', 'b.png']);
+    expect((await walk(cwd, join(cwd, '*.png'))).files).toHaveLength(3);
+  });
+
+  it('takes a file whose very name looks like a pattern', async () => {
+    const cwd = tree();
+    writeFileSync(join(cwd, 'scan[1].png'), 'x');
+    expect((await walk(cwd, 'scan[1].png')).files).toEqual(['scan[1].png']);
+  });
+
+  it('says that a pattern or a path has no file', async () => {
+    expect((await walk(tree(), '*.bmp', 'nothing.png')).unreadable).toEqual([
+      { path: '*.bmp', reason: 'no file matches the pattern' },
+      { path: 'nothing.png', reason: 'no such file' },
+    ]);
+  });
+
+  it('stops when interrupted', async () => {
+    await expect(walkPaths(['.'], tree(), AbortSignal.abort())).rejects.toThrow();
+  });
+});
+
+describe('reasonOf', () => {
+  it('puts what the system says into words', () => {
+    const error = (code: string) => Object.assign(new Error(code), { code });
+    expect(reasonOf(error('EACCES'))).toBe('no permission to read it');
+    expect(reasonOf(error('ENOENT'))).toBe('no such file');
+    expect(reasonOf(error('EIO'))).toBe('EIO');
+  });
+});
+
+describe('patterns', () => {
+  it.each([
+    ['*.png', 'a.png', true],
+    ['*.png', 'sub/a.png', false],
+    ['./*.png', 'a.png', true],
+    ['**/*.png', 'a.png', true],
+    ['**/*.png', 'x/y/a.png', true],
+    ['x/**', 'x/y/a.png', true],
+    ['x/**/a.png', 'x/a.png', true],
+    ['[!a]*.png', 'b1.png', true],
+    ['[!a]*.png', 'a1.png', false],
+    ['a+b(1).*', 'a+b(1).png', true],
+    ['a?.png', 'a.png', false],
+    ['a.png*', 'aXpng', false],
+  ])('%s against %s: %s', (pattern, path, matches) => {
+    expect(globMatcher(pattern)(path)).toBe(matches);
+  });
+
+  it('knows where to start and how deep to go', () => {
+    expect(['*.png', 'a/b/*.png', '/x/*.png', '/*.png'].map(globBase)).toEqual([
+      '.',
+      'a/b',
+      '/x',
+      '/',
+    ]);
+    expect(['*.png', 'a/*/b*.png', '**/x'].map(globDepth)).toEqual([
+      0,
+      1,
+      Number.POSITIVE_INFINITY,
+    ]);
+  });
+});
