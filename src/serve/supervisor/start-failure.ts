@@ -71,12 +71,12 @@ const RULES: readonly Rule[] = [
     }),
   },
   {
-    pattern:
-      /failed to load model,?(?: from)? '([^'\n]+)'|failed to load model|error loading model/i,
-    explain: ([, file]) => ({
-      reason: `the model file${file === undefined ? '' : ` ${file}`} could not be loaded`,
-      hints: ['check the file: `mmdeploy plan FILE.gguf`'],
-    }),
+    pattern: /failed to load model,?(?: from)? '([^'\n]+)'/i,
+    explain: ([, file]) => unreadableModel(` ${file ?? ''}`),
+  },
+  {
+    pattern: /failed to load model|error loading model/i,
+    explain: () => unreadableModel(''),
   },
 ];
 
@@ -110,4 +110,12 @@ export function classifyStartFailure(log: readonly string[], end: ProcessEnd): S
 /** `exit code 1`, `signal SIGSEGV`. */
 export function describeEnd(end: ProcessEnd): string {
   return end.signal === null ? `exit code ${end.code ?? 'unknown'}` : `signal ${end.signal}`;
+}
+
+/** A truncated header and an empty, foreign or missing file all lead to the same words. */
+function unreadableModel(file: string): StartFailure {
+  return {
+    reason: `the model file${file} could not be loaded`,
+    hints: ['check the file: `mmdeploy plan FILE.gguf`'],
+  };
 }
