@@ -13,6 +13,8 @@ export type Io = {
   readonly now: () => Date;
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
+  /** Aborted by the second of them: no more waiting. */
+  readonly force: AbortSignal;
 };
 
 /** Whether to colour a stream: `FORCE_COLOR` wins, then `NO_COLOR`, `TERM=dumb` and the TTY. */

@@ -10,13 +10,15 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 const interruption = new AbortController();
+const insistence = new AbortController();
 let interruptions = 0;
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     interruptions += 1;
     interruption.abort(name);
-    // The second one means now: pending work and its output are given up.
-    if (interruptions > 1) process.kill(process.pid, 'SIGKILL');
+    if (interruptions > 1) insistence.abort(name);
+    // Whoever asks a third time gets it: pending work and its output are given up.
+    if (interruptions > 2) process.kill(process.pid, 'SIGKILL');
   });
 }
 
@@ -32,6 +34,7 @@ const io: Io = {
   platform: process.platform,
   now: () => new Date(),
   signal: interruption.signal,
+  force: insistence.signal,
 };
 
 process.exitCode = EXIT_CODES.failure.code;

@@ -24,7 +24,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     return EXIT_CODES.ok.code;
   }
   let exitCode: number = EXIT_CODES.ok.code;
-  const program = createProgram(io, (code) => {
+  const program = createProgram(io, argv, (code) => {
     exitCode = code;
   });
   try {
@@ -36,7 +36,11 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 }
 
 /** The command tree; nothing is executed and no command's own code is loaded until one is chosen. */
-export function createProgram(io: Io, setExitCode: (code: number) => void): Command {
+export function createProgram(
+  io: Io,
+  argv: readonly string[],
+  setExitCode: (code: number) => void,
+): Command {
   const program = new Command('mmdeploy')
     .description('Plan, estimate and serve multimodal models on your own GPUs with llama.cpp.')
     .version(PACKAGE_VERSION, '-V, --version', 'print the version')
@@ -59,7 +63,7 @@ export function createProgram(io: Io, setExitCode: (code: number) => void): Comm
       async (...all) => {
         // commander passes the command itself last.
         const command = all[all.length - 1] as Command;
-        const shell = await openShell(io, command.opts<CommonOptions>());
+        const shell = await openShell(io, argv, command.opts<CommonOptions>());
         setExitCode(await body(shell, command));
       },
   };

@@ -25,6 +25,8 @@ export type CommonOptions = {
 /** What a command's body works with: its common options made usable. */
 export type Shell = {
   readonly io: Io;
+  /** The whole command line, for what commander does not keep (`--`). */
+  readonly argv: readonly string[];
   readonly options: CommonOptions;
   readonly view: View;
   readonly context: Context;
@@ -41,7 +43,11 @@ export type Registrar = {
   ) => (...all: readonly unknown[]) => Promise<void>;
 };
 
-export async function openShell(io: Io, options: CommonOptions): Promise<Shell> {
+export async function openShell(
+  io: Io,
+  argv: readonly string[],
+  options: CommonOptions,
+): Promise<Shell> {
   const quiet = options.quiet === true;
   const palette = await loadPalette(wantsColour(io, io.stdoutIsTty, options.color));
   const context: Context = {
@@ -57,6 +63,7 @@ export async function openShell(io: Io, options: CommonOptions): Promise<Shell> 
   };
   return {
     io,
+    argv,
     options,
     view: { palette, boxes: io.stdoutIsTty, quiet, explain: options.explain === true },
     context,

@@ -57,7 +57,7 @@ export async function estimateWorkflow(request: EstimateRequest, ctx: Context): 
   const scan = await scanWithProgress(request, ctx);
   refuseNothing(request, scan);
 
-  if (scan.hidden > 0) warnings.push(`${scan.hidden} hidden files or folders left out`);
+  if (scan.hidden > 0) warnings.push(`hidden files and folders left out: ${scan.hidden}`);
   const estimates = models.map((model) => {
     const counted = countInputs(scan.inputs, model, settings);
     const price = prices.find((entry) => entry.model === model.id) ?? null;

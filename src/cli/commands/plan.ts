@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { EXIT_CODES, MmdeployError } from '../../errors.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import type { PlanOptions } from '../requests/plan.ts';
+import { addMachineOptions, addModelOptions, addSettingOptions } from './plan-options.ts';
 
 /** `mmdeploy plan [MODEL]`. */
 export function registerPlan({ program, action }: Registrar): void {
@@ -28,48 +29,6 @@ export function registerPlan({ program, action }: Registrar): void {
         '  mmdeploy plan ./model.gguf --mmproj ./mmproj.gguf -o json',
     )
     .action(action(runPlan));
-}
-
-export function addModelOptions(command: Command): void {
-  command
-    .optionsGroup('Model:')
-    .option('--mmproj <file>', 'projector of a GGUF file (default: found beside it)')
-    .option('--quant <name>', 'weight format (default: the best that fits)')
-    .option('--encoder-quant <name>', 'encoder format (default: the best that fits)')
-    .addOption(
-      new Option('--engine <name>', 'engine to plan for')
-        .choices(['llama.cpp', 'vllm', 'auto'])
-        .default('auto'),
-    );
-}
-
-export function addSettingOptions(command: Command): void {
-  command
-    .optionsGroup('Settings:')
-    .option('--context <n>', 'tokens of one slot (default: what fits)')
-    .option('--slots <n>', 'requests served at once (default: what fits)')
-    .option('--kv-type <type>', 'KV cache type: f16, q8_0, q4_0 …')
-    .option('--ubatch <n>', 'micro-batch in tokens (default: 512)')
-    .option('--gpu-layers <n>', 'layers on the GPU: a number, `all` or `auto`')
-    .option('--tensor-split <a,b>', 'share of the layers of each GPU')
-    .option('--image-max-tokens <n>', 'cap on the tokens of one image')
-    .optionsGroup('Workload:')
-    .option('--users <n>', 'requests at the same time')
-    .option('--images <n@WxH>', 'images of one request, e.g. 2@1920x1080')
-    .option('--text <tokens>', 'text tokens of one request')
-    .option('--output-tokens <n>', 'tokens of one answer');
-}
-
-export function addMachineOptions(command: Command): void {
-  command
-    .optionsGroup('Machine:')
-    .option(
-      '--gpu <spec>',
-      'what-if card instead of this machine: "RTX 4090", "2x L4", 24GiB, none',
-      (value: string, before: string[]) => [...before, value],
-      [],
-    )
-    .option('--machine <file>', 'a machine saved by `mmdeploy doctor -o json`');
 }
 
 /** Flags of the contract that later work brings: they say so instead of being unknown. */

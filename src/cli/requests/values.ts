@@ -39,3 +39,19 @@ export function shares(flag: string, value: string | undefined): number[] | null
     hints: [`give one number for each GPU, as in \`${flag} 3,1\``],
   });
 }
+
+const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** `30s`, `2m`, `500ms` or seconds without a unit, in milliseconds. */
+export function milliseconds(flag: string, value: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/i.exec(value.trim());
+  const unit = TIME_UNITS[(match?.[2] ?? 's').toLowerCase()] ?? 1000;
+  if (match?.[1] !== undefined && Number(match[1]) * unit <= MOST_MS)
+    return Number(match[1]) * unit;
+  throw new MmdeployError('usage.invalid', `\`${flag} ${value}\` is not a time`, {
+    hints: [`give seconds or a unit, as in \`${flag} 30s\` or \`${flag} 2m\``],
+  });
+}
+
+/** A day: longer waits are a mistake, and timers overflow at 24.8 days. */
+const MOST_MS = 86_400_000;

@@ -1,0 +1,64 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { EXIT_CODES } from '../../errors.ts';
+import type { EstimateOptions } from '../requests/estimate.ts';
+import type { Registrar, Shell } from '../shell.ts';
+
+const collect = (value: string, before: string[]) => [...before, value];
+
+/** `mmdeploy estimate [PATHS…]`. */
+export function registerEstimate({ program, action }: Registrar): void {
+  program
+    .command('estimate')
+    .summary('tokens and cost of an input set, per model')
+    .description(
+      'Counts the tokens that files, folders or described inputs cost each model, by the rule of the\n' +
+        'engine that will count them, and prices API models. Nothing is uploaded or decoded.',
+    )
+    .argument('[paths...]', 'image and text files, folders, globs')
+    .option('--model <ids>', 'profile ids, API models or a GGUF file; commas between', collect, [])
+    .addOption(
+      new Option('--engine <name>', 'whose counting rule')
+        .choices(['llama.cpp', 'vllm', 'api', 'auto'])
+        .default('auto'),
+    )
+    .option('--mmproj <file>', 'projector of a GGUF file (default: found beside it)')
+    .optionsGroup('Described inputs:')
+    .option('--image <WxH[*N]>', 'images of a size in pixels', collect, [])
+    .option('--text <text>', 'a text', collect, [])
+    .option('--text-tokens <n>', 'a text of known tokens', collect, [])
+    .optionsGroup('What changes the count:')
+    .addOption(
+      new Option('--detail <level>', '`detail` of OpenAI images').choices([
+        'low',
+        'high',
+        'original',
+        'auto',
+      ]),
+    )
+    .option('--image-min-tokens <n>', 'as the engine is started')
+    .option('--image-max-tokens <n>', 'as the engine is started')
+    .option('--ubatch <n>', 'as the engine is started')
+    .option('--output-tokens <n>', 'answer tokens to price as well')
+    .option('--items', 'one row per input')
+    .option('--strict', 'exit 7 when an input could not be read')
+    .addHelpText(
+      'after',
+      '\nExamples:\n' +
+        '  mmdeploy estimate photos/ --model gpt-4o,qwen2.5-vl-7b\n' +
+        '  mmdeploy estimate --image 1920x1080*500 --model internvl2-26b --engine vllm -o json',
+    )
+    .action(action(runEstimate));
+}
+
+async function runEstimate(shell: Shell, command: Command): Promise<number> {
+  const { toEstimateRequest } = await import('../requests/estimate.ts');
+  const { estimateWorkflow, incomplete } = await import('../../workflows/estimate.ts');
+  const { estimateText } = await import('../../report/estimate.ts');
+  const request = toEstimateRequest(command.args, command.opts<EstimateOptions>());
+  const estimate = await estimateWorkflow(request, shell.context);
+  await shell.print(estimate, () => estimateText(estimate, shell.view));
+  const left = request.strict ? incomplete(estimate) : null;
+  if (left !== null) throw left;
+  return EXIT_CODES.ok.code;
+}

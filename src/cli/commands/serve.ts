@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import { MmdeployError } from '../../errors.ts';
+import { serveRequest } from '../requests/serve.ts';
+import type { ServeOptions } from '../requests/serve.ts';
+import type { Registrar, Shell } from '../shell.ts';
+import { addMachineOptions, addModelOptions, addSettingOptions } from './plan-options.ts';
+
+/** `mmdeploy serve [MODEL | --plan FILE | --demo] [-- COMMAND]`. */
+export function registerServe({ program, action }: Registrar): void {
+  const command = program
+    .command('serve')
+    .summary('llama-server behind an OpenAI-compatible gateway')
+    .description(
+      'Plans the model, starts llama-server as a supervised child and answers OpenAI requests.\n' +
+        'With `-- COMMAND` it runs COMMAND once ready and returns its exit code: for CI.',
+    )
+    .argument('[model]', 'path of a GGUF file')
+    .argument('[command...]', 'after `--`: a program to run with OPENAI_BASE_URL set')
+    .option('--plan <file>', 'a plan of `mmdeploy plan -o json`')
+    .option('--demo', 'the tiny generated model')
+    .optionsGroup('Server:')
+    .option('--host <address>', 'where to listen', '127.0.0.1')
+    .option('--port <n>', 'port to listen on; 0 takes a free one', '8080')
+    .option('--api-key-file <file>', 'keys that clients must send, one a line')
+    .option('--llama-server <file>', 'engine to use (env MMDEPLOY_LLAMA_SERVER)')
+    .option('--engine-log <file>', "where the engine's log goes")
+    .option('--ready-timeout <time>', 'longest silence of a loading engine', '120s')
+    .option('--drain <time>', 'how long running requests may take at the end', '30s');
+  addModelOptions(command);
+  addSettingOptions(command);
+  addMachineOptions(command);
+  command
+    .addHelpText(
+      'after',
+      '\nExamples:\n' +
+        '  mmdeploy serve ./model.gguf --mmproj ./mmproj.gguf --port 8000\n' +
+        '  mmdeploy serve --demo -- npm run integration-tests',
+    )
+    .action(action(runServe));
+}
+
+async function runServe(shell: Shell, command: Command): Promise<number> {
+  const { separated, model, client } = splitArguments(shell, command);
+  const options = command.opts<ServeOptions>();
+  const wanted = serveRequest(options, model, separated ? client : null);
+  const { prepareServe } = await import('../../workflows/serve-model.ts');
+  const { serveWorkflow } = await import('../../workflows/serve.ts');
+  const { request, tools } = await prepareServe(wanted, shell.context);
+  const { exitCode } = await serveWorkflow(request, shell.context, {
+    ...tools,
+    force: shell.io.force,
+  });
+  return exitCode;
+}
+
+/** commander drops the `--`: what stands behind it in argv is the command. */
+function splitArguments(
+  shell: Shell,
+  command: Command,
+): { separated: boolean; model: string | undefined; client: string[] } {
+  const separator = shell.argv.indexOf('--');
+  const client = separator === -1 ? [] : shell.argv.slice(separator + 1);
+  const before = command.args.slice(0, command.args.length - client.length);
+  if (before.length > 1) {
+    throw new MmdeployError(
+      'usage.invalid',
+      `\`${before[1] ?? ''}\`: one model is served at a time`,
+      {
+        hints: ['a command to run stands behind `--`: `mmdeploy serve MODEL -- COMMAND`'],
+      },
+    );
+  }
+  if (separator !== -1 && client.length === 0) {
+    throw new MmdeployError('usage.invalid', 'there is no command behind `--`', {
+      hints: ['give one, as in `mmdeploy serve --demo -- npm test`, or leave `--` out'],
+    });
+  }
+  return { separated: separator !== -1, model: before[0], client: [...client] };
+}

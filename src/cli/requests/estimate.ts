@@ -1,0 +1,43 @@
+import type { EstimateRequest } from '../../workflows/estimate.ts';
+import type { CommonOptions } from '../shell.ts';
+import { wholeNumber } from './values.ts';
+
+export type EstimateOptions = CommonOptions & {
+  readonly model: readonly string[];
+  readonly engine: EstimateRequest['engine'];
+  readonly mmproj?: string;
+  readonly image: readonly string[];
+  readonly text: readonly string[];
+  readonly textTokens: readonly string[];
+  readonly detail?: NonNullable<EstimateRequest['detail']>;
+  readonly imageMinTokens?: string;
+  readonly imageMaxTokens?: string;
+  readonly ubatch?: string;
+  readonly outputTokens?: string;
+  readonly items?: boolean;
+  readonly strict?: boolean;
+};
+
+/** Turns the flags of `estimate` into a request; throws `usage.invalid` naming the flag and its value. */
+export function toEstimateRequest(
+  paths: readonly string[],
+  options: EstimateOptions,
+): EstimateRequest {
+  return {
+    paths,
+    images: options.image,
+    texts: options.text,
+    textTokens: options.textTokens,
+    models: options.model,
+    engine: options.engine,
+    detail: options.detail ?? null,
+    imageMinTokens: wholeNumber('--image-min-tokens', options.imageMinTokens),
+    imageMaxTokens: wholeNumber('--image-max-tokens', options.imageMaxTokens),
+    ubatch: wholeNumber('--ubatch', options.ubatch),
+    items: options.items === true,
+    outputTokens: wholeNumber('--output-tokens', options.outputTokens, 0),
+    strict: options.strict === true,
+    profilesDir: options.profiles ?? null,
+    mmproj: options.mmproj ?? null,
+  };
+}

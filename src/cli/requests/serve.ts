@@ -1,0 +1,62 @@
+import { MmdeployError } from '../../errors.ts';
+import type { PrepareServe, ServeWhat } from '../../workflows/serve-model.ts';
+import type { PlanOptions } from './plan.ts';
+import { toPlanRequest } from './plan.ts';
+import { milliseconds, wholeNumber } from './values.ts';
+
+export type ServeOptions = PlanOptions & {
+  readonly plan?: string;
+  readonly demo?: boolean;
+  readonly host: string;
+  readonly port: string;
+  readonly apiKeyFile?: string;
+  readonly llamaServer?: string;
+  readonly engineLog?: string;
+  readonly readyTimeout: string;
+  readonly drain: string;
+};
+
+/** Turns the flags of `serve` into what to serve and where; throws `usage.invalid` naming the flag. */
+export function serveRequest(
+  options: ServeOptions,
+  model: string | undefined,
+  command: readonly string[] | null,
+): PrepareServe {
+  const port = wholeNumber('--port', options.port, 0) ?? 0;
+  if (port > 65_535) {
+    throw new MmdeployError('usage.invalid', `\`--port ${port}\` is no port`, {
+      hints: ['give one from 1 to 65535, or `--port 0` for a free one'],
+    });
+  }
+  return {
+    what: whatToServe(options, model),
+    llamaServer: options.llamaServer ?? null,
+    listen: {
+      host: options.host,
+      port,
+      apiKeyFile: options.apiKeyFile ?? null,
+      engineLog: options.engineLog ?? null,
+      readyTimeoutMs: milliseconds('--ready-timeout', options.readyTimeout),
+      drainMs: milliseconds('--drain', options.drain),
+      command,
+    },
+  };
+}
+
+function whatToServe(options: ServeOptions, model: string | undefined): ServeWhat {
+  const given = [model, options.plan, options.demo].filter((each) => each !== undefined);
+  if (given.length !== 1) {
+    const what =
+      given.length === 0 ? 'nothing to serve' : 'MODEL, `--plan` and `--demo` exclude each other';
+    throw new MmdeployError('usage.invalid', what, {
+      hints: [
+        'give one: `mmdeploy serve ./model.gguf`, `mmdeploy serve --plan plan.json` or `mmdeploy serve --demo`',
+      ],
+    });
+  }
+  if (options.demo === true) return { kind: 'demo' };
+  if (options.plan !== undefined) {
+    return { kind: 'plan-file', file: options.plan, profilesDir: options.profiles ?? null };
+  }
+  return { kind: 'model', plan: toPlanRequest(model ?? '', options) };
+}

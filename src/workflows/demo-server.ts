@@ -1,0 +1,38 @@
+import type { Context } from './context.ts';
+import type { PreparedServe } from './serve-model.ts';
+import { prepareServe } from './serve-model.ts';
+import type { Serving } from './serve.ts';
+import { startServing } from './serve.ts';
+
+const READY_TIMEOUT_MS = 60_000;
+const DRAIN_MS = 2_000;
+
+/** Serves the demo model on a free port while `use` runs, and stops it whatever happens. */
+export async function withDemoServer<Result>(
+  ctx: Context,
+  force: AbortSignal,
+  use: (serving: Serving, prepared: PreparedServe) => Promise<Result>,
+): Promise<Result> {
+  const prepared = await prepareServe(
+    {
+      what: { kind: 'demo' },
+      listen: {
+        host: '127.0.0.1',
+        port: 0,
+        apiKeyFile: null,
+        engineLog: null,
+        readyTimeoutMs: READY_TIMEOUT_MS,
+        drainMs: DRAIN_MS,
+        command: null,
+      },
+      llamaServer: null,
+    },
+    ctx,
+  );
+  const serving = await startServing(prepared.request, ctx, { ...prepared.tools, force });
+  try {
+    return await use(serving, prepared);
+  } finally {
+    await serving.stop();
+  }
+}

@@ -1,0 +1,189 @@
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parse } from 'yaml';
+import type { DeploymentPlan } from '../contracts/plan.ts';
+import { planSchema } from '../contracts/plan.ts';
+import { writeDemoModel } from '../demo/model.ts';
+import { listenAt } from '../engines/llama-cpp.ts';
+import { MmdeployError, messageOf } from '../errors.ts';
+import { NO_WISHES } from '../match/types.ts';
+import type { Context } from './context.ts';
+import { imageCounting } from './counting.ts';
+import type { SelectedEngine } from './engine.ts';
+import { ensureEngine, requireGpuEngine, selectEngine } from './engine.ts';
+import type { LoadedModel } from './model.ts';
+import { loadModel } from './model.ts';
+import type { PlanRequest } from './plan.ts';
+import { planWorkflow } from './plan.ts';
+import type { ServeRequest, ServeTools } from './serve.ts';
+
+/** What to serve: a model to plan first, a plan made earlier, or the demo model. */
+export type ServeWhat =
+  | { readonly kind: 'model'; readonly plan: PlanRequest }
+  | { readonly kind: 'plan-file'; readonly file: string; readonly profilesDir: string | null }
+  | { readonly kind: 'demo' };
+
+export type ServeListen = Omit<ServeRequest, 'argv' | 'enginePath' | 'modelId'>;
+
+export type PrepareServe = {
+  readonly what: ServeWhat;
+  readonly listen: ServeListen;
+  /** `--llama-server FILE`. */
+  readonly llamaServer: string | null;
+};
+
+export type PreparedServe = {
+  readonly request: ServeRequest;
+  readonly tools: Pick<ServeTools, 'counting'>;
+  readonly plan: DeploymentPlan;
+};
+
+/** Flags that make a supervised engine behave, for engines that have them. */
+const SUPERVISION_FLAGS: readonly (readonly string[])[] = [
+  // SIGTERM cuts streams only at the next ping: 30 s by default.
+  ['--sse-ping-interval', '1'],
+  // Nothing is to be fetched behind the user's back.
+  ['--offline'],
+];
+
+/**
+ * Everything that has to hold before an engine is started: a plan that fits, files that are there and
+ * belong together, an engine that can run the plan. Throws `fit.none`, `file.missing`,
+ * `model.mismatch`, `engine.*`, each with the next command.
+ */
+export async function prepareServe(
+  { what, listen, llamaServer }: PrepareServe,
+  ctx: Context,
+): Promise<PreparedServe> {
+  const plan = await planOf(what, ctx);
+  if (plan.verdict === 'no') throw noFit(plan);
+  const { model: path, mmproj } = localFiles(plan);
+  const loaded = await loadModel({ name: path, mmproj, profilesDir: null }, ctx);
+  const engine = await engineFor(what, plan, llamaServer, ctx);
+  return {
+    plan,
+    request: {
+      ...listen,
+      argv: [...listenAt(plan.engine?.args ?? [], []), ...supervisionFlags(engine.flags)],
+      enginePath: engine.engine.path,
+      modelId: plan.model.id,
+    },
+    tools: { counting: countingOf(plan, loaded) },
+  };
+}
+
+/** The demo model's plan on this machine; its files are made in the cache folder. */
+export async function demoPlan(gpus: readonly string[], ctx: Context): Promise<DeploymentPlan> {
+  const { model, mmproj } = await writeDemoModel(join(ctx.folders.cache, 'demo'));
+  return planWorkflow(
+    {
+      model: { name: model, mmproj, profilesDir: null },
+      machine: { gpus, machineFile: null, profilesDir: null },
+      wishes: { ...NO_WISHES, contextPerSlot: 4096, slots: 2 },
+      engine: 'auto',
+    },
+    ctx,
+  );
+}
+
+async function planOf(what: ServeWhat, ctx: Context): Promise<DeploymentPlan> {
+  if (what.kind === 'model') return planWorkflow(what.plan, ctx);
+  if (what.kind === 'plan-file') return readPlan(resolve(ctx.cwd, what.file));
+  const plan = await demoPlan([], ctx);
+  if (plan.machine.gpus.length === 0) return plan;
+  const { verdict } = await ensureEngine(ctx, { flag: null, gpus: plan.machine.gpus });
+  // A demo is no reason to fetch a GPU engine: the tiny model runs on the CPU as well.
+  return verdict === 'ready' ? plan : demoPlan(['none'], ctx);
+}
+
+/** A plan written by `plan -o json|yaml`. Throws `file.missing`, `plan.invalid` naming the field. */
+export async function readPlan(file: string): Promise<DeploymentPlan> {
+  const again = 'write it again with `mmdeploy plan MODEL -o json > plan.json`';
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    const message = `cannot read \`${file}\`: ${messageOf(error)}`;
+    throw new MmdeployError('file.missing', message, { hints: [again], cause: error });
+  }
+  let document: unknown;
+  try {
+    document = parse(text);
+  } catch (error) {
+    const message = `\`${file}\` is neither JSON nor YAML: ${messageOf(error)}`;
+    throw new MmdeployError('plan.invalid', message, { hints: [again], cause: error });
+  }
+  const result = planSchema.safeParse(document);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new MmdeployError(
+    'plan.invalid',
+    `\`${file}\` is not a plan: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
+    { hints: [again] },
+  );
+}
+
+function localFiles(plan: DeploymentPlan): { model: string; mmproj: string | null } {
+  if (plan.engine?.name !== 'llama.cpp') {
+    throw new MmdeployError('usage.invalid', `\`${plan.model.id}\` does not run on llama.cpp`, {
+      hints: [
+        plan.engine === null
+          ? 'it runs at its vendor: `mmdeploy estimate` counts and prices it'
+          : `start its own engine: \`vllm ${plan.engine.args.join(' ')}\``,
+      ],
+    });
+  }
+  const { model, mmproj } = plan.files;
+  for (const [what, file] of [
+    ['model', model],
+    ['projector', mmproj],
+  ] as const) {
+    if (file !== null && file.path === null) throw notHere(plan, what, file.source);
+  }
+  return { model: model?.path ?? '', mmproj: mmproj?.path ?? null };
+}
+
+function notHere(plan: DeploymentPlan, what: string, source: string | null): MmdeployError {
+  const { id } = plan.model;
+  const where =
+    source === null
+      ? `nobody publishes a usual GGUF of \`${id}\`: convert it with llama.cpp's convert_hf_to_gguf.py`
+      : `fetch ${source.replace(/^hf:([^/]+\/[^/]+)\/(.*)$/, '`$2` of the Hub repository `$1`')}`;
+  return new MmdeployError('file.missing', `the ${what} file of \`${id}\` is not on this machine`, {
+    hints: [where, 'then serve the files: `mmdeploy serve ./MODEL.gguf --mmproj ./MMPROJ.gguf`'],
+  });
+}
+
+async function engineFor(
+  what: ServeWhat,
+  plan: DeploymentPlan,
+  flag: string | null,
+  ctx: Context,
+): Promise<SelectedEngine> {
+  const usesGpu = (plan.settings?.gpuLayers ?? 0) > 0;
+  const query = { flag, gpus: usesGpu ? plan.machine.gpus : [] };
+  const selected = await (what.kind === 'demo' ? ensureEngine : selectEngine)(ctx, query);
+  if (usesGpu) requireGpuEngine(selected);
+  for (const warning of selected.warnings) ctx.notice(`warning: ${warning}`);
+  return selected;
+}
+
+function supervisionFlags(known: readonly string[]): string[] {
+  return SUPERVISION_FLAGS.filter(([flag = '']) => known.includes(flag)).flat();
+}
+
+function countingOf(plan: DeploymentPlan, loaded: LoadedModel): ServeTools['counting'] {
+  return imageCounting(loaded, {
+    imageMaxTokens: plan.settings?.imageMaxTokens ?? null,
+    ubatch: plan.settings?.ubatch ?? null,
+  });
+}
+
+function noFit(plan: DeploymentPlan): MmdeployError {
+  return new MmdeployError('fit.none', plan.reasons[0] ?? `\`${plan.model.id}\` does not fit`, {
+    hints: [
+      ...plan.reasons.slice(1),
+      `\`mmdeploy plan ${plan.model.id} --explain\` shows how each number was reached`,
+    ],
+  });
+}
