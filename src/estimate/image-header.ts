@@ -56,7 +56,7 @@ export function imageHeaderOf(head: Uint8Array): HeaderResult {
   if (found instanceof Error) {
     return UNKNOWN_TYPE.test(found.message) || isUnknownStub(head)
       ? { kind: 'not-an-image' }
-      : { kind: 'unreadable', reason: `truncated or damaged header (${found.message})` };
+      : { kind: 'unreadable', reason: 'its header is truncated or damaged' };
   }
   const largest = [found, ...(found.images ?? [])].reduce((a, b) =>
     a.width * a.height >= b.width * b.height ? a : b,

@@ -39,7 +39,7 @@ function inputLine(inputs: Estimate['inputs'], { bold, bad }: Palette): string {
     counted(inputs.images, 'image'),
     ...(inputs.textBytes > 0 ? [`${whole(inputs.textBytes)} bytes of text`] : []),
   ];
-  const from = inputs.files === 0 ? '' : ` in ${counted(inputs.files, 'file')}`;
+  const from = inputs.files === 0 ? '' : `; ${counted(inputs.files, 'file')} read`;
   const missing = inputs.unreadable.length;
   const unread = missing === 0 ? '' : `, ${bad(`${whole(missing)} unreadable`)}`;
   return `${bold('Inputs')}  ${parts.join(', ')}${from}${unread}`;

@@ -1,0 +1,315 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, inject, it } from 'vitest';
+import { writeDemoModel } from '../../src/demo/model.ts';
+import { folders } from '../../src/process/folders.ts';
+import { runCommand } from '../../src/process/run.ts';
+import { PLAIN } from '../../src/report/palette.ts';
+import { estimateText } from '../../src/report/estimate.ts';
+import type { Context } from '../../src/workflows/context.ts';
+import type { EstimateRequest } from '../../src/workflows/estimate.ts';
+import { estimateWorkflow, incomplete } from '../../src/workflows/estimate.ts';
+import { imageBytes, imageFolder } from '../helpers/images.ts';
+import { startLlama } from '../helpers/llama.ts';
+
+const llamaServer = inject('llamaServer');
+
+function context(cwd: string): Context & { readonly notices: string[] } {
+  const env = { HOME: cwd, XDG_CONFIG_HOME: join(cwd, '.config') };
+  const notices: string[] = [];
+  return {
+    env,
+    cwd,
+    platform: process.platform,
+    folders: folders(env),
+    run: runCommand,
+    now: () => new Date('2026-05-20T00:00:00Z'),
+    signal: new AbortController().signal,
+    notice: (line) => notices.push(line),
+    progress: () => undefined,
+    notices,
+  };
+}
+
+const BLANK: EstimateRequest = {
+  paths: [],
+  images: [],
+  texts: [],
+  textTokens: [],
+  models: [],
+  engine: 'auto',
+  detail: null,
+  imageMinTokens: null,
+  imageMaxTokens: null,
+  ubatch: null,
+  items: false,
+  outputTokens: null,
+  strict: false,
+  profilesDir: null,
+  mmproj: null,
+};
+const estimate = (request: Partial<EstimateRequest>, cwd = imageFolder().path) =>
+  estimateWorkflow({ ...BLANK, ...request }, context(cwd));
+
+describe('the estimate document', () => {
+  it('has the fields that scripts rely on', async () => {
+    const document = await estimate({
+      images: ['1920x1080'],
+      models: ['gpt-4o,internvl2-26b'],
+      items: true,
+    });
+    expect(JSON.parse(JSON.stringify(document))).toEqual({
+      schema: 'mmdeploy.estimate/v1',
+      inputs: {
+        files: 0,
+        images: 1,
+        audios: 0,
+        audioSeconds: 0,
+        videos: 0,
+        videoSeconds: 0,
+        documents: 0,
+        textBytes: 0,
+        unreadable: [],
+      },
+      models: [
+        {
+          id: 'gpt-4o',
+          engine: 'api',
+          tokens: { total: 1105, text: 0, image: 1105, audio: 0, video: 0, wrapper: 0 },
+          range: null,
+          confidence: 'formula',
+          basis: 'profile',
+          rule: 'openai-tile',
+          costUsd: { input: 0.002763, output: 0, total: 0.002763 },
+          priceAsOf: '2026-05-01',
+          costliest: [expect.anything()],
+          items: [
+            {
+              input: '1920x1080',
+              modality: 'image',
+              width: 1920,
+              height: 1080,
+              seconds: null,
+              count: 1,
+              tokens: 1105,
+              rule: 'openai-tile',
+              detail: '85 + 3x2 tiles of 170',
+            },
+          ],
+        },
+        {
+          id: 'internvl2-26b',
+          engine: 'llama.cpp',
+          tokens: { total: 3330, text: 0, image: 3328, audio: 0, video: 0, wrapper: 2 },
+          range: null,
+          confidence: 'formula',
+          basis: 'profile',
+          rule: 'internvl-effective',
+          costUsd: null,
+          priceAsOf: null,
+          costliest: [expect.anything()],
+          items: [expect.objectContaining({ tokens: 3330, rule: 'internvl-effective' })],
+        },
+      ],
+      warnings: [],
+    });
+  });
+
+  it('keeps rows back unless they are asked for', async () => {
+    const { models } = await estimate({ images: ['9x9'], models: ['gpt-4v'] });
+    expect(models[0]?.items).toEqual([]);
+  });
+
+  it('gives one entry for each model and engine', async () => {
+    const count = async (engine: EstimateRequest['engine']) => {
+      const request = { images: ['1920x1080'], models: ['gpt-4o', 'internvl2-26b,gpt-4o'], engine };
+      const { models } = await estimate(request);
+      return models.map(({ id, engine: on, tokens }) => [id, on, tokens.total]);
+    };
+    expect(await count('auto')).toEqual([
+      ['gpt-4o', 'api', 1105],
+      ['internvl2-26b', 'llama.cpp', 3330],
+    ]);
+    expect(await count('vllm')).toEqual([
+      ['gpt-4o', 'api', 1105],
+      ['internvl2-26b', 'vllm', 2306],
+    ]);
+  });
+
+  it('prices the answer too', async () => {
+    const request = { images: ['1024x1024*1000'], models: ['gpt-4o'], outputTokens: 200 };
+    const { models } = await estimate(request);
+    expect(models[0]?.costUsd).toEqual({ input: 1.9125, output: 0.002, total: 1.9145 });
+  });
+
+  it('takes the detail that the vendor takes', async () => {
+    const request = { images: ['4096x8192'], models: ['gpt-4o'], detail: 'low' } as const;
+    expect((await estimate(request)).models[0]?.tokens.total).toBe(85);
+  });
+});
+
+async function mixedFolder() {
+  const folder = imageFolder();
+  const { add, path } = folder;
+  add('a.png', await imageBytes({ width: 640, height: 480, format: 'png' }));
+  add('b.jpg', await imageBytes({ width: 1920, height: 1080, format: 'jpeg', orientation: 6 }));
+  add('c.webp', await imageBytes({ width: 336, height: 336, format: 'webp' }));
+  add('d.tiff', await imageBytes({ width: 200, height: 100, format: 'tiff' }));
+  add('empty.png', '');
+  add('cut.png', (await imageBytes({ width: 9, height: 9, format: 'png' })).subarray(0, 20));
+  add('fake.jpg', 'this is no picture at all, whatever its name says');
+  add('clip.mp4', 'x');
+  add('paper.pdf', '%PDF-1.7');
+  add('speech.wav', 'RIFF');
+  add('note.md', 'Hello world, hello world.');
+  add('.DS_Store', 'x');
+  mkdirSync(join(path, 'empty-folder'));
+  return folder;
+}
+
+describe('a folder of everything', () => {
+  it('counts what it can and names the rest, each with its reason', async () => {
+    const { path } = await mixedFolder();
+    const request = { paths: ['.'], models: ['gpt-4o', 'qwen2.5-vl-7b'] };
+    const document = await estimate(request, path);
+    expect(document.inputs).toMatchObject({ files: 11, images: 4, textBytes: 25 });
+    expect(document.inputs.unreadable).toEqual([
+      { path: 'clip.mp4', reason: 'video is not counted yet' },
+      { path: 'cut.png', reason: expect.stringMatching(/truncated or damaged/) },
+      { path: 'empty.png', reason: 'the file is empty' },
+      { path: 'fake.jpg', reason: 'neither an image nor a text file' },
+      { path: 'paper.pdf', reason: 'a document is not counted yet' },
+      { path: 'speech.wav', reason: 'audio is not counted yet' },
+    ]);
+    expect(document.models.map(({ confidence }) => confidence)).toEqual(['range', 'range']);
+    expect(document.warnings).toEqual([
+      'hidden files and folders left out: 1',
+      'gpt-4o on api: 1 input not counted: the API takes no TIFF: convert it to PNG or JPEG',
+      'qwen2.5-vl-7b on llama.cpp: 1 input not counted: llama.cpp takes no TIFF: convert it to PNG or JPEG',
+      'qwen2.5-vl-7b on llama.cpp: WebP needs ffmpeg in PATH',
+      expect.stringMatching(/1 input with an EXIF rotation/),
+    ]);
+    expect(incomplete(document)).toMatchObject({ code: 'input.incomplete', exitCode: 7 });
+  });
+
+  it('is shown with totals first and everything unreadable listed', async () => {
+    const { path } = await mixedFolder();
+    const document = await estimate({ paths: ['.'], models: ['gpt-4o', 'llava-1.5-7b'] }, path);
+    const view = { palette: PLAIN, boxes: false, explain: false, quiet: false };
+    expect(estimateText(document, view)).toMatchInlineSnapshot(`
+      "Inputs  4 images, 25 bytes of text; 11 files read, 6 unreadable
+
+      Model         Engine                           Tokens  Images  Text  Wrappers        USD
+      gpt-4o        api        about 1,792 (1,789 to 1,797)   1,785     7         0  $0.004480
+      llava-1.5-7b  llama.cpp  about 1,735 (1,732 to 1,740)   1,728     7         0          -
+
+      Costliest inputs of gpt-4o on api
+      Input    Size       Count  Tokens each
+      b.jpg    1080x1920      1        1,105
+      a.png    640x480        1          425
+      c.webp   336x336        1          255
+      note.md  text           1            7
+
+      Costliest inputs of llava-1.5-7b on llama.cpp
+      Input    Size       Count  Tokens each
+      a.png    640x480        1          576
+      b.jpg    1080x1920      1          576
+      c.webp   336x336        1          576
+      note.md  text           1            7
+
+      Unreadable (6)
+        clip.mp4: video is not counted yet
+        cut.png: its header is truncated or damaged
+        empty.png: the file is empty
+        fake.jpg: neither an image nor a text file
+        paper.pdf: a document is not counted yet
+        speech.wav: audio is not counted yet
+
+      warning: hidden files and folders left out: 1
+      warning: gpt-4o on api: 1 input not counted: the API takes no TIFF: convert it to PNG or JPEG
+      warning: llava-1.5-7b on llama.cpp: 1 input not counted: llama.cpp takes no TIFF: convert it to PNG or JPEG
+      warning: llava-1.5-7b on llama.cpp: WebP needs ffmpeg in PATH
+      warning: llava-1.5-7b on llama.cpp: 1 input with an EXIF rotation, which it ignores: it sees them on their side"
+    `);
+    expect(estimateText(document, { ...view, quiet: true })).toMatchInlineSnapshot(`
+      "gpt-4o api 1792 $0.004480
+      llava-1.5-7b llama.cpp 1735"
+    `);
+  });
+});
+
+describe('refusals', () => {
+  const refused = (request: Partial<EstimateRequest>) =>
+    estimate(request).then(
+      () => null,
+      (error: unknown) => error,
+    );
+
+  it.each<[string, Partial<EstimateRequest>, string, RegExp]>([
+    ['an unknown model', { images: ['9x9'], models: ['gpt-4oo'] }, 'usage.unknown-model', /gpt-4o/],
+    ['no model', { images: ['9x9'] }, 'usage.invalid', /--model/],
+    ['nothing to count', { models: ['gpt-4o'] }, 'usage.invalid', /--image/],
+    [
+      'a file that is not there',
+      { paths: ['gone.png'], models: ['gpt-4o'] },
+      'file.missing',
+      /--image/,
+    ],
+    [
+      'an engine the model does not run on',
+      { images: ['9x9'], models: ['qwen-vl-chat'], engine: 'llama.cpp' },
+      'usage.invalid',
+      /--engine vllm/,
+    ],
+    [
+      'limits that exclude each other',
+      { images: ['9x9'], models: ['demo'], imageMinTokens: 9, imageMaxTokens: 8 },
+      'usage.invalid',
+      /image-max-tokens 9/,
+    ],
+    [
+      'a number that is none',
+      { images: ['9x9'], models: ['gpt-4o'], outputTokens: -1 },
+      'usage.invalid',
+      /--output-tokens/,
+    ],
+  ])('%s, with the next command', async (_, request, code, hint) => {
+    const error = await refused(request);
+    expect(error).toMatchObject({ code });
+    expect(JSON.stringify((error as { hints: string[] }).hints)).toMatch(hint);
+    expect(JSON.stringify((error as { hints: string[] }).hints)).toContain('mmdeploy ');
+  });
+});
+
+describe.skipIf(llamaServer === null)('the demo model against a real llama-server', () => {
+  it('counts images and text from the files as the engine does', async () => {
+    const folder = imageFolder();
+    const { model, mmproj } = await writeDemoModel(folder.path);
+    const pictures = {
+      'a.png': await imageBytes({ width: 640, height: 480, format: 'png' }),
+      'b.jpg': await imageBytes({ width: 300, height: 900, format: 'jpeg', orientation: 6 }),
+    };
+    for (const [name, bytes] of Object.entries(pictures)) folder.add(name, bytes);
+    const question = 'what is in these pictures';
+    const request = { paths: ['a.png', 'b.jpg'], texts: [question], models: [model], mmproj };
+    const { models } = await estimate(request, folder.path);
+    const llama = await startLlama(llamaServer!, ['-m', model, '--mmproj', mmproj, '-c', '4096']);
+    try {
+      const content = [
+        ...Object.entries(pictures).map(([name, bytes]) => ({
+          type: 'image_url',
+          image_url: {
+            url: `data:image/${name.endsWith('png') ? 'png' : 'jpeg'};base64,${bytes.toString('base64')}`,
+          },
+        })),
+        { type: 'text', text: question },
+      ];
+      const body = { messages: [{ role: 'user', content }] };
+      const billed = await llama.post('/v1/chat/completions/input_tokens', body);
+      expect(models[0]).toMatchObject({ confidence: 'exact', basis: 'gguf' });
+      expect(billed).toMatchObject({ input_tokens: models[0]?.tokens.total });
+    } finally {
+      await llama.stop();
+    }
+  });
+});
