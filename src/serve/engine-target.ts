@@ -16,7 +16,3 @@ export function connectEngine(target: EngineTarget): Pool {
     ? new Pool('http://engine', { ...common, socketPath: target.path })
     : new Pool(`http://127.0.0.1:${target.port}`, common);
 }
-
-export function describeTarget(target: EngineTarget): string {
-  return target.kind === 'socket' ? `unix:${target.path}` : `http://127.0.0.1:${target.port}`;
-}

@@ -2,10 +2,10 @@ import type { PromptEstimate } from '../../contracts/ask.ts';
 import { CONFIDENCES, type Confidence } from '../../contracts/basis.ts';
 import { chatContent } from './chat-images.ts';
 
-export type ImageSize = { readonly width: number; readonly height: number };
+type ImageSize = { readonly width: number; readonly height: number };
 
 /** Tokens of one image: its own, and those of the marks around it (`<|vision_start|>` …). */
-export type ImageCount = {
+type ImageCount = {
   readonly image: number;
   readonly wrapper: number;
   readonly confidence: Confidence;

@@ -57,8 +57,11 @@ export async function forward(
   const type = contentTypeOf(response);
   reply.code(response.statusCode).header('content-type', type);
   if (type.startsWith('text/event-stream')) {
+    const events = wholeEvents(source, response.body, abort);
+    // Until the first event nothing is promised: an engine that dies before it is a plain 502.
+    const first = await events.next();
     reply.header('cache-control', 'no-cache').header('x-accel-buffering', 'no');
-    return reply.send(Readable.from(wholeEvents(source, response.body, abort)));
+    return reply.send(Readable.from(resume(first, events)));
   }
   const bytes = await response.body.bytes().catch((error: unknown) => {
     throw lostEngine(source, abort, error);
@@ -67,9 +70,18 @@ export async function forward(
   return reply.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
+async function* resume(
+  first: IteratorResult<Buffer, void>,
+  rest: AsyncGenerator<Buffer>,
+): AsyncGenerator<Buffer> {
+  if (first.done !== true) yield first.value;
+  yield* rest;
+}
+
 /**
  * The stream's events, each passed on as soon as it is complete and never cut: when the engine dies
  * the half event is dropped and an error event ends the stream, which a client can tell from an end.
+ * Throws instead while there was no event yet.
  */
 async function* wholeEvents(
   source: EngineSource,
@@ -77,16 +89,20 @@ async function* wholeEvents(
   abort: AbortSignal,
 ): AsyncGenerator<Buffer> {
   let pending = Buffer.alloc(0);
+  let begun = false;
   try {
     for await (const chunk of body) {
       pending = pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([pending, chunk]);
       const end = pending.lastIndexOf('\n\n');
       if (end === -1) continue;
       yield pending.subarray(0, end + 2);
+      begun = true;
       pending = pending.subarray(end + 2);
     }
   } catch (error) {
-    const { status, code, message } = lostEngine(source, abort, error);
+    const lost = lostEngine(source, abort, error);
+    if (!begun) throw lost;
+    const { status, code, message } = lost;
     yield Buffer.from(errorEvent(status, code, message));
     return;
   }

@@ -9,8 +9,7 @@ import { guardedCommand, type OrphanGuard } from './orphan-guard.ts';
 import type { ProcessEnd } from './start-failure.ts';
 
 /** `port`: the engine takes a free port and prints it, which it does only once it has loaded. */
-export type EngineListen =
-  { readonly kind: 'socket'; readonly path: string } | { readonly kind: 'port' };
+type EngineListen = { readonly kind: 'socket'; readonly path: string } | { readonly kind: 'port' };
 
 export type EngineCommand = {
   readonly file: string;
