@@ -8,7 +8,7 @@ export const ENGINE_INSTALL_SCHEMA = 'mmdeploy.engine-install/v1';
 const chosen = { engine: engineFoundSchema, why: z.string() };
 
 /** Which llama-server to use on a machine, and why. */
-export const engineChoiceSchema = z.discriminatedUnion('kind', [
+const engineChoiceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready'), ...chosen }),
   /** It runs, but shows none of the GPUs named here: `plan` warns, `serve` refuses. */
   z.object({ kind: z.literal('cpu-only'), ...chosen, gpus: z.array(z.string()) }),
@@ -17,7 +17,7 @@ export const engineChoiceSchema = z.discriminatedUnion('kind', [
 ]);
 export type EngineChoice = z.infer<typeof engineChoiceSchema>;
 
-export const unusableEngineSchema = z.object({
+const unusableEngineSchema = z.object({
   path: z.string(),
   source: engineFoundSchema.shape.source,
   /** A clause that follows "cannot be used: ". */
@@ -35,9 +35,10 @@ export type EngineList = z.infer<typeof engineListSchema>;
 
 export const engineInstallSchema = z.object({
   schema: z.literal(ENGINE_INSTALL_SCHEMA),
-  /** False when an engine that will do was there already; `id` to `accelerator` are null then. */
+  /** False when an engine that will do was there already. */
   installed: z.boolean(),
   path: z.string(),
+  /** Null when it is not one that mmdeploy installed; so are `source` and `accelerator`. */
   id: z.string().nullable(),
   source: z.enum(['release', 'debian']).nullable(),
   /** The release's tag or the package's version. */

@@ -52,7 +52,7 @@ export type ReleaseRecipe = z.infer<typeof releaseSchema>;
 
 const flagName = z.string().regex(/^--[a-z][a-z0-9-]*$/);
 
-export const optionalFlagSchema = z.strictObject({
+const optionalFlagSchema = z.strictObject({
   flag: flagName,
   /** A build known to have the flag. */
   seenIn: z.number().int().positive(),
@@ -72,7 +72,7 @@ const llamaCppSchema = z.strictObject({
 });
 export type LlamaCppCatalogue = z.infer<typeof llamaCppSchema>;
 
-export const engineCatalogueSchema = z.strictObject({ llamaCpp: llamaCppSchema });
+const engineCatalogueSchema = z.strictObject({ llamaCpp: llamaCppSchema });
 export type EngineCatalogue = z.infer<typeof engineCatalogueSchema>;
 
 const SHIPPED = fileURLToPath(new URL('../../profiles/engines.yaml', import.meta.url));

@@ -66,7 +66,8 @@ export function downloadDispatcher(env: InstallContext['env'], timing: DownloadT
     httpProxy: either('HTTP_PROXY'),
     httpsProxy: either('HTTPS_PROXY'),
     noProxy: ['127.0.0.1', '::1', 'localhost', either('NO_PROXY')].filter(Boolean).join(','),
-    connect: { timeout: timing.idleMs },
+    // A firewall that swallows packets must not hold up the next source for long.
+    connect: { timeout: Math.min(timing.idleMs, 10_000) },
     headersTimeout: timing.idleMs,
     bodyTimeout: timing.idleMs,
   });

@@ -7,7 +7,7 @@ import { probeEngine } from './probe.ts';
 import type { ProbeDeps } from './probe.ts';
 
 /** The environment variable that names a llama-server. */
-export const ENGINE_VARIABLE = 'MMDEPLOY_LLAMA_SERVER';
+const ENGINE_VARIABLE = 'MMDEPLOY_LLAMA_SERVER';
 
 export type FindOptions = ProbeDeps & {
   /** `--llama-server FILE`; relative to `cwd`. */

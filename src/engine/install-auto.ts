@@ -6,7 +6,7 @@ import type { InstallContext } from './install-context.ts';
 import { stopIfAborted } from './install-context.ts';
 import { installDebian } from './install-debian.ts';
 import { installRelease } from './install-release.ts';
-import type { InstalledEngine } from './installed.ts';
+import type { StagedEngine } from './staging.ts';
 import { probeEngine } from './probe.ts';
 import type { ReleaseTarget } from './release-files.ts';
 
@@ -63,11 +63,11 @@ export function autoAttempts(
 export async function installAuto(
   request: AutoInstall,
   ctx: InstallContext,
-): Promise<{ engine: InstalledEngine; why: string }> {
+): Promise<{ engine: StagedEngine; why: string }> {
   const usable = engineGpus(request.gpus);
   let offline = false;
   let failure: unknown = null;
-  let withoutGpu: { engine: InstalledEngine; why: string } | null = null;
+  let withoutGpu: { engine: StagedEngine; why: string } | null = null;
   const attempts =
     request.accelerator === null
       ? autoAttempts(request.gpus, { platform: ctx.platform, ...request })
@@ -83,7 +83,7 @@ export async function installAuto(
       const done = { engine, why: attempt.why };
       if (!wantsGpu || (await showsGpu(engine, usable, ctx))) return done;
       ctx.notice(`${label} is installed but shows no GPU here`);
-      withoutGpu ??= done;
+      withoutGpu ??= { engine, why: `${attempt.why}, but it shows no GPU here` };
     } catch (error) {
       stopIfAborted(ctx.signal);
       if (!(error instanceof MmdeployError)) throw error;
@@ -128,7 +128,7 @@ function installAttempt(
   attempt: Attempt,
   request: AutoInstall,
   ctx: InstallContext,
-): Promise<InstalledEngine> {
+): Promise<StagedEngine> {
   const { accelerator } = attempt;
   const { catalogue, force } = request;
   if (attempt.source === 'debian') {
@@ -143,7 +143,7 @@ function installAttempt(
 }
 
 async function showsGpu(
-  engine: InstalledEngine,
+  engine: StagedEngine,
   gpus: readonly Gpu[],
   ctx: InstallContext,
 ): Promise<boolean> {

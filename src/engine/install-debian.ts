@@ -9,9 +9,9 @@ import type { AptSource, AptState } from './apt.ts';
 import type { DebianRecipe } from './catalogue.ts';
 import { interrupted, lastLines, stopIfAborted } from './install-context.ts';
 import type { InstallContext } from './install-context.ts';
-import type { InstalledEngine } from './installed.ts';
 import { relocate } from './relocate.ts';
 import { installStaged } from './staging.ts';
+import type { StagedEngine } from './staging.ts';
 
 export type DebianInstall = {
   readonly recipe: DebianRecipe;
@@ -30,7 +30,7 @@ const STEPS = 4;
 export async function installDebian(
   request: DebianInstall,
   ctx: InstallContext,
-): Promise<InstalledEngine> {
+): Promise<StagedEngine> {
   const { recipe, accelerator } = request;
   const extra = recipe.accelerators[accelerator];
   if (extra === undefined) {

@@ -7,11 +7,11 @@ import type { ReleaseRecipe } from './catalogue.ts';
 import { download, sha256Of } from './download.ts';
 import type { DownloadTiming } from './download.ts';
 import type { InstallContext } from './install-context.ts';
-import type { InstalledEngine } from './installed.ts';
 import { releaseDigests } from './release-digests.ts';
 import { chooseReleaseFile, fill, tagOf } from './release-files.ts';
 import type { ReleaseTarget } from './release-files.ts';
 import { installStaged } from './staging.ts';
+import type { StagedEngine } from './staging.ts';
 import { findServer, moveLibraries } from './unpacked.ts';
 
 export type ReleaseInstall = {
@@ -44,7 +44,7 @@ type Order = {
 export async function installRelease(
   request: ReleaseInstall,
   ctx: InstallContext,
-): Promise<InstalledEngine> {
+): Promise<StagedEngine> {
   const order =
     request.url === null ? await orderFrom(request, ctx) : orderOf(request, request.url);
   return installStaged(

@@ -5,7 +5,7 @@ import { z } from 'zod';
 /** The note that an installer leaves in its folder as the last step before the rename. */
 export const MANIFEST_FILE = 'mmdeploy-engine.json';
 
-export const manifestSchema = z.object({
+const manifestSchema = z.object({
   schema: z.literal('mmdeploy.installed-engine/v1'),
   id: z.string(),
   source: z.enum(['debian', 'release']),

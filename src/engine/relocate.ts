@@ -4,7 +4,7 @@ import { MmdeployError } from '../errors.ts';
 import { interrupted, lastLines } from './install-context.ts';
 import type { InstallContext } from './install-context.ts';
 
-export type PrefixLayout = {
+type PrefixLayout = {
   /** `x86_64-linux-gnu`, `aarch64-linux-gnu`. */
   readonly triplet: string;
   /** File name of the loader, e.g. `ld-linux-x86-64.so.2`. */
@@ -12,7 +12,7 @@ export type PrefixLayout = {
 };
 
 /** Triplet and loader of the C library that was unpacked into `prefix`. */
-export async function prefixLayout(prefix: string): Promise<PrefixLayout> {
+async function prefixLayout(prefix: string): Promise<PrefixLayout> {
   const libraries = join(prefix, 'usr/lib');
   const names = await readdir(libraries).catch(() => []);
   for (const triplet of names.filter((name) => /-linux-gnu\w*$/.test(name))) {

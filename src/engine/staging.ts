@@ -8,7 +8,10 @@ import { enginesFolder, installedEngines, MANIFEST_FILE } from './installed.ts';
 import type { EngineManifest, InstalledEngine } from './installed.ts';
 import { probeEngine } from './probe.ts';
 
-export type Staged = Omit<EngineManifest, 'schema' | 'id' | 'installedAt'>;
+type Staged = Omit<EngineManifest, 'schema' | 'id' | 'installedAt'>;
+
+/** `fresh` is false when it was there already and nothing was done. */
+export type StagedEngine = InstalledEngine & { readonly fresh: boolean };
 
 export type StageOptions = {
   readonly id: string;
@@ -29,7 +32,7 @@ export type StageOptions = {
 export async function installStaged(
   options: StageOptions,
   ctx: InstallContext,
-): Promise<InstalledEngine> {
+): Promise<StagedEngine> {
   const root = enginesFolder(ctx.folders.data);
   let waited = false;
   const lock = {
@@ -43,8 +46,8 @@ export async function installStaged(
   try {
     return await withLock(join(root, `.lock-${options.id}`), lock, async () => {
       const present = await answering(options.id, ctx);
-      if (present !== null && (!options.force || waited)) return present;
-      return await replace(root, options, ctx);
+      if (present !== null && (!options.force || waited)) return { ...present, fresh: false };
+      return { ...(await replace(root, options, ctx)), fresh: true };
     });
   } catch (error) {
     throw asInstallError(error, root, ctx.signal);
@@ -94,6 +97,7 @@ async function assertAnswers(engine: InstalledEngine, ctx: InstallContext): Prom
   throw new MmdeployError(
     'engine.install',
     `the installed llama-server does not run here: ${probe.reason}`,
+    { hints: ['Another source may: `mmdeploy engine install debian`, or `--accelerator cpu`'] },
   );
 }
 

@@ -21,7 +21,7 @@ import { findEngines } from '../engine/find.ts';
 import { installAuto, releaseTarget } from '../engine/install-auto.ts';
 import { installDebian } from '../engine/install-debian.ts';
 import { installRelease } from '../engine/install-release.ts';
-import type { InstalledEngine } from '../engine/installed.ts';
+import type { StagedEngine } from '../engine/staging.ts';
 import { probeEngine } from '../engine/probe.ts';
 import { MmdeployError } from '../errors.ts';
 import type { Context } from './context.ts';
@@ -179,7 +179,7 @@ function installReleaseOf(
   request: InstallEngineRequest,
   catalogue: LlamaCppCatalogue,
   ctx: Context,
-): Promise<InstalledEngine> {
+): Promise<StagedEngine> {
   const host = { platform: ctx.platform, arch: ARCH };
   const accelerator = request.accelerator ?? defaultAccelerator(request.gpus, ctx.platform);
   const { build, url, sha256, force } = request;
@@ -213,8 +213,9 @@ async function presentEngine(
   };
 }
 
-function installedResult(engine: InstalledEngine, why: string): EngineInstallResult {
-  const { path, id, source, release, accelerator } = engine;
+function installedResult(engine: StagedEngine, why: string): EngineInstallResult {
+  const { path, id, source, release, accelerator, fresh } = engine;
   const schema = ENGINE_INSTALL_SCHEMA;
-  return { schema, installed: true, path, id, source, release, accelerator, why };
+  const reason = fresh ? why : 'already there';
+  return { schema, installed: fresh, path, id, source, release, accelerator, why: reason };
 }

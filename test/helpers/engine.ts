@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { debianMirrors } from '../../src/engine/apt-sources.ts';
 import { loadEngineCatalogue } from '../../src/engine/catalogue.ts';
+import { isDebian } from '../../src/engine/debian-system.ts';
 import type { InstallContext } from '../../src/engine/install-context.ts';
 import { installDebian } from '../../src/engine/install-debian.ts';
 import { MmdeployError, messageOf } from '../../src/errors.ts';
@@ -34,6 +36,28 @@ export function installContext(
   };
 }
 
+/** Whether apt can fetch from the machine's own Debian mirror; a line on stderr says why not. */
+export async function debianMirrorAnswers(suite: string): Promise<boolean> {
+  const debian = await isDebian(process.platform);
+  if (debian && process.env['MMDEPLOY_REQUIRE_ENGINE'] === '1') return true;
+  const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-mirror-'));
+  try {
+    if (!debian) throw new Error('this system is not Debian');
+    const [uri] = await debianMirrors(runCommand, { ...process.env, LC_ALL: 'C' });
+    if (uri === undefined) throw new Error('apt has no Debian mirror');
+    const address = `${uri.replace(/\/$/, '')}/dists/${suite}/InRelease`;
+    const args = ['download-file', address, join(folder, 'InRelease')];
+    const { code } = await runCommand('/usr/lib/apt/apt-helper', args, { timeoutMs: 30_000 });
+    if (code !== 0) throw new Error('the Debian mirror does not answer');
+    return true;
+  } catch (error) {
+    process.stderr.write(`tests of \`engine install debian\` skipped: ${messageOf(error)}\n`);
+    return false;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 export type TestEngine =
   | { readonly path: string; readonly reason: null }
   | { readonly path: null; readonly reason: string };
@@ -55,7 +79,7 @@ export async function testEngine(env: NodeJS.ProcessEnv): Promise<TestEngine> {
     .find(answers);
   if (onPath !== undefined) return { path: onPath, reason: null };
   try {
-    const root = join(tmpdir(), `mmdeploy-test-engine-${userInfo().uid}`);
+    const root = ownFolder(join(tmpdir(), `mmdeploy-test-engine-${userInfo().uid}`));
     const { llamaCpp } = await loadEngineCatalogue();
     const request = { recipe: llamaCpp.debian, accelerator: 'cpu', force: false };
     const engine = await installDebian(request, installContext(root));
@@ -66,11 +90,23 @@ export async function testEngine(env: NodeJS.ProcessEnv): Promise<TestEngine> {
   }
 }
 
+/** What is run from a folder with a foreseeable name must be ours, and nobody else's to write. */
+function ownFolder(path: string): string {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const folder = lstatSync(path);
+  const foreign = folder.uid !== userInfo().uid || (folder.mode & 0o022) !== 0;
+  if (!folder.isDirectory() || (process.platform !== 'win32' && foreign)) {
+    throw new Error(`${path} belongs to somebody else`);
+  }
+  return path;
+}
+
 function answers(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
   } catch {
     return false;
   }
-  return spawnSync(path, ['--version'], { timeout: 20_000 }).status === 0;
+  const result = spawnSync(path, ['--version'], { timeout: 20_000, encoding: 'utf8' });
+  return result.status === 0 && /^version: /m.test(`${result.stdout}\n${result.stderr}`);
 }
