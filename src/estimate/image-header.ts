@@ -6,7 +6,7 @@ import { disableTypes, imageSize } from 'image-size';
  * the file is sound. At most `HEADS` bytes are read, however large the file is.
  */
 
-export type ImageHeader = {
+type ImageHeader = {
   readonly width: number;
   readonly height: number;
   /** EXIF says that the picture stands on its side; width and height are given upright. */

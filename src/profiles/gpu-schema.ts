@@ -5,7 +5,7 @@ import { z } from 'zod';
  * what-if card would report. Every figure carries the mark of how it was learnt.
  */
 
-export const MARKS = ['read', 'computed', 'by-architecture', 'estimated', 'remembered'] as const;
+const MARKS = ['read', 'computed', 'by-architecture', 'estimated', 'remembered'] as const;
 
 const positive = z.number().positive();
 const mark = z
@@ -15,7 +15,7 @@ const mark = z
   );
 const marked = <Value extends z.ZodType>(value: Value) => z.strictObject({ value, mark });
 
-export const cardSchema = z.strictObject({
+const cardSchema = z.strictObject({
   id: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
   name: z.string().min(1).describe('as sold, as `--gpu` takes it'),
   vendor: z.enum(['nvidia', 'amd', 'apple', 'intel']),
@@ -47,4 +47,3 @@ export const gpuTableSchema = z.strictObject({
 });
 
 export type GpuCard = z.output<typeof cardSchema>;
-export type GpuTable = z.output<typeof gpuTableSchema>;

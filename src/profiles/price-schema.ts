@@ -8,7 +8,7 @@ const usd = z
   .refine((value) => Number.isInteger(Math.round(value * 1e9) / 1e3), 'at most six decimals')
   .describe('US dollars per million tokens');
 
-export const priceSchema = z.strictObject({
+const priceSchema = z.strictObject({
   model: z.string().min(1).describe('profile id'),
   input: usd,
   output: usd,

@@ -17,10 +17,10 @@ const imageSize = z
   .regex(/^[1-9]\d*x[1-9]\d*$/, 'a size in pixels, as in `1920x1080`')
   .describe('width x height, pixels');
 
-export const CONFIRMATIONS = ['confirmed', 'read', 'doubtful'] as const;
+const CONFIRMATIONS = ['confirmed', 'read', 'doubtful'] as const;
 
 /** Hyper-parameters of the language model, in the terms of GGUF keys. */
-export const textSchema = z.strictObject({
+const textSchema = z.strictObject({
   arch: name.describe('`general.architecture` of the GGUF file'),
   layers: count,
   embedding: count,
@@ -35,7 +35,7 @@ export const textSchema = z.strictObject({
 });
 
 /** The vision tower and its projector, in the terms of `clip.*` keys; what decides its tensor list. */
-export const visionSchema = z.strictObject({
+const visionSchema = z.strictObject({
   projector: name.describe(
     '`clip.projector_type`, or what the model calls it where llama.cpp has none',
   ),
@@ -104,7 +104,7 @@ const variantFields = z.strictObject({
   examples: z.array(exampleSchema).default([]),
 });
 
-export const variantSchema = variantFields.superRefine((variant, context) => {
+const variantSchema = variantFields.superRefine((variant, context) => {
   for (const { path, message } of contradictions(variant)) {
     context.addIssue({ code: 'custom', path: [...path], message });
   }
@@ -116,7 +116,6 @@ export const familySchema = z.strictObject({
   variants: z.array(variantSchema).min(1),
 });
 
-export type TextProfile = z.output<typeof textSchema>;
 export type VisionProfile = z.output<typeof visionSchema>;
 export type ModelVariant = z.output<typeof variantSchema>;
 export type ModelFamily = z.output<typeof familySchema>;

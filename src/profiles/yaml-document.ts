@@ -22,7 +22,9 @@ export function parseYamlFile<Schema extends z.ZodType>(
   if (result.success) return result.data;
 
   const known = knownKeys(schema);
-  const problems = result.error.issues.flatMap((issue) =>
+  // A key that is misspelt says more than that the right one is missing.
+  const issues = [...result.error.issues].sort((a, b) => misspelt(b) - misspelt(a));
+  const problems = issues.flatMap((issue) =>
     explain(issue, known).map(
       ({ path, text: what }) => `${place(file, lines, offsetOf(document, path))}: ${what}`,
     ),
@@ -61,12 +63,18 @@ function place(file: string, lines: LineCounter, offset: number): string {
   return `${file}:${Math.max(1, line)}:${Math.max(1, col)}`;
 }
 
+function misspelt(issue: z.core.$ZodIssue): number {
+  return issue.code === 'unrecognized_keys' ? 1 : 0;
+}
+
 type Path = readonly PropertyKey[];
 type Explanation = { readonly path: Path; readonly text: string };
 
 function explain(issue: z.core.$ZodIssue, known: readonly string[]): Explanation[] {
   if (issue.code !== 'unrecognized_keys') {
-    return [{ path: issue.path, text: `${dotted(issue.path)}: ${issue.message}` }];
+    const missing = /^Invalid input: expected (\w+), received undefined$/.exec(issue.message);
+    const what = missing ? `missing, it takes one ${missing[1] ?? 'value'}` : issue.message;
+    return [{ path: issue.path, text: `${dotted(issue.path)}: ${what}` }];
   }
   return issue.keys.map((key) => {
     const [near] = nearest(key, known, 1);

@@ -5,7 +5,7 @@ import type { TokenSettings } from '../settings.ts';
 /** Pixels, after EXIF orientation. */
 export type ImageSize = { readonly width: number; readonly height: number };
 
-export type TokenCount = {
+type TokenCount = {
   /** Tokens of the image itself; wrappers are added by the caller. */
   readonly tokens: number;
   /** How it came about, e.g. `69x39 cells of 28 px`. */
@@ -13,7 +13,7 @@ export type TokenCount = {
 };
 
 /** What the vision tower sees: the picture's size after preprocessing, and its tiles where it is cut. */
-export type ResizedImage = ImageSize & {
+type ResizedImage = ImageSize & {
   readonly tiles?: {
     readonly columns: number;
     readonly rows: number;

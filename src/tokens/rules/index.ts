@@ -18,7 +18,7 @@ export const tokenRules = {
   'smart-resize': smartResize,
 } satisfies Record<string, TokenRule>;
 
-export type TokenRuleId = keyof typeof tokenRules;
+type TokenRuleId = keyof typeof tokenRules;
 
 /** The rule called `id`, or null. */
 export function findTokenRule(id: string): TokenRule | null {
