@@ -10,9 +10,9 @@ export type TextCount = {
   readonly detail: string;
 };
 
-/** Tokens of `text` by the model's own vocabulary. */
+/** Tokens of `text` by the model's own vocabulary; control tokens typed as text count as such, as in a chat. */
 export function exactText(text: string, vocabulary: SpmVocabulary): TextCount {
-  const tokens = countTokens(text, vocabulary, { addSpecial: false, parseSpecial: false });
+  const tokens = countTokens(text, vocabulary, { addSpecial: false, parseSpecial: true });
   return known(tokens, 'tokenizer', 'the model’s own vocabulary');
 }
 
