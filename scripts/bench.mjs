@@ -11,7 +11,9 @@ export function alternate(commands, runs) {
       const { status, error, stderr } = spawnSync(file, args, { encoding: 'utf8', ...options });
       const took = performance.now() - start;
       if (error || status !== 0) {
-        throw new Error(`${file} ${args.join(' ')}: ${error?.message ?? `exit ${status}: ${stderr}`}`);
+        throw new Error(
+          `${file} ${args.join(' ')}: ${error?.message ?? `exit ${status}: ${stderr}`}`,
+        );
       }
       if (round >= 0) times[index].push(took);
     });

@@ -17,7 +17,7 @@ export const EXIT_CODES = {
   interrupted: { code: 130, meaning: 'Ctrl-C before the work was done' },
 } as const;
 
-export type ExitName = keyof typeof EXIT_CODES;
+type ExitName = keyof typeof EXIT_CODES;
 
 /** Dotted code of each error, with the exit code it leads to. */
 const ERROR_EXITS = {

@@ -1,6 +1,6 @@
 /** Byte, token and money arithmetic. No formatting for people here: that is `report/`. */
 
-export const KIB = 1024;
+const KIB = 1024;
 export const MIB = 1024 * KIB;
 export const GIB = 1024 * MIB;
 

@@ -36,7 +36,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 }
 
 /** The command tree; nothing is executed and no command's own code is loaded until one is chosen. */
-export function createProgram(
+function createProgram(
   io: Io,
   argv: readonly string[],
   setExitCode: (code: number) => void,

@@ -34,7 +34,7 @@ export function progressLine(io: Io): (state: ProgressState | null) => void {
 }
 
 /** `downloading  12.4 of 98.0 MiB  (13 %, 4.2 MiB/s)`. */
-export function describe(state: ProgressState, seconds: number): string {
+function describe(state: ProgressState, seconds: number): string {
   const { done, total, unit, label } = state;
   const amount =
     total === null ? quantity(done, unit) : `${quantity(done, unit)} of ${quantity(total, unit)}`;

@@ -1,15 +1,16 @@
 import type { Command } from 'commander';
 import type { Palette, View } from '../report/palette.ts';
 import { PLAIN } from '../report/palette.ts';
-import { folders } from '../process/folders.ts';
-import { runCommand } from '../process/run.ts';
 import type { Context } from '../workflows/context.ts';
 import type { Io } from './io.ts';
 import { wantsColour } from './io.ts';
 import { progressLine } from './progress.ts';
+import type { RunCommand } from '../process/run.ts';
+import { runCommand } from '../process/run.ts';
+import { createContext } from '../workflows/create-context.ts';
 
 export const OUTPUT_MODES = ['table', 'json', 'yaml'] as const;
-export type OutputMode = (typeof OUTPUT_MODES)[number];
+type OutputMode = (typeof OUTPUT_MODES)[number];
 
 /** The options that every command has. */
 export type CommonOptions = {
@@ -50,17 +51,15 @@ export async function openShell(
 ): Promise<Shell> {
   const quiet = options.quiet === true;
   const palette = await loadPalette(wantsColour(io, io.stdoutIsTty, options.color));
-  const context: Context = {
+  const context = createContext({
     env: io.env,
     cwd: io.cwd,
     platform: io.platform,
-    folders: folders(io.env, io.platform),
-    run: runCommand,
     now: io.now,
     signal: io.signal,
-    notice: quiet ? () => undefined : (line) => io.stderr(`${line}\n`),
-    progress: quiet ? () => undefined : progressLine(io),
-  };
+    ...(options.verbose === true ? tracing(io) : {}),
+    ...(quiet ? {} : { notice: (line) => io.stderr(`${line}\n`), progress: progressLine(io) }),
+  });
   return {
     io,
     argv,
@@ -69,6 +68,21 @@ export async function openShell(
     context,
     print: async (document, text) => io.stdout(await rendered(document, text, options.output)),
   };
+}
+
+/** `--verbose`: every program that is run, with its exit and time, on stderr. */
+function tracing(io: Io): Pick<Context, 'run' | 'trace'> {
+  const trace = (line: string) => io.stderr(`trace: ${line}\n`);
+  const run: RunCommand = async (file, args, options) => {
+    const startedAt = io.now().getTime();
+    const result = await runCommand(file, args, options);
+    const took = io.now().getTime() - startedAt;
+    trace(
+      `${[file, ...args].join(' ')}  (${result.outcome}, exit ${result.code ?? '-'}, ${took} ms)`,
+    );
+    return result;
+  };
+  return { run, trace };
 }
 
 async function rendered(document: unknown, text: () => string, mode: OutputMode): Promise<string> {

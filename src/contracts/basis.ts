@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Where a number comes from, most trusted first. */
-export const BASES = ['measured', 'simulated', 'gguf', 'profile', 'assumed'] as const;
+const BASES = ['measured', 'simulated', 'gguf', 'profile', 'assumed'] as const;
 export const basisSchema = z.enum(BASES);
 export type Basis = z.infer<typeof basisSchema>;
 
@@ -9,10 +9,10 @@ export type Basis = z.infer<typeof basisSchema>;
 export const CONFIDENCES = ['exact', 'formula', 'range', 'unknown'] as const;
 export type Confidence = (typeof CONFIDENCES)[number];
 
-export const MODALITIES = ['text', 'image', 'audio', 'video'] as const;
+const MODALITIES = ['text', 'image', 'audio', 'video'] as const;
 export const modalitySchema = z.enum(MODALITIES);
 export type Modality = z.infer<typeof modalitySchema>;
 
-export const ENGINES = ['llama.cpp', 'vllm', 'api'] as const;
+const ENGINES = ['llama.cpp', 'vllm', 'api'] as const;
 export const engineNameSchema = z.enum(ENGINES);
 export type EngineName = z.infer<typeof engineNameSchema>;

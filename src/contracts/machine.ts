@@ -5,9 +5,9 @@ export const MACHINE_SCHEMA = 'mmdeploy.machine/v1';
 
 const bytes = z.number().int().nonnegative();
 
-export const MEMORY_KINDS = ['dedicated', 'unified', 'shared_system', 'unknown'] as const;
-export const BACKENDS = ['cuda', 'rocm', 'metal', 'sycl', 'vulkan', 'cpu'] as const;
-export const PROBE_STATUSES = ['ok', 'missing', 'failed', 'timeout', 'skipped'] as const;
+const MEMORY_KINDS = ['dedicated', 'unified', 'shared_system', 'unknown'] as const;
+const BACKENDS = ['cuda', 'rocm', 'metal', 'sycl', 'vulkan', 'cpu'] as const;
+const PROBE_STATUSES = ['ok', 'missing', 'failed', 'timeout', 'skipped'] as const;
 
 export const gpuSchema = z.object({
   /** `gpu0`, `gpu1` … in the order in which the driver numbers them. */
@@ -45,7 +45,7 @@ export const engineFoundSchema = z.object({
 });
 export type EngineFound = z.infer<typeof engineFoundSchema>;
 
-export const probeSchema = z.object({
+const probeSchema = z.object({
   /** `nvidia-smi`, `amd-smi`, `rocm-smi`, `system_profiler`, `systeminformation`, `docker`, `ffmpeg` … */
   tool: z.string(),
   status: z.enum(PROBE_STATUSES),

@@ -18,7 +18,7 @@ export const PARTS = [
 ] as const;
 export type Part = (typeof PARTS)[number];
 
-export const memoryItemSchema = z.object({
+const memoryItemSchema = z.object({
   part: z.enum(PARTS),
   bytes: count,
   basis: basisSchema,
@@ -27,7 +27,7 @@ export const memoryItemSchema = z.object({
 });
 export type MemoryItem = z.infer<typeof memoryItemSchema>;
 
-export const deviceMemorySchema = z.object({
+const deviceMemorySchema = z.object({
   /** `gpu0` …, or `host`. */
   id: z.string(),
   name: z.string(),
@@ -41,18 +41,18 @@ export const deviceMemorySchema = z.object({
 });
 export type DeviceMemory = z.infer<typeof deviceMemorySchema>;
 
-export const VERDICTS = ['fits', 'tight', 'offload', 'no', 'api'] as const;
-export const verdictSchema = z.enum(VERDICTS);
+const VERDICTS = ['fits', 'tight', 'offload', 'no', 'api'] as const;
+const verdictSchema = z.enum(VERDICTS);
 export type Verdict = z.infer<typeof verdictSchema>;
 
-export const modelFileSchema = z.object({
+const modelFileSchema = z.object({
   path: z.string().nullable(),
   source: z.string().nullable(),
   bytes: count.nullable(),
   sha256: z.string().nullable(),
 });
 
-export const settingsSchema = z.object({
+const settingsSchema = z.object({
   quant: z.string().nullable(),
   encoderQuant: z.string().nullable(),
   /** Tokens of one slot; `ctxSize` = contextPerSlot x slots is the engine's total. */
@@ -64,7 +64,7 @@ export const settingsSchema = z.object({
   gpuLayers: count,
   imageMaxTokens: count.nullable(),
 });
-export type Settings = z.infer<typeof settingsSchema>;
+type Settings = z.infer<typeof settingsSchema>;
 
 export const planSchema = z.object({
   schema: z.literal(PLAN_SCHEMA),
@@ -103,7 +103,7 @@ export const planSchema = z.object({
 export type DeploymentPlan = z.infer<typeof planSchema>;
 
 /** One row of a survey: a plan without the machine, which the survey states once. */
-export const candidateSchema = planSchema.omit({ schema: true, machine: true });
+const candidateSchema = planSchema.omit({ schema: true, machine: true });
 export type Candidate = z.infer<typeof candidateSchema>;
 
 export const surveySchema = z.object({

@@ -8,6 +8,8 @@ export type LlamaServerInput = {
   /** Path of the model, or `${MODELS_DIR}/file` where there is none yet. */
   readonly model: string;
   readonly mmproj: string | null;
+  /** Name under which `/v1/models` lists it; without one clients would see the file's path. */
+  readonly alias: string;
   readonly host: string;
   readonly port: number;
   /** Total context over all slots. */
@@ -34,6 +36,7 @@ export function llamaServerArgs(input: LlamaServerInput): string[] {
   const args = ['--model', input.model];
   if (input.mmproj !== null) args.push('--mmproj', input.mmproj);
   args.push(
+    ...['--alias', input.alias],
     ...['--host', input.host, '--port', String(input.port)],
     ...['--ctx-size', String(input.ctxSize), '--parallel', String(input.slots)],
     ...['--n-gpu-layers', String(input.gpuLayers), '--fit', 'off'],
@@ -61,9 +64,4 @@ export function listenAt(args: readonly string[], listen: readonly string[]): st
     else rest.push(arg);
   }
   return [...rest, ...listen];
-}
-
-/** The same argv with `${MODELS_DIR}` put in place of `folder` at the start of each path. */
-export function withModelsFolder(args: readonly string[], folder: string): string[] {
-  return args.map((arg) => arg.replace('${MODELS_DIR}', folder));
 }

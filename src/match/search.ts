@@ -42,7 +42,7 @@ export function search(source: ModelSource, resources: Resources, wishes: Wishes
 }
 
 /** Weight formats in the order of preference: what was asked for, or a ladder of quants and encoders. */
-export function formatsToTry(model: ModelDescription, wishes: Wishes): Formats[] {
+function formatsToTry(model: ModelDescription, wishes: Wishes): Formats[] {
   const fixed = model.basis === 'gguf';
   const quants = fixed
     ? [model.quant ?? 'as stored']

@@ -5,10 +5,10 @@ import { DEFAULT_TOKEN_SETTINGS } from '../tokens/settings.ts';
 import type { Wishes } from './types.ts';
 
 /** Context in tokens that a plan holds when nothing else is asked for. */
-export const DEFAULT_CONTEXT = 4096;
+const DEFAULT_CONTEXT = 4096;
 
 /** Tokens of one image of this size with its wrappers, or null when the model's rule is not known. */
-export function imageTokens(
+function imageTokens(
   model: ModelDescription,
   engine: EngineName,
   size: { readonly width: number; readonly height: number },
@@ -24,7 +24,7 @@ export function imageTokens(
 }
 
 /** Tokens one request of the workload needs: its text, its images and its answer. */
-export function workloadTokens(model: ModelDescription, wishes: Wishes): number {
+function workloadTokens(model: ModelDescription, wishes: Wishes): number {
   const { workload } = wishes;
   if (workload === null) return 0;
   const perImage =

@@ -26,7 +26,7 @@ const F16 = 2;
 /** Merged tokens of a side of the warm-up image of the Qwen-VL family (`clip.cpp`: 46 x 46). */
 const QWEN_WARM_UP_SIDE = 46;
 /** Default cap of the Qwen-VL family on the tokens of one image (`set_limit_image_tokens(8, 4096)`). */
-export const QWEN_MAX_TOKENS = 4096;
+const QWEN_MAX_TOKENS = 4096;
 
 const isQwen = (encoder: EncoderModel): boolean => /^qwen.*_merger$/.test(encoder.projectorType);
 

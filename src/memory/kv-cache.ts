@@ -6,7 +6,7 @@ import type { LayerPlacement } from './split.ts';
 import type { LaunchSettings, PartBytes } from './types.ts';
 
 /** llama.cpp pads each stream's context to this many cells (`GGML_PAD(n_ctx_seq, 256)`). */
-export const CELL_PADDING = 256;
+const CELL_PADDING = 256;
 
 /** Types that `--cache-type-k` and `--cache-type-v` take. */
 export const KV_TYPES = [
@@ -27,7 +27,7 @@ export function cellsPerSlot(contextPerSlot: number): number {
 }
 
 /** Bytes of one element of the cache; throws `usage.invalid` for a type the engine has not. */
-export function kvElementBytes(kvType: string): number {
+function kvElementBytes(kvType: string): number {
   if (!(KV_TYPES as readonly string[]).includes(kvType)) {
     throw new MmdeployError('usage.invalid', `unknown KV cache type \`${kvType}\``, {
       hints: [`the engine takes ${KV_TYPES.join(', ')}`],
@@ -35,11 +35,6 @@ export function kvElementBytes(kvType: string): number {
   }
   const { blockSize, typeBytes } = ggmlType(kvType.toUpperCase());
   return typeBytes / blockSize;
-}
-
-/** KV bytes of one token over all layers: the sum of kvHeads x (keyLength + valueLength) x bytes. */
-export function kvBytesPerToken(text: TextModel, kvType: string): number {
-  return text.kvHeads.reduce((total, heads) => total + layerBytes(text, heads, kvType), 0);
 }
 
 /**

@@ -17,7 +17,6 @@ export type PlanInput = {
   readonly changes: readonly Change[];
   readonly files: PlanFiles;
   readonly warnings: readonly string[];
-  readonly minVersion: string | null;
 };
 
 /** Where every plan listens unless a target or `serve` says otherwise. */
@@ -35,6 +34,7 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
       files.mmproj === null
         ? null
         : fileArgument(files.mmproj, `${model.id}-mmproj-${formats.encoderQuant ?? 'F16'}.gguf`),
+    alias: model.id,
     ctxSize,
     slots: settings.slots,
     gpuLayers: settings.gpuLayers,
@@ -63,7 +63,7 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
     verdict: chosen.verdict,
     reasons: reasonsFor(chosen, input.changes),
     warnings: [...input.warnings],
-    engine: { name: 'llama.cpp', minVersion: input.minVersion, args },
+    engine: { name: 'llama.cpp', minVersion: null, args },
     alternatives: input.alternatives.map(alternative),
   };
 }

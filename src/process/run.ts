@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-export type RunOptions = {
+type RunOptions = {
   readonly timeoutMs: number;
   readonly env?: Readonly<NodeJS.ProcessEnv>;
   readonly cwd?: string;
@@ -26,6 +26,8 @@ export type RunCommand = (
 ) => Promise<RunResult>;
 
 const DEFAULT_MAX_BYTES = 32 * 1024 * 1024;
+/** How long a killed child may take to be gone. */
+const STUCK_MS = 500;
 
 /**
  * `RunCommand` on a real process: argv array, no shell, own process group. At the time-out the whole
@@ -43,7 +45,10 @@ export const runCommand: RunCommand = (file, args, options) =>
     const stdout = collect(child.stdout, options.maxBytes ?? DEFAULT_MAX_BYTES);
     const stderr = collect(child.stderr, options.maxBytes ?? DEFAULT_MAX_BYTES);
     let outcome: RunResult['outcome'] = 'exited';
+    let finished = false;
     const finish = (code: number | null, final: RunResult['outcome']) => {
+      if (finished) return;
+      finished = true;
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', onAbort);
       child.stdout.destroy();
@@ -53,6 +58,11 @@ export const runCommand: RunCommand = (file, args, options) =>
     const stop = (why: RunResult['outcome']) => {
       outcome = why;
       killGroup(child.pid, 'SIGKILL');
+      // A child stuck in the kernel (a broken driver) cannot die: we answer without it.
+      const giveUp = setTimeout(() => {
+        child.unref();
+        finish(null, why);
+      }, STUCK_MS);
     };
     const onAbort = () => stop('aborted');
     const timer = setTimeout(() => stop('timeout'), options.timeoutMs);

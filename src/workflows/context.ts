@@ -13,6 +13,8 @@ export type Context = {
   readonly signal: AbortSignal;
   /** A line for the person on stderr: notices, warnings and phases; silent with `--quiet`. */
   readonly notice: (line: string) => void;
+  /** A line for `--verbose`: programs that were run, arguments, times. */
+  readonly trace: (line: string) => void;
   /** Progress in one line on a TTY, else a plain line now and then; null ends it. */
   readonly progress: (state: ProgressState | null) => void;
 };

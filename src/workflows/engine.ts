@@ -5,7 +5,7 @@ import type {
   EngineList,
   UnusableEngine,
 } from '../contracts/engine.ts';
-import type { EngineFound, Gpu } from '../contracts/machine.ts';
+import type { EngineFound, Gpu, Machine } from '../contracts/machine.ts';
 import { loadEngineCatalogue } from '../engine/catalogue.ts';
 import type { LlamaCppCatalogue } from '../engine/catalogue.ts';
 import { chooseEngine, missingFeatures, missingRequired } from '../engine/choose.ts';
@@ -94,6 +94,18 @@ export async function selectEngine(ctx: Context, query: EngineQuery): Promise<Se
 function cpuOnlyLine(choice: Extract<EngineChoice, { kind: 'cpu-only' }>): string {
   const gpus = choice.gpus.join(', ');
   return `${choice.engine.path} does not show the GPU (${gpus}) and would run on the CPU: \`mmdeploy engine install\` gets one that does`;
+}
+
+/** What a plan says of engines: the oldest build that will do, and a warning where none here sees the GPUs. */
+export async function engineFacts(
+  machine: Pick<Machine, 'gpus' | 'engines'>,
+): Promise<{ readonly minBuild: number; readonly warnings: readonly string[] }> {
+  const { llamaCpp } = await loadEngineCatalogue();
+  const choice = chooseEngine(machine.engines, machine, llamaCpp);
+  return {
+    minBuild: llamaCpp.minBuild,
+    warnings: choice.kind === 'cpu-only' ? [cpuOnlyLine(choice)] : [],
+  };
 }
 
 /** What `serve` does before it starts a GPU plan. Throws `engine.no-gpu`. */

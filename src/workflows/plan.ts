@@ -15,6 +15,7 @@ import { vllmCandidate } from '../plan/build-vllm.ts';
 import { apiCandidate, llamaCppCandidate, toPlan } from '../plan/build.ts';
 import { loadProfiles } from '../profiles/load.ts';
 import type { Context } from './context.ts';
+import { engineFacts } from './engine.ts';
 import type { MachineRequest } from './machine.ts';
 import { resolveMachine } from './machine.ts';
 import type { LoadedModel, ModelRequest } from './model.ts';
@@ -33,7 +34,20 @@ export async function planWorkflow(request: PlanRequest, ctx: Context): Promise<
     resolveMachine(request.machine, ctx),
     loadModel(request.model, ctx),
   ]);
-  return toPlan(machine, candidateOf(model, machine, request.wishes, request.engine));
+  const candidate = candidateOf(model, machine, request.wishes, request.engine);
+  return toPlan(machine, await withEngine(candidate, machine));
+}
+
+/** What is known of the engine: the oldest build that will do, and whether the one here sees the GPUs. */
+async function withEngine(candidate: Candidate, machine: Machine): Promise<Candidate> {
+  if (candidate.engine?.name !== 'llama.cpp') return candidate;
+  const { minBuild, warnings } = await engineFacts(machine);
+  const usesGpu = (candidate.settings?.gpuLayers ?? 0) > 0;
+  return {
+    ...candidate,
+    engine: { ...candidate.engine, minVersion: `b${minBuild}` },
+    warnings: [...candidate.warnings, ...(usesGpu ? warnings : [])],
+  };
 }
 
 /** Every profile on this machine, best verdict first, larger models before smaller ones. */
@@ -79,7 +93,6 @@ function candidateOf(
     changes,
     files: loaded.files(chosen.formats),
     warnings: [...loaded.warnings, ...resources.warnings, ...contextWarnings(chosen)],
-    minVersion: null,
   });
 }
 

@@ -23,7 +23,7 @@ export type ServeWhat =
   | { readonly kind: 'plan-file'; readonly file: string; readonly profilesDir: string | null }
   | { readonly kind: 'demo' };
 
-export type ServeListen = Omit<ServeRequest, 'argv' | 'enginePath' | 'modelId'>;
+type ServeListen = Omit<ServeRequest, 'argv' | 'enginePath' | 'modelId'>;
 
 export type PrepareServe = {
   readonly what: ServeWhat;
@@ -60,11 +60,13 @@ export async function prepareServe(
   const { model: path, mmproj } = localFiles(plan);
   const loaded = await loadModel({ name: path, mmproj, profilesDir: null }, ctx);
   const engine = await engineFor(what, plan, llamaServer, ctx);
+  const argv = [...listenAt(plan.engine?.args ?? [], []), ...supervisionFlags(engine.flags)];
+  ctx.trace(`engine: ${[engine.engine.path, ...argv].join(' ')}`);
   return {
     plan,
     request: {
       ...listen,
-      argv: [...listenAt(plan.engine?.args ?? [], []), ...supervisionFlags(engine.flags)],
+      argv,
       enginePath: engine.engine.path,
       modelId: plan.model.id,
     },
@@ -97,7 +99,7 @@ async function planOf(what: ServeWhat, ctx: Context): Promise<DeploymentPlan> {
 }
 
 /** A plan written by `plan -o json|yaml`. Throws `file.missing`, `plan.invalid` naming the field. */
-export async function readPlan(file: string): Promise<DeploymentPlan> {
+async function readPlan(file: string): Promise<DeploymentPlan> {
   const again = 'write it again with `mmdeploy plan MODEL -o json > plan.json`';
   let text: string;
   try {

@@ -26,6 +26,7 @@ function context(cwd: string): Context & { readonly notices: string[] } {
     now: () => new Date('2026-05-20T00:00:00Z'),
     signal: new AbortController().signal,
     notice: (line) => notices.push(line),
+    trace: () => undefined,
     progress: () => undefined,
     notices,
   };

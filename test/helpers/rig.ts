@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 
 /** What llama.cpp prints of one device, MiB: whole numbers for model and context. */
-export type MeasuredDevice = { weights: number; kvCache: number; compute: number };
+type MeasuredDevice = { weights: number; kvCache: number; compute: number };
 export type Measured = {
   devices: MeasuredDevice[];
   /** The host's compute buffer. */

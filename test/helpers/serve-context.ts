@@ -30,6 +30,7 @@ export function serveContext(env: Readonly<Record<string, string>> = {}): TestCo
       now: () => new Date(),
       signal: interruption.signal,
       notice: (line) => notices.push(line),
+      trace: () => undefined,
       progress: () => undefined,
     },
   };

@@ -36,6 +36,7 @@ function context(env: Record<string, string> = {}, overrides: Partial<Context> =
   const base = installContext(root, { notice: (line) => notices.push(line) });
   return {
     ...base,
+    trace: () => undefined,
     cwd: root,
     env: { ...base.env, PATH: '/nonexistent', MMDEPLOY_LLAMA_SERVER: undefined, ...env },
     ...overrides,

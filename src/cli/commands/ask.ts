@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../../errors.ts';
-import { wholeNumber } from '../requests/values.ts';
+import { repeated, wholeNumber } from '../requests/values.ts';
 import type { CommonOptions, Registrar, Shell } from '../shell.ts';
 
 type AskOptions = CommonOptions & {
-  readonly image: readonly string[];
+  readonly image?: readonly string[];
   readonly url: string;
   readonly demo?: boolean;
   readonly maxTokens?: string;
@@ -17,19 +17,15 @@ export function registerAsk({ program, action }: Registrar): void {
     .summary('one question about your images to a running server')
     .description(
       'Sends a question and images to a running `mmdeploy serve` and prints the answer as it comes,\n' +
-        'with the tokens that were estimated and the tokens that were billed.',
+        'with the tokens that were estimated and the tokens that were billed.' +
+        '\n\nExamples:\n  mmdeploy ask "what is this?" --image photo.jpg',
     )
     .argument('<question>', 'what to ask')
-    .option(
-      '--image <file>',
-      'an image (repeatable)',
-      (file, before: string[]) => [...before, file],
-      [],
-    )
+
+    .option('--image <file>', 'an image (repeatable)', repeated)
     .option('--url <url>', 'the server', 'http://127.0.0.1:8080')
     .option('--demo', 'start the demo model for this one question')
     .option('--max-tokens <n>', 'longest answer in tokens')
-    .addHelpText('after', '\nExample:\n  mmdeploy ask "what is this?" --image photo.jpg')
     .action(action(runAsk));
 }
 
@@ -43,7 +39,7 @@ async function runAsk(shell: Shell, command: Command): Promise<number> {
     const result = await askWorkflow(
       {
         question: command.args[0] ?? '',
-        images: options.image,
+        images: options.image ?? [],
         url,
         maxTokens: wholeNumber('--max-tokens', options.maxTokens),
         apiKey: io.env['OPENAI_API_KEY'] ?? null,

@@ -2,9 +2,8 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { EXIT_CODES } from '../../errors.ts';
 import type { EstimateOptions } from '../requests/estimate.ts';
+import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
-
-const collect = (value: string, before: string[]) => [...before, value];
 
 /** `mmdeploy estimate [PATHS…]`. */
 export function registerEstimate({ program, action }: Registrar): void {
@@ -13,10 +12,13 @@ export function registerEstimate({ program, action }: Registrar): void {
     .summary('tokens and cost of an input set, per model')
     .description(
       'Counts the tokens that files, folders or described inputs cost each model, by the rule of the\n' +
-        'engine that will count them, and prices API models. Nothing is uploaded or decoded.',
+        'engine that will count them, and prices API models. Nothing is uploaded or decoded.' +
+        '\n\nExamples:\n' +
+        '  mmdeploy estimate photos/ --model gpt-4o,qwen2.5-vl-7b\n' +
+        '  mmdeploy estimate --image 1920x1080*500 --model internvl2-26b --engine vllm -o json',
     )
     .argument('[paths...]', 'image and text files, folders, globs')
-    .option('--model <ids>', 'profile ids, API models or a GGUF file; commas between', collect, [])
+    .option('--model <ids>', 'profile ids, API models or a GGUF file; commas between', repeated)
     .addOption(
       new Option('--engine <name>', 'whose counting rule')
         .choices(['llama.cpp', 'vllm', 'api', 'auto'])
@@ -24,9 +26,9 @@ export function registerEstimate({ program, action }: Registrar): void {
     )
     .option('--mmproj <file>', 'projector of a GGUF file (default: found beside it)')
     .optionsGroup('Described inputs:')
-    .option('--image <WxH[*N]>', 'images of a size in pixels', collect, [])
-    .option('--text <text>', 'a text', collect, [])
-    .option('--text-tokens <n>', 'a text of known tokens', collect, [])
+    .option('--image <WxH[*N]>', 'images of a size in pixels', repeated)
+    .option('--text <text>', 'a text', repeated)
+    .option('--text-tokens <n>', 'a text of known tokens', repeated)
     .optionsGroup('What changes the count:')
     .addOption(
       new Option('--detail <level>', '`detail` of OpenAI images').choices([
@@ -42,12 +44,6 @@ export function registerEstimate({ program, action }: Registrar): void {
     .option('--output-tokens <n>', 'answer tokens to price as well')
     .option('--items', 'one row per input')
     .option('--strict', 'exit 7 when an input could not be read')
-    .addHelpText(
-      'after',
-      '\nExamples:\n' +
-        '  mmdeploy estimate photos/ --model gpt-4o,qwen2.5-vl-7b\n' +
-        '  mmdeploy estimate --image 1920x1080*500 --model internvl2-26b --engine vllm -o json',
-    )
     .action(action(runEstimate));
 }
 

@@ -3,7 +3,7 @@ import { EXIT_CODES } from '../../errors.ts';
 import type { Registrar } from '../shell.ts';
 
 /** Environment variables that are read; `mmdeploy help environment` prints this table. */
-export const ENVIRONMENT = {
+const ENVIRONMENT = {
   MMDEPLOY_LLAMA_SERVER: 'llama-server to use, before PATH and installed ones',
   XDG_DATA_HOME: 'installed engines (default ~/.local/share)',
   XDG_CACHE_HOME: 'the demo model and engine probes (default ~/.cache)',

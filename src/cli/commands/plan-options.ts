@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import { repeated } from '../requests/values.ts';
 
 /** Flags that `plan` and `serve` share: the model, its settings and the machine. */
 export function addModelOptions(command: Command): void {
@@ -38,8 +39,7 @@ export function addMachineOptions(command: Command): void {
     .option(
       '--gpu <spec>',
       'what-if card instead of this machine: "RTX 4090", "2x L4", 24GiB, none',
-      (value: string, before: string[]) => [...before, value],
-      [],
+      repeated,
     )
     .option('--machine <file>', 'a machine saved by `mmdeploy doctor -o json`');
 }

@@ -12,23 +12,18 @@ export function registerPlan({ program, action }: Registrar): void {
     .summary('what fits on this machine, and with which settings')
     .description(
       'Says to the megabyte what a model needs on each device and how to start it.\n' +
-        'MODEL is a profile id (`mmdeploy models`) or a GGUF file; without one, every profile is surveyed.',
+        'MODEL is a profile id (`mmdeploy models`) or a GGUF file; without one, every profile is surveyed.' +
+        '\n\nExamples:\n' +
+        '  mmdeploy plan llava-1.5-7b\n' +
+        '  mmdeploy plan qwen2.5-vl-7b --gpu "RTX 4090" --quant Q4_K_M --explain\n' +
+        '  mmdeploy plan ./model.gguf --mmproj ./mmproj.gguf -o json',
     )
     .argument('[model]', 'profile id or path of a GGUF file');
   addModelOptions(command);
   addSettingOptions(command);
   addMachineOptions(command);
   addLaterOptions(command);
-  command
-    .option('-i, --interactive', 'ask for what is missing')
-    .addHelpText(
-      'after',
-      '\nExamples:\n' +
-        '  mmdeploy plan llava-1.5-7b\n' +
-        '  mmdeploy plan qwen2.5-vl-7b --gpu "RTX 4090" --quant Q4_K_M --explain\n' +
-        '  mmdeploy plan ./model.gguf --mmproj ./mmproj.gguf -o json',
-    )
-    .action(action(runPlan));
+  command.option('-i, --interactive', 'ask for what is missing').action(action(runPlan));
 }
 
 /** Flags of the contract that later work brings: they say so instead of being unknown. */

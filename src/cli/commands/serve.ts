@@ -12,7 +12,10 @@ export function registerServe({ program, action }: Registrar): void {
     .summary('llama-server behind an OpenAI-compatible gateway')
     .description(
       'Plans the model, starts llama-server as a supervised child and answers OpenAI requests.\n' +
-        'With `-- COMMAND` it runs COMMAND once ready and returns its exit code: for CI.',
+        'With `-- COMMAND` it runs COMMAND once ready and returns its exit code: for CI.' +
+        '\n\nExamples:\n' +
+        '  mmdeploy serve ./model.gguf --mmproj ./mmproj.gguf --port 8000\n' +
+        '  mmdeploy serve --demo -- npm run integration-tests',
     )
     .argument('[model]', 'path of a GGUF file')
     .argument('[command...]', 'after `--`: a program to run with OPENAI_BASE_URL set')
@@ -29,14 +32,7 @@ export function registerServe({ program, action }: Registrar): void {
   addModelOptions(command);
   addSettingOptions(command);
   addMachineOptions(command);
-  command
-    .addHelpText(
-      'after',
-      '\nExamples:\n' +
-        '  mmdeploy serve ./model.gguf --mmproj ./mmproj.gguf --port 8000\n' +
-        '  mmdeploy serve --demo -- npm run integration-tests',
-    )
-    .action(action(runServe));
+  command.action(action(runServe));
 }
 
 async function runServe(shell: Shell, command: Command): Promise<number> {

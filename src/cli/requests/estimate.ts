@@ -3,12 +3,12 @@ import type { CommonOptions } from '../shell.ts';
 import { wholeNumber } from './values.ts';
 
 export type EstimateOptions = CommonOptions & {
-  readonly model: readonly string[];
+  readonly model?: readonly string[];
   readonly engine: EstimateRequest['engine'];
   readonly mmproj?: string;
-  readonly image: readonly string[];
-  readonly text: readonly string[];
-  readonly textTokens: readonly string[];
+  readonly image?: readonly string[];
+  readonly text?: readonly string[];
+  readonly textTokens?: readonly string[];
   readonly detail?: NonNullable<EstimateRequest['detail']>;
   readonly imageMinTokens?: string;
   readonly imageMaxTokens?: string;
@@ -25,10 +25,10 @@ export function toEstimateRequest(
 ): EstimateRequest {
   return {
     paths,
-    images: options.image,
-    texts: options.text,
-    textTokens: options.textTokens,
-    models: options.model,
+    images: options.image ?? [],
+    texts: options.text ?? [],
+    textTokens: options.textTokens ?? [],
+    models: options.model ?? [],
     engine: options.engine,
     detail: options.detail ?? null,
     imageMinTokens: wholeNumber('--image-min-tokens', options.imageMinTokens),

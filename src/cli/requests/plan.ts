@@ -51,7 +51,7 @@ export function toSurveyRequest(
   };
 }
 
-export function toWishes(options: PlanOptions): Wishes {
+function toWishes(options: PlanOptions): Wishes {
   return {
     quant: options.quant?.toUpperCase() ?? null,
     encoderQuant: options.encoderQuant?.toUpperCase() ?? null,

@@ -55,3 +55,8 @@ export function milliseconds(flag: string, value: string): number {
 
 /** A day: longer waits are a mistake, and timers overflow at 24.8 days. */
 const MOST_MS = 86_400_000;
+
+/** Collects the values of a repeatable flag. */
+export function repeated(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { messageOf } from '../../errors.ts';
 import { MIB } from '../../units.ts';
-import { dropOperatorFields, parseObject } from './client-fields.ts';
+import { cleanBody, parseObject } from './client-fields.ts';
 import { GatewayError, errorBody } from './errors.ts';
 import { estimatePrompt, type ImageCounting } from './estimate-prompt.ts';
 import { forward, readyEngine, type EngineSource } from './forward.ts';
@@ -120,7 +120,7 @@ function addRoutes(app: FastifyInstance, options: GatewayOptions, inFlight: InFl
   const { engine, counting } = options;
   for (const path of PASSED_ON) {
     app.post(path, (request, reply) => {
-      const body = dropOperatorFields(bodyOf(request));
+      const body = cleanBody(bodyOf(request));
       const abort = inFlight.signalOf(reply.raw);
       return forward(engine, { path, method: 'POST', body }, request, reply, abort);
     });

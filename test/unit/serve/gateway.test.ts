@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { chatContent } from '../../../src/serve/gateway/chat-images.ts';
-import { dropOperatorFields } from '../../../src/serve/gateway/client-fields.ts';
+import { cleanBody } from '../../../src/serve/gateway/client-fields.ts';
 import {
   estimatePrompt,
   type ImageCounting,
@@ -15,18 +15,46 @@ const image = (bytes: string) => ({
 const text = (value: string) => ({ type: 'text', text: value });
 const user = (...content: unknown[]) => ({ role: 'user', content });
 
-describe('dropOperatorFields', () => {
+describe('cleanBody', () => {
   test('a body without them is the very same buffer', () => {
     const body = Buffer.from('{"messages":[{"content":"\\u00e9 about id_slot"}],"n":1}');
-    expect(dropOperatorFields(body)).toBe(body);
+    expect(cleanBody(body)).toBe(body);
   });
 
   test('only top-level fields go; the same words elsewhere stay', () => {
     const body = Buffer.from('{"lora":[],"tools":[{"lora":1}],"note":"\\"id_slot\\""}');
-    expect(JSON.parse(dropOperatorFields(body).toString())).toEqual({
+    expect(JSON.parse(cleanBody(body).toString())).toEqual({
       tools: [{ lora: 1 }],
       note: '"id_slot"',
     });
+  });
+});
+
+describe('cleanBody refuses media by address', () => {
+  const chat = (part: unknown) => Buffer.from(JSON.stringify({ messages: [user(part)] }));
+
+  test.each([
+    { type: 'image_url', image_url: { url: 'http://169.254.169.254/latest/meta-data' } },
+    { type: 'image_url', image_url: { url: 'HTTPS://example.org/a.png' } },
+    { type: 'image_url', image_url: 'file:///etc/passwd' },
+    { type: 'image_url', image_url: { url: 'a.png' } },
+    { type: 'video_url', video_url: { url: 'ftp://host/clip.mp4' } },
+  ])('%j', (part) => {
+    expect(() => cleanBody(chat(part))).toThrow(/not fetched, send them as a data URI/);
+  });
+
+  test('an escaped field name does not hide one', () => {
+    const body = '{"messages":[{"content":[{"\\u0069mage_url":{"url":"http://h/"}}]}]}';
+    expect(() => cleanBody(Buffer.from(body))).toThrow(/not fetched/);
+  });
+
+  test('data URIs and addresses in text pass, byte for byte', () => {
+    const body = chat([image('png'), text('see http://example.org/a.png')]);
+    expect(cleanBody(body)).toBe(body);
+    const nested = Buffer.from(
+      JSON.stringify({ messages: [user(image('png'), text('http://h/'))] }),
+    );
+    expect(cleanBody(nested)).toBe(nested);
   });
 });
 
