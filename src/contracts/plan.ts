@@ -64,7 +64,6 @@ const settingsSchema = z.object({
   gpuLayers: count,
   imageMaxTokens: count.nullable(),
 });
-type Settings = z.infer<typeof settingsSchema>;
 
 export const planSchema = z.object({
   schema: z.literal(PLAN_SCHEMA),

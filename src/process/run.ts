@@ -59,10 +59,10 @@ export const runCommand: RunCommand = (file, args, options) =>
       outcome = why;
       killGroup(child.pid, 'SIGKILL');
       // A child stuck in the kernel (a broken driver) cannot die: we answer without it.
-      const giveUp = setTimeout(() => {
+      setTimeout(() => {
         child.unref();
         finish(null, why);
-      }, STUCK_MS);
+      }, STUCK_MS).unref();
     };
     const onAbort = () => stop('aborted');
     const timer = setTimeout(() => stop('timeout'), options.timeoutMs);
