@@ -6,7 +6,7 @@ import { llamaServerArgs } from '../engines/llama-cpp.ts';
 import type { Change } from '../match/changes.ts';
 import type { Evaluated } from '../match/types.ts';
 import type { PlanFiles } from './files.ts';
-import { fileArgument } from './files.ts';
+import { fileArgument, unknownFileWarnings } from './files.ts';
 import { reasonsFor } from './reasons.ts';
 
 export type PlanInput = {
@@ -27,13 +27,14 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
   const { chosen, files, model } = input;
   const { settings, formats } = chosen;
   const ctxSize = settings.contextPerSlot * settings.slots;
+  const named = {
+    model: `${model.id}-${formats.quant}.gguf`,
+    mmproj: `${model.id}-mmproj-${formats.encoderQuant ?? 'F16'}.gguf`,
+  };
   const args = llamaServerArgs({
     ...DEFAULT_LISTEN,
-    model: fileArgument(files.model, `${model.id}-${formats.quant}.gguf`),
-    mmproj:
-      files.mmproj === null
-        ? null
-        : fileArgument(files.mmproj, `${model.id}-mmproj-${formats.encoderQuant ?? 'F16'}.gguf`),
+    model: fileArgument(files.model, named.model),
+    mmproj: files.mmproj === null ? null : fileArgument(files.mmproj, named.mmproj),
     alias: model.id,
     ctxSize,
     slots: settings.slots,
@@ -62,7 +63,7 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
     memory: { devices: [...chosen.devices] },
     verdict: chosen.verdict,
     reasons: reasonsFor(chosen, input.changes),
-    warnings: [...input.warnings],
+    warnings: [...input.warnings, ...unknownFileWarnings(files, named)],
     engine: { name: 'llama.cpp', minVersion: null, args },
     alternatives: input.alternatives.map(alternative),
   };

@@ -9,3 +9,21 @@ export function fileArgument(file: ModelFile, fallbackName: string): string {
   const name = file.source?.split('/').pop();
   return `\${MODELS_DIR}/${name ?? fallbackName}`;
 }
+
+/**
+ * One line for each file of which neither a path nor a published name is known: the command that is
+ * printed names a place under `${MODELS_DIR}`, and something has to be put there first.
+ */
+export function unknownFileWarnings(
+  files: PlanFiles,
+  named: { readonly model: string; readonly mmproj: string },
+): string[] {
+  return (['model', 'mmproj'] as const).flatMap((role) => {
+    const file = files[role];
+    if (file === null || file.path !== null || file.source !== null) return [];
+    const what = role === 'model' ? 'weights' : 'projector';
+    return [
+      `no published file of these ${what} is known: make or find one and name it ${fileArgument(file, named[role])}`,
+    ];
+  });
+}

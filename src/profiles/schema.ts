@@ -64,8 +64,9 @@ const visionSchema = z.strictObject({
 
 const filesSchema = z.strictObject({
   repository: name.describe('Hub repository that is usually taken'),
-  model: z.record(z.string(), name).describe('file name of each quant'),
-  mmproj: z.record(z.string(), name).describe('projector file of each format'),
+  model: z.record(z.string(), name).default({}).describe('file name of each quant'),
+  mmproj: z.record(z.string(), name).default({}).describe('projector file of each format'),
+  source: name.describe('where these names were seen: a wrong file name is worse than none'),
 });
 
 const exampleSchema = z.strictObject({
