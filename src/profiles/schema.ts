@@ -101,6 +101,11 @@ const variantFields = z.strictObject({
     .default({})
     .describe('engines count the same picture differently: one rule for each'),
   files: filesSchema.optional(),
+  publishedParameters: count
+    .optional()
+    .describe(
+      'total that the Hub prints for these very dimensions: a test lays them out and compares',
+    ),
   sources: z.array(name).min(1),
   examples: z.array(exampleSchema).default([]),
 });
