@@ -8,6 +8,8 @@ export type EstimateView = {
   readonly boxes: boolean;
   readonly explain: boolean;
   readonly quiet: boolean;
+  /** One row for each input instead of the costliest. */
+  readonly items: boolean;
 };
 
 const SHOWN_UNREADABLE = 20;
@@ -80,7 +82,7 @@ function explanation(model: ModelEstimate): string {
 }
 
 function itemTable(model: ModelEstimate, view: EstimateView): string[] {
-  const all = model.items.length > 0;
+  const all = view.items;
   const items = all ? model.items : model.costliest;
   if (items.length < 2 && !view.explain && !all) return [];
   const title = all ? `Inputs of ${model.id}` : `Costliest inputs of ${model.id}`;

@@ -42,6 +42,9 @@ export type EstimateRequest = {
   readonly mmproj: string | null;
 };
 
+/** Up to here every input is in the document unasked; beyond, `--items` asks for them. */
+const MAX_UNASKED_ITEMS = 1000;
+
 /** llama.cpp's own defaults, where a count depends on them. */
 const DEFAULT_UBATCH = 512;
 
@@ -68,7 +71,7 @@ export async function estimateWorkflow(request: EstimateRequest, ctx: Context): 
     return totalOf(model, counted, {
       price: model.engine === 'api' ? price : null,
       outputTokens,
-      items: request.items,
+      items: request.items || scan.inputs.length <= MAX_UNASKED_ITEMS,
     });
   });
   return { schema: ESTIMATE_SCHEMA, inputs: inputTotals(scan), models: estimates, warnings };

@@ -116,9 +116,15 @@ describe('the estimate document', () => {
     });
   });
 
-  it('keeps rows back unless they are asked for', async () => {
-    const { models } = await estimate({ images: ['9x9'], models: ['gpt-4v'] });
-    expect(models[0]?.items).toEqual([]);
+  it('has a row for each input up to 1000, beyond only when asked', async () => {
+    const rows = async (count: number, items: boolean) => {
+      const images = Array.from({ length: count }, () => '9x9');
+      const { models } = await estimate({ images, models: ['gpt-4v'], items });
+      return models[0]?.items.length;
+    };
+    expect(await rows(1000, false)).toBe(1000);
+    expect(await rows(1001, false)).toBe(0);
+    expect(await rows(1001, true)).toBe(1001);
   });
 
   it('gives one entry for each model and engine', async () => {
@@ -196,7 +202,7 @@ describe('a folder of everything', () => {
   it('is shown with totals first and everything unreadable listed', async () => {
     const { path } = await mixedFolder();
     const document = await estimate({ paths: ['.'], models: ['gpt-4o', 'llava-1.5-7b'] }, path);
-    const view = { palette: PLAIN, boxes: false, explain: false, quiet: false };
+    const view = { palette: PLAIN, boxes: false, explain: false, quiet: false, items: false };
     expect(estimateText(document, view)).toMatchInlineSnapshot(`
       "Inputs  4 images, 25 bytes of text; 11 files read, 6 unreadable
 

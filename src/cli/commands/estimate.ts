@@ -42,7 +42,7 @@ export function registerEstimate({ program, action }: Registrar): void {
     .option('--image-max-tokens <n>', 'as the engine is started')
     .option('--ubatch <n>', 'as the engine is started')
     .option('--output-tokens <n>', 'answer tokens to price as well')
-    .option('--items', 'one row per input')
+    .option('--items', 'one row per input (JSON has them up to 1000 inputs)')
     .option('--strict', 'exit 7 when an input could not be read')
     .action(action(runEstimate));
 }
@@ -53,7 +53,9 @@ async function runEstimate(shell: Shell, command: Command): Promise<number> {
   const { estimateText } = await import('../../report/estimate.ts');
   const request = toEstimateRequest(command.args, command.opts<EstimateOptions>());
   const estimate = await estimateWorkflow(request, shell.context);
-  await shell.print(estimate, () => estimateText(estimate, shell.view));
+  await shell.print(estimate, () =>
+    estimateText(estimate, { ...shell.view, items: request.items }),
+  );
   const left = request.strict ? incomplete(estimate) : null;
   if (left !== null) throw left;
   return EXIT_CODES.ok.code;
