@@ -14,6 +14,7 @@ import { probeNvidia } from './probes/nvidia.ts';
 import { readSystem } from './probes/system-information.ts';
 import type { SystemFacts } from './probes/system-information.ts';
 import { probeTools } from './probes/tools.ts';
+import { readProcFacts } from './proc-facts.ts';
 import { readVirtualisation } from './virtualisation.ts';
 
 export type DetectDeps = HostOptions & {
@@ -21,6 +22,8 @@ export type DetectDeps = HostOptions & {
   /** Finds llama-server (`src/engine/`). */
   readonly findEngines: () => Promise<readonly EngineFound[]>;
   readonly systemInformation?: (host: Host) => Promise<SystemFacts>;
+  /** Only what a plan depends on: no versions of docker, git and the like. */
+  readonly planOnly?: boolean;
   /** The longest that detection may take, however many tools hang. */
   readonly budgetMs?: number;
 };
@@ -37,12 +40,12 @@ export async function detectMachine(deps: DetectDeps): Promise<Machine> {
   const signal = deps.signal === undefined ? budget : AbortSignal.any([deps.signal, budget]);
   const host = makeHost({ toolTimeoutMs: budgetMs * 0.8, ...deps, signal });
   const [system, nvidia, amd, apple, intel, tools, limits, engines] = await Promise.all([
-    (deps.systemInformation ?? readSystem)(host),
+    (deps.systemInformation ?? (deps.planOnly === true ? quickSystem : readSystem))(host),
     probeNvidia(host),
     probeAmd(host),
     probeApple(host),
     probeIntel(host),
-    probeTools(host),
+    deps.planOnly === true ? [] : probeTools(host),
     readLimits(host),
     enginesWithin(deps.findEngines, signal),
   ]);
@@ -74,6 +77,10 @@ export async function detectMachine(deps: DetectDeps): Promise<Machine> {
     probes: [...vendors.flatMap((outcome) => outcome.probes), system.probe, ...tools],
     warnings: [...new Set(warnings)],
   } satisfies Record<keyof Machine, unknown>);
+}
+
+async function quickSystem(host: Host): Promise<SystemFacts> {
+  return (await readProcFacts(host)) ?? readSystem(host);
 }
 
 function answeredVendors(nvidia: ProbeOutcome, amd: ProbeOutcome) {

@@ -19,11 +19,14 @@ require(process.argv[1])((error, data) => {
 });`,
   systeminformation: `
 const si = require(process.argv[1]);
+const print = async (part) => {
+  const value = await si[part]().catch(() => null);
+  console.log(JSON.stringify({ part, value }));
+};
+const parts = process.argv.slice(2);
 (async () => {
-  for (const part of process.argv.slice(2)) {
-    const value = await si[part]().catch(() => null);
-    console.log(JSON.stringify({ part, value }));
-  }
+  await Promise.all(parts.filter((part) => part !== 'graphics').map(print));
+  if (parts.includes('graphics')) await print('graphics');
 })();`,
 } as const satisfies Record<keyof typeof PACKAGES, string>;
 

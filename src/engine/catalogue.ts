@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, MmdeployError } from '../errors.ts';
 
@@ -76,11 +75,23 @@ const engineCatalogueSchema = z.strictObject({ llamaCpp: llamaCppSchema });
 export type EngineCatalogue = z.infer<typeof engineCatalogueSchema>;
 
 const SHIPPED = fileURLToPath(new URL('../../profiles/engines.yaml', import.meta.url));
+/** Absent when running from `src/`; written by our own build from checked values, so not checked again. */
+const COMPILED = fileURLToPath(new URL('./catalogue.json', import.meta.url));
 
-/** Reads and checks `engines.yaml`. Throws `profile.invalid`, naming the file and the field. */
-export async function loadEngineCatalogue(file: string = SHIPPED): Promise<EngineCatalogue> {
+/** The catalogue as the build keeps it, else `engines.yaml`. Throws as `readEngineCatalogue`. */
+export async function loadEngineCatalogue(): Promise<EngineCatalogue> {
+  const compiled = await readFile(COMPILED, 'utf8').catch(() => null);
+  return compiled === null
+    ? readEngineCatalogue(SHIPPED)
+    : (JSON.parse(compiled) as EngineCatalogue);
+}
+
+/** Reads and checks a catalogue's YAML. Throws `profile.invalid`, naming the file and the field. */
+async function readEngineCatalogue(file: string): Promise<EngineCatalogue> {
   let document: unknown;
   try {
+    // Loaded on demand: parsing the file takes longer than the rest of a plan.
+    const { parse } = await import('yaml');
     document = parse(await readFile(file, 'utf8'));
   } catch (error) {
     throw new MmdeployError('profile.invalid', `cannot read ${file}: ${messageOf(error)}`, {

@@ -12,7 +12,7 @@ import { vocabularyOf } from '../tokens/text/vocabulary.ts';
 import { askWorkflow } from './ask.ts';
 import type { Context } from './context.ts';
 import { withDemoServer } from './demo-server.ts';
-import { ensureEngine } from './engine.ts';
+import { ensureEngine } from './engine-install.ts';
 import { estimateWorkflow } from './estimate.ts';
 import { demoPlan } from './serve-model.ts';
 

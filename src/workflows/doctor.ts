@@ -8,9 +8,10 @@ import type { Context } from './context.ts';
 export function doctorWorkflow(
   ctx: Context,
   findEngines: () => Promise<readonly EngineFound[]>,
+  { planOnly }: { readonly planOnly: boolean } = { planOnly: false },
 ): Promise<Machine> {
   const { run, env, platform, signal } = ctx;
-  return detectMachine({ run, env, platform, signal, findEngines });
+  return detectMachine({ run, env, platform, signal, findEngines, planOnly });
 }
 
 /** `mmdeploy doctor --raw`: the tools' own output, without anything that identifies its owner. */

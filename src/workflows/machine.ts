@@ -41,6 +41,7 @@ function detect(ctx: Context): Promise<Machine> {
   return doctorWorkflow(
     ctx,
     async () => (await listEngines(ctx, { flag: null, gpus: [] })).engines,
+    { planOnly: true },
   );
 }
 

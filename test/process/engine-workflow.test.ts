@@ -9,10 +9,9 @@ import { installAuto } from '../../src/engine/install-auto.ts';
 import { MANIFEST_FILE } from '../../src/engine/installed.ts';
 import type { RunCommand } from '../../src/process/run.ts';
 import type { Context } from '../../src/workflows/context.ts';
+import { ensureEngine, installEngine } from '../../src/workflows/engine-install.ts';
 import {
-  ensureEngine,
   enginePath,
-  installEngine,
   listEngines,
   requireGpuEngine,
   selectEngine,

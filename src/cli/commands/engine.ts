@@ -47,7 +47,7 @@ export function registerEngine({ program, action }: Registrar): void {
 }
 
 async function install(shell: Shell, command: Command): Promise<number> {
-  const { installEngine } = await import('../../workflows/engine.ts');
+  const { installEngine } = await import('../../workflows/engine-install.ts');
   const { engineInstallText } = await import('../../report/engine.ts');
   const options = command.opts<InstallOptions>();
   const result = await installEngine(

@@ -7,16 +7,23 @@ import { at } from '../values.ts';
 
 const TOOL = 'systeminformation';
 
+type OsData = Systeminformation.OsData;
+type CpuData = Systeminformation.CpuData;
+type MemData = Systeminformation.MemData;
+
 /** What systeminformation told before it ended; null for a part that it did not get to. */
 export type SystemFacts = {
   readonly probe: Probe;
-  readonly os: Systeminformation.OsData | null;
-  readonly cpu: Systeminformation.CpuData | null;
-  readonly memory: Systeminformation.MemData | null;
+  readonly os: Pick<OsData, 'distro' | 'release' | 'kernel'> | null;
+  readonly cpu: Pick<
+    CpuData,
+    'manufacturer' | 'brand' | 'physicalCores' | 'cores' | 'flags'
+  > | null;
+  readonly memory: Pick<MemData, 'total' | 'available'> | null;
   readonly controllers: readonly Systeminformation.GraphicsControllerData[];
 };
 
-// `graphics` last: it starts lspci and nvidia-smi and waits for them without limit.
+// `graphics` waits for the others: it starts lspci and nvidia-smi and holds everything up meanwhile.
 const PARTS = ['mem', 'cpu', 'osInfo', 'graphics'] as const;
 
 /** Runs systeminformation. On macOS its graphics part is left to `system_profiler`'s probe. */
@@ -38,9 +45,9 @@ export async function readSystem(host: Host): Promise<SystemFacts> {
       version: null,
       detail: status === 'ok' ? null : complaintOf(result),
     },
-    os: value('osInfo') as Systeminformation.OsData | null,
-    cpu: value('cpu') as Systeminformation.CpuData | null,
-    memory: value('mem') as Systeminformation.MemData | null,
+    os: value('osInfo') as OsData | null,
+    cpu: value('cpu') as CpuData | null,
+    memory: value('mem') as MemData | null,
     controllers: Array.isArray(controllers)
       ? (controllers as Systeminformation.GraphicsControllerData[])
       : [],
