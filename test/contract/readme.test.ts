@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { mmdeploy } from '../helpers/cli.ts';
+
+const readme = readFileSync('README.md', 'utf8');
+const examples = [...readme.matchAll(/```\n\$ mmdeploy ([^\n]+)\n([^`]*?)\n?```/g)].map(
+  ([, command = '', output = '']) => ({ command, output }),
+);
+
+describe('README', () => {
+  it('has the two commands of a fresh machine', () => {
+    expect(readme).toContain('npm ci && npm run demo');
+    expect(readme).toContain('npm ci && npm test');
+    expect(readme.split('\n').length).toBeLessThan(250);
+  });
+
+  it('shows a plan and an estimate', () => {
+    expect(examples.map(({ command }) => command.split(' ')[0])).toEqual(
+      expect.arrayContaining(['plan', 'estimate']),
+    );
+  });
+
+  // `npm run docs:readme` pastes the output anew.
+  it.each(examples)(
+    'mmdeploy $command prints what is pasted below it',
+    async ({ command, output }) => {
+      const argv = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, a, b]) => a ?? b ?? '');
+      const { code, stdout } = await mmdeploy(argv);
+      expect(code).toBe(0);
+      expect(stdout.trimEnd()).toBe(output.trimEnd());
+    },
+  );
+});
