@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import { ASK_SCHEMA, type AskResult } from '../contracts/ask.ts';
 import { MmdeployError, messageOf } from '../errors.ts';
 import { ChatClient, type ChatRequest } from '../serve/client/chat-client.ts';
-import { imageKind } from '../serve/client/image-kind.ts';
+import { prepareImage } from '../serve/client/image-file.ts';
+import { serverUrl } from '../serve/client/server-url.ts';
 import type { Context } from './context.ts';
 
 export type AskRequest = {
@@ -27,12 +28,22 @@ export async function askWorkflow(
   ctx: Context,
   write: (text: string) => void,
 ): Promise<AskResult> {
-  const chat = await chatRequest(request, ctx.cwd);
-  const url = request.url.replace(/\/+$/, '').replace(/\/v1$/, '');
+  const url = serverUrl(request.url);
+  const chat = await chatRequest(request, ctx);
   const client = new ChatClient({ url, apiKey: request.apiKey }, ctx.signal);
   try {
     const estimated = await client.estimate(chat);
-    const answer = request.stream ? await client.stream(chat, write) : await client.complete(chat);
+    const askedAt = ctx.now().getTime();
+    const since = () => `${ctx.now().getTime() - askedAt} ms`;
+    ctx.trace(`asking: POST ${url}/v1/chat/completions`);
+    let begun = false;
+    const onText = (text: string) => {
+      if (!begun) ctx.trace(`first words after ${since()}`);
+      begun = true;
+      write(text);
+    };
+    const answer = request.stream ? await client.stream(chat, onText) : await client.complete(chat);
+    ctx.trace(`whole answer after ${since()}, finish reason ${answer.finishReason ?? 'unknown'}`);
     if (!request.stream) write(answer.text);
     const billed = answer.promptTokens;
     const expected = estimated?.total ?? null;
@@ -52,8 +63,10 @@ export async function askWorkflow(
   }
 }
 
-async function chatRequest(request: AskRequest, cwd: string): Promise<ChatRequest> {
-  const images = await Promise.all(request.images.map((path) => imagePart(path, cwd)));
+async function chatRequest(request: AskRequest, ctx: Context): Promise<ChatRequest> {
+  const images: unknown[] = [];
+  // One after the other: a folder of photos must not be held in memory twice.
+  for (const path of request.images) images.push(await imagePart(path, ctx));
   const content = [...images, { type: 'text', text: request.question }];
   return {
     messages: [{ role: 'user', content }],
@@ -61,30 +74,46 @@ async function chatRequest(request: AskRequest, cwd: string): Promise<ChatReques
   };
 }
 
-async function imagePart(path: string, cwd: string): Promise<unknown> {
-  const bytes = await readFile(resolve(cwd, path)).catch((error: unknown) => {
+async function imagePart(path: string, ctx: Context): Promise<unknown> {
+  const bytes = await readFile(resolve(ctx.cwd, path)).catch((error: unknown) => {
     throw unreadable(path, error);
   });
-  const is = imageKind(bytes);
-  if (is.kind === 'sendable') {
-    const url = `data:${is.mime};base64,${bytes.toString('base64')}`;
-    return { type: 'image_url', image_url: { url } };
+  const image = await prepareImage(bytes);
+  if (image.kind === 'no-image') {
+    throw new MmdeployError('input.invalid', `\`${path}\` is not an image`, {
+      hints: ['give a photo or a picture: `mmdeploy ask "what is this?" --image FILE.jpg`'],
+    });
   }
-  const what =
-    is.kind === 'no-image' ? 'not an image' : `${is.format}, which llama-server cannot read`;
-  throw new MmdeployError('input.invalid', `\`${path}\` is ${what}`, {
-    hints: ['give a PNG or JPEG file: `mmdeploy ask "…" --image FILE.png`'],
-  });
+  if (image.kind === 'undecodable') {
+    const what = `\`${path}\` (${image.format}) cannot be decoded here: ${image.reason}`;
+    throw new MmdeployError('input.invalid', what, {
+      hints: [
+        'save it as JPEG or PNG and ask about that: `mmdeploy ask "what is this?" --image FILE.jpg`',
+      ],
+    });
+  }
+  if (image.change !== null) ctx.notice(`image     ${path}: ${image.change}`);
+  ctx.trace(`image: ${path}: ${image.mime}, ${image.bytes.length} of ${bytes.length} bytes`);
+  return {
+    type: 'image_url',
+    image_url: { url: `data:${image.mime};base64,${image.bytes.toString('base64')}` },
+  };
 }
 
 function unreadable(path: string, error: unknown): MmdeployError {
-  const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-  return missing
-    ? new MmdeployError('file.missing', `no such file: \`${path}\``, {
-        hints: ['give the path of an image: `mmdeploy ask "…" --image FILE`'],
-        cause: error,
-      })
-    : new MmdeployError('file.unreadable', `cannot read \`${path}\`: ${messageOf(error)}`, {
-        cause: error,
-      });
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') {
+    return new MmdeployError('file.missing', `no such file: \`${path}\``, {
+      hints: [
+        'give the path of an image: `mmdeploy ask "what is this?" --image FILE.jpg`',
+        'the question is one argument: put quotes around it',
+      ],
+      cause: error,
+    });
+  }
+  const why = code === 'EISDIR' ? 'it is a folder' : messageOf(error);
+  return new MmdeployError('file.unreadable', `cannot read \`${path}\`: ${why}`, {
+    hints: ['give image files: `mmdeploy ask "what is this?" --image FILE.jpg`'],
+    cause: error,
+  });
 }

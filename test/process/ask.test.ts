@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { MmdeployError } from '../../src/errors.ts';
 import { askWorkflow, type AskRequest } from '../../src/workflows/ask.ts';
 import { startServing } from '../../src/workflows/serve.ts';
+import { imageBytes } from '../helpers/images.ts';
 import { serveContext } from '../helpers/serve-context.ts';
 import { DEMO_COUNTING, REAL_ENGINE, demoRequest, picture } from '../helpers/serve-engine.ts';
 import { deadEngine, openGateway, serveFake } from '../helpers/serve-gateway.ts';
@@ -139,7 +140,10 @@ describe('what goes wrong is said with a next step', () => {
     expect(missing.exitCode).toBe(5);
     expect(missing.message).toBe('no such file: `no.png`');
     expect((await why('text.png')).message).toBe('`text.png` is not an image');
-    expect((await why('photo.tiff')).message).toContain('TIFF, which llama-server cannot read');
+    expect((await why('photo.tiff')).message).toMatch(
+      /^`photo.tiff` \(TIFF\) cannot be decoded here: ./,
+    );
+    expect((await why('.')).message).toBe('cannot read `.`: it is a folder');
   });
 });
 
@@ -161,6 +165,28 @@ describe.skipIf(REAL_ENGINE === '')('the real llama-server', () => {
       expect(result.billed).toBe(result.estimated?.total);
       expect(result.difference).toBe(0);
     }
+  });
+
+  test('WebP, AVIF and a turned JPEG: sent as it can read them, and said', async () => {
+    const context = serveContext();
+    const serving = await startServing(await demoRequest(), context.ctx, {
+      counting: DEMO_COUNTING,
+    });
+    onTestFinished(() => serving.stop());
+    const images = ['a.webp', 'b.avif', 'c.jpg'];
+    const formats = ['webp', 'avif', 'jpeg'] as const;
+    for (const [index, name] of images.entries()) {
+      const size = { width: 60, height: 40, format: formats[index] ?? 'jpeg' };
+      const turned = name === 'c.jpg' ? { orientation: 6 } : {};
+      writeFileSync(join(context.ctx.cwd, name), await imageBytes({ ...size, ...turned }));
+    }
+    const { result } = await ask(asking(serving.url, { images }), context);
+    expect(result).toMatchObject({ difference: 0, estimated: { image: 3 * 576 } });
+    expect(context.notices.filter((line) => line.startsWith('image'))).toEqual([
+      'image     a.webp: WebP, sent as JPEG',
+      'image     b.avif: AVIF, sent as JPEG',
+      'image     c.jpg: turned upright as its EXIF says, sent as JPEG',
+    ]);
   });
 
   test('a picture that it cannot decode is refused in its own words', async () => {

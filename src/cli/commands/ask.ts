@@ -18,11 +18,12 @@ export function registerAsk({ program, action }: Registrar): void {
     .description(
       'Sends a question and images to a running `mmdeploy serve` and prints the answer as it comes,\n' +
         'with the tokens that were estimated and the tokens that were billed.' +
-        '\n\nExamples:\n  mmdeploy ask "what is this?" --image photo.jpg',
+        '\n\nExamples:\n  mmdeploy ask "what is this?" --image photo.jpg\n' +
+        '  mmdeploy ask "what differs?" before.heic after.heic --url http://gpu-box:8080',
     )
     .argument('<question>', 'what to ask')
-
-    .option('--image <file>', 'an image (repeatable)', repeated)
+    .argument('[images...]', 'images, as from `photos/*.jpg`')
+    .option('--image <file>', 'an image (repeatable), in any format that sharp decodes', repeated)
     .option('--url <url>', 'the server', 'http://127.0.0.1:8080')
     .option('--demo', 'start the demo model for this one question')
     .option('--max-tokens <n>', 'longest answer in tokens')
@@ -39,7 +40,7 @@ async function runAsk(shell: Shell, command: Command): Promise<number> {
     const result = await askWorkflow(
       {
         question: command.args[0] ?? '',
-        images: options.image ?? [],
+        images: [...(options.image ?? []), ...command.args.slice(1)],
         url,
         maxTokens: wholeNumber('--max-tokens', options.maxTokens),
         apiKey: io.env['OPENAI_API_KEY'] ?? null,

@@ -181,14 +181,24 @@ export class ChatClient {
 
   #refused(status: number, text: string): MmdeployError {
     const words = errorSchema.safeParse(parseJson(text)).data?.error.message ?? text.slice(0, 300);
-    const hints =
-      status === 401
-        ? ['give its key in the environment: `OPENAI_API_KEY=KEY mmdeploy ask …`']
-        : [];
     return new MmdeployError('request.failed', `the server answered ${status}: ${words}`, {
-      hints,
+      hints: refusalHints(status, words),
     });
   }
+}
+
+/** What helps against the refusals that a person meets; the words are llama-server's. */
+function refusalHints(status: number, words: string): string[] {
+  if (status === 401) {
+    return ['give its key in the environment: `OPENAI_API_KEY=KEY mmdeploy ask …`'];
+  }
+  if (/exceeds the available context size/.test(words)) {
+    return ['serve the model with a larger context: `mmdeploy serve MODEL --context 32768`'];
+  }
+  if (/failed to load image/i.test(words)) {
+    return ['an image is damaged: open it in a viewer and save it again as JPEG or PNG'];
+  }
+  return [];
 }
 
 function parseJson(text: string): unknown {
