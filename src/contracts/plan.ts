@@ -65,6 +65,16 @@ const settingsSchema = z.object({
   imageMaxTokens: count.nullable(),
 });
 
+/** One term of `--require` and what the plan has. */
+const requirementSchema = z.object({
+  term: z.string(),
+  actual: z.string(),
+  met: z.boolean(),
+  /** What keeps the plan from it; null where it is met or does not fit at all. */
+  because: z.string().nullable(),
+});
+export type RequirementResult = z.infer<typeof requirementSchema>;
+
 export const planSchema = z.object({
   schema: z.literal(PLAN_SCHEMA),
   machine: machineSchema,
@@ -98,6 +108,8 @@ export const planSchema = z.object({
       verdict: verdictSchema,
     }),
   ),
+  /** Only with `--require`. */
+  requirements: z.array(requirementSchema).optional(),
 });
 export type DeploymentPlan = z.infer<typeof planSchema>;
 

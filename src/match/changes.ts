@@ -1,8 +1,8 @@
 import type { ModelDescription } from '../contracts/model.ts';
 import { evaluate } from './evaluate.ts';
-import { ENCODER_LADDER, QUANT_LADDER } from './formats.ts';
-import { pointOf } from './search.ts';
-import type { Evaluated, ModelSource, Resources, Wishes } from './types.ts';
+import { ENCODER_LADDER, QUANT_ORDER } from './formats.ts';
+import { pointOf, quantsFrom, search } from './search.ts';
+import type { Evaluated, Minimum, ModelSource, Resources, Wishes } from './types.ts';
 
 /** A single change of the wishes that makes the model fit, as flags one can paste. */
 export type Change = { readonly flags: string; readonly result: Evaluated };
@@ -10,7 +10,8 @@ export type Change = { readonly flags: string; readonly result: Evaluated };
 /**
  * Changes that make a configuration which does not fit fit, or bring one that is shared with the CPU
  * wholly onto the GPUs, smallest loss first. Of each kind (fewer
- * slots, less context, a smaller quant …) only the first that works is kept; at most `limit` in all.
+ * slots, less context, a smaller quant …) only the first that works is kept; at most `limit` in all,
+ * and `--gpu-layers auto` where a number of layers was asked for.
  */
 export function mendingChanges(
   source: ModelSource,
@@ -19,7 +20,7 @@ export function mendingChanges(
   failed: Evaluated,
   limit = 3,
 ): Change[] {
-  return kindsOfChange(source.model, failed)
+  const changes = kindsOfChange(source.model, failed, wishes.minimum)
     .flatMap((kind) => {
       for (const { flags, change } of kind) {
         const result = attempt(source, resources, { ...wishes, ...change }, failed);
@@ -28,6 +29,19 @@ export function mendingChanges(
       return [];
     })
     .slice(0, limit);
+  return [...changes, ...automaticLayers(source, resources, wishes, failed)];
+}
+
+/** Where a number of layers was asked for: what the plan's own choice of them would come to. */
+function automaticLayers(
+  source: ModelSource,
+  resources: Resources,
+  wishes: Wishes,
+  failed: Evaluated,
+): Change[] {
+  if (wishes.gpuLayers === null) return [];
+  const result = search(source, resources, { ...wishes, gpuLayers: null });
+  return rank(result) > rank(failed) ? [{ flags: '--gpu-layers auto', result }] : [];
 }
 
 const ORDER = ['no', 'offload', 'tight', 'fits'] as const;
@@ -59,23 +73,34 @@ function wholeLayers(model: ModelDescription, { gpus }: Resources): number {
 
 type Attempt = { readonly flags: string; readonly change: Partial<Wishes> };
 
-function kindsOfChange(model: ModelDescription, { settings, formats }: Evaluated): Attempt[][] {
+function kindsOfChange(
+  model: ModelDescription,
+  { settings, formats }: Evaluated,
+  minimum: Minimum | null,
+): Attempt[][] {
   const slots = [Math.ceil(settings.slots / 2), 1]
-    .filter((count) => count < settings.slots)
+    .filter((count) => count < settings.slots && count >= (minimum?.slots ?? 1))
     .map((count) => ({ flags: `--slots ${count}`, change: { slots: count } }));
   const contexts: Attempt[] = [];
-  for (let tokens = settings.contextPerSlot / 2; tokens >= MIN_CONTEXT; tokens /= 2) {
+  const leastContext = Math.max(MIN_CONTEXT, minimum?.contextPerSlot ?? 0);
+  for (let tokens = settings.contextPerSlot / 2; tokens >= leastContext; tokens /= 2) {
     const contextPerSlot = Math.floor(tokens);
     contexts.push({ flags: `--context ${contextPerSlot}`, change: { contextPerSlot } });
   }
   const kv: Attempt[] =
     settings.kvType === 'f16' ? [{ flags: '--kv-type q8_0', change: { kvType: 'q8_0' } }] : [];
-  return [slots, contexts, kv, ...(model.basis === 'profile' ? formatChanges(formats) : [])];
+  return [
+    slots,
+    contexts,
+    kv,
+    ...(model.basis === 'profile' ? formatChanges(formats, minimum) : []),
+  ];
 }
 
-function formatChanges(formats: Evaluated['formats']): Attempt[][] {
-  const place = (QUANT_LADDER as readonly string[]).indexOf(formats.quant);
-  const quants = QUANT_LADDER.slice(place + 1).map((quant) => ({
+function formatChanges(formats: Evaluated['formats'], minimum: Minimum | null): Attempt[][] {
+  const place = QUANT_ORDER.indexOf(formats.quant);
+  const lower = quantsFrom(minimum?.quant ?? null).filter((q) => QUANT_ORDER.indexOf(q) > place);
+  const quants = lower.map((quant) => ({
     flags: `--quant ${quant}`,
     change: { quant },
   }));

@@ -2,7 +2,7 @@ import type { ModelDescription } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
 import { deviceMemory } from '../memory/total.ts';
 import type { LaunchSettings } from '../memory/types.ts';
-import { DEFAULT_UBATCH } from '../memory/types.ts';
+import { imageLaunch } from './launch.ts';
 import type { Evaluated, Formats, ModelSource, Resources, Wishes } from './types.ts';
 import { judge, roomBytes } from './verdict.ts';
 
@@ -25,7 +25,10 @@ export function evaluate(
   return evaluateFormatted(source.inFormats(point.formats), resources, wishes, point);
 }
 
-/** The same for a model that is already in the formats of the point. */
+/**
+ * The same for a model that is already in the formats of the point. What would start and then fail
+ * has the verdict `no`, whatever its memory.
+ */
 export function evaluateFormatted(
   model: ModelDescription,
   resources: Resources,
@@ -36,14 +39,15 @@ export function evaluateFormatted(
   if (text === null) {
     throw new MmdeployError('plan.invalid', `\`${model.id}\` runs at its vendor: it has no memory`);
   }
+  const { ubatch, imageMaxTokens, notes, fault } = imageLaunch(model, wishes, point.contextPerSlot);
   const settings: LaunchSettings = {
     contextPerSlot: point.contextPerSlot,
     slots: point.slots,
     kvType: wishes.kvType ?? 'f16',
-    ubatch: wishes.ubatch ?? DEFAULT_UBATCH,
+    ubatch,
     gpuLayers: point.gpuLayers,
     flashAttention: true,
-    imageMaxTokens: wishes.imageMaxTokens,
+    imageMaxTokens,
     tensorSplit: wishes.tensorSplit,
   };
   const devices = deviceMemory({
@@ -56,7 +60,8 @@ export function evaluateFormatted(
     point.gpuLayers <= text.layers || (model.encoder !== null && point.encoderGpu === null);
   return {
     ...{ formats: point.formats, model, settings, encoderGpu: point.encoderGpu, devices },
-    verdict: judge(devices, offloaded),
+    ...{ notes, fault },
+    verdict: fault === null ? judge(devices, offloaded) : 'no',
     roomBytes: Math.min(...devices.map(roomBytes)),
   };
 }

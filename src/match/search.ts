@@ -2,19 +2,22 @@ import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
 import type { Point } from './evaluate.ts';
 import { evaluate, evaluateFormatted } from './evaluate.ts';
-import { ENCODER_LADDER, QUANT_LADDER } from './formats.ts';
+import { ENCODER_LADDER, QUANT_LADDER, QUANT_ORDER } from './formats.ts';
 import type { Evaluated, Formats, ModelSource, Resources, Wishes } from './types.ts';
 import { isComfortable } from './verdict.ts';
-import { requiredContext } from './workload.ts';
+import { requiredContext, requiredSlots } from './workload.ts';
 
 /** Most slots that the search gives on its own: beyond, llama.cpp's decoding gains little. */
 const MAX_SLOTS = 8;
 
+/** Below this format quality falls off: a tight fit of it comes before a comfortable one of less. */
+const LOWEST_GOOD = 'Q4_K_M';
+
 /**
- * The best configuration that keeps the wishes: the workload first, then the highest quant, then
- * context, then slots. A comfortable fit beats a tight one of a higher quant; when no GPU holds the
- * model, as many layers as fit go there and the rest to the CPU. Always returns something: its verdict
- * is `no` when nothing fits.
+ * The best configuration that keeps the wishes: the workload and what is required first, then the
+ * highest quant, then context, then slots. A comfortable fit beats a tight one of a higher quant, but
+ * not one of Q4_K_M or better against one below; when no GPU holds the model, as many layers as fit go
+ * there and the rest to the CPU. Always returns something: its verdict is `no` when nothing fits.
  */
 export function search(source: ModelSource, resources: Resources, wishes: Wishes): Evaluated {
   const { model } = source;
@@ -22,42 +25,59 @@ export function search(source: ModelSource, resources: Resources, wishes: Wishes
   const formats = formatsToTry(model, wishes);
   const start = startPoint(model, text, resources, wishes);
   if (resources.gpus.length > 0 && start.gpuLayers > text.layers) {
-    const whole = formats.map((each) =>
-      evaluate(source, resources, wishes, { ...start, formats: each }),
-    );
-    const comfortable = whole.find(({ verdict }) => verdict === 'fits');
-    if (comfortable) return grow(comfortable, text, resources, wishes);
-    const tight = whole.find(({ verdict }) => verdict === 'tight');
-    if (tight) return tight;
-    if (wishes.gpuLayers !== null) return best(whole);
+    const seen: Evaluated[] = [];
+    for (const tier of tiers(formats)) {
+      let tight: Evaluated | null = null;
+      for (const each of tier) {
+        const whole = evaluate(source, resources, wishes, { ...start, formats: each });
+        if (whole.fault !== null) return whole;
+        if (whole.verdict === 'fits') return grow(whole, text, resources, wishes);
+        if (whole.verdict === 'tight') tight ??= whole;
+        seen.push(whole);
+      }
+      if (tight !== null) return tight;
+    }
+    if (wishes.gpuLayers !== null) return best(seen);
   }
-  const shared = formats.map((each) =>
-    offload(source, text, resources, wishes, { ...start, formats: each }),
-  );
+  const shared: Evaluated[] = [];
+  for (const each of formats) {
+    const found = offload(source, text, resources, wishes, { ...start, formats: each });
+    if (found.verdict === 'offload' && isComfortable(found.devices)) return found;
+    shared.push(found);
+  }
   const offloaded = shared.filter(({ verdict }) => verdict === 'offload');
-  return (
-    offloaded.find(({ devices }) => isComfortable(devices)) ??
-    best(offloaded.length > 0 ? offloaded : shared)
-  );
+  return best(offloaded.length > 0 ? offloaded : shared);
+}
+
+/** Formats of good quality, then the rest; formats that are not on the ladder are what was asked for. */
+function tiers(formats: readonly Formats[]): readonly (readonly Formats[])[] {
+  const floor = QUANT_ORDER.indexOf(LOWEST_GOOD);
+  const isGood = ({ quant }: Formats) => QUANT_ORDER.indexOf(quant) <= floor;
+  return [formats.filter(isGood), formats.filter((each) => !isGood(each))];
 }
 
 /** Weight formats in the order of preference: what was asked for, or a ladder of quants and encoders. */
 function formatsToTry(model: ModelDescription, wishes: Wishes): Formats[] {
-  const fixed = model.basis === 'gguf';
-  const quants = fixed
-    ? [model.quant ?? 'as stored']
-    : wishes.quant === null
-      ? QUANT_LADDER
-      : [wishes.quant];
+  if (model.basis === 'gguf') {
+    const encoderQuant = model.encoder === null ? null : (model.encoderQuant ?? 'as stored');
+    return [{ quant: model.quant ?? 'as stored', encoderQuant }];
+  }
+  const quants = wishes.quant === null ? quantsFrom(wishes.minimum?.quant ?? null) : [wishes.quant];
   const encoders =
     model.encoder === null
       ? [null]
-      : fixed
-        ? [model.encoderQuant ?? 'as stored']
-        : wishes.encoderQuant === null
-          ? ENCODER_LADDER
-          : [wishes.encoderQuant];
+      : wishes.encoderQuant === null
+        ? ENCODER_LADDER
+        : [wishes.encoderQuant];
   return quants.flatMap((quant) => encoders.map((encoderQuant) => ({ quant, encoderQuant })));
+}
+
+/** The ladder down to the least format that will do, or just that one where it is above the ladder. */
+export function quantsFrom(least: string | null): readonly string[] {
+  if (least === null) return QUANT_LADDER;
+  const floor = QUANT_ORDER.indexOf(least);
+  const enough = QUANT_LADDER.filter((quant) => QUANT_ORDER.indexOf(quant) <= floor);
+  return enough.length > 0 ? enough : [least];
 }
 
 function startPoint(
@@ -69,7 +89,7 @@ function startPoint(
   const hasGpu = resources.gpus.length > 0;
   return {
     contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes),
-    slots: wishes.slots ?? wishes.workload?.users ?? 1,
+    slots: requiredSlots(wishes),
     gpuLayers: hasGpu ? Math.min(wishes.gpuLayers ?? Infinity, text.layers + 1) : 0,
     encoderGpu: hasGpu && model.encoder !== null ? 0 : null,
   };

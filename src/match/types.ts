@@ -27,6 +27,15 @@ export type Wishes = {
   readonly tensorSplit: readonly number[] | null;
   readonly imageMaxTokens: number | null;
   readonly workload: Workload | null;
+  /** What `--require` asks for: reached before anything is made better; null: nothing. */
+  readonly minimum: Minimum | null;
+};
+
+/** Least values of a plan; null leaves one open. */
+export type Minimum = {
+  readonly contextPerSlot: number | null;
+  readonly slots: number | null;
+  readonly quant: string | null;
 };
 
 export const NO_WISHES: Wishes = {
@@ -40,6 +49,7 @@ export const NO_WISHES: Wishes = {
   tensorSplit: null,
   imageMaxTokens: null,
   workload: null,
+  minimum: null,
 };
 
 /** The devices a model may use. GPUs whose memory is unknown are not among them. */
@@ -70,4 +80,8 @@ export type Evaluated = {
   readonly verdict: Exclude<Verdict, 'api'>;
   /** Smallest room that any device has left at its peak, bytes; negative when something does not fit. */
   readonly roomBytes: number;
+  /** What was changed so that the server does not fail later (`launch.ts`). */
+  readonly notes: readonly string[];
+  /** Why it would start and then fail; null: it would not. */
+  readonly fault: string | null;
 };

@@ -4,7 +4,7 @@ import { vllmMemory } from '../memory/vllm.ts';
 import type { DeviceInput } from '../memory/types.ts';
 import type { Wishes } from './types.ts';
 import { usableBytes } from './verdict.ts';
-import { requiredContext } from './workload.ts';
+import { requiredContext, requiredSlots } from './workload.ts';
 
 /** vLLM's own default share of a card (`--gpu-memory-utilization`). */
 export const GPU_MEMORY_UTILIZATION = 0.9;
@@ -29,7 +29,7 @@ export function searchVllm(
 ): VllmChoice {
   const start = {
     contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes),
-    slots: wishes.slots ?? wishes.workload?.users ?? 1,
+    slots: requiredSlots(wishes),
   };
   if (gpu === null) return { ...start, device: null, verdict: 'no', usableBytes: 0 };
   const at = (settings: typeof start): VllmChoice => {

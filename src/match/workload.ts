@@ -34,8 +34,18 @@ function workloadTokens(model: ModelDescription, wishes: Wishes): number {
   return workload.textTokens + workload.outputTokens + perImage * (workload.images?.count ?? 0);
 }
 
-/** The smallest context per slot that holds the workload: 4096 tokens, or the model's own maximum. */
+/** Slots to start from: one for each user at the same time, and what `--require` asks for. */
+export function requiredSlots({ slots, workload, minimum }: Wishes): number {
+  return slots ?? Math.max(workload?.users ?? 1, minimum?.slots ?? 1);
+}
+
+/**
+ * The smallest context per slot that holds the workload and `--require`: at least 4096 tokens, or the
+ * model's own maximum.
+ */
 export function requiredContext(model: ModelDescription, text: TextModel, wishes: Wishes): number {
-  const floor = Math.min(DEFAULT_CONTEXT, text.contextMax);
+  // A requirement beyond what the model was trained for is not met by pretending.
+  const required = wishes.minimum?.contextPerSlot ?? DEFAULT_CONTEXT;
+  const floor = Math.min(Math.max(DEFAULT_CONTEXT, required), text.contextMax);
   return Math.max(floor, workloadTokens(model, wishes));
 }

@@ -6,9 +6,14 @@ import { gib } from './wording.ts';
 
 /** Why the verdict is what it is, and what would better it; the first sentence is the verdict's own. */
 export function reasonsFor(chosen: Evaluated, changes: readonly Change[]): string[] {
+  if (chosen.fault !== null) return [chosen.fault];
   if (chosen.verdict === 'no') {
     return [...shortages(chosen), ...changes.map(changeSentence)];
   }
+  return [...comfort(chosen, changes), ...chosen.notes];
+}
+
+function comfort(chosen: Evaluated, changes: readonly Change[]): string[] {
   if (chosen.verdict === 'offload') {
     return [offloadSentence(chosen), ...changes.map(changeSentence)];
   }

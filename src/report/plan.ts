@@ -32,7 +32,7 @@ export function planText(plan: DeploymentPlan, view: View): string {
   if (plan.warnings.length > 0) {
     lines.push('', ...plan.warnings.map((warning) => view.palette.warn(`warning: ${warning}`)));
   }
-  if (plan.engine !== null) {
+  if (plan.engine !== null && plan.verdict !== 'no') {
     lines.push('', field('Start', commandLine(plan.engine.name, plan.engine.args), view));
   }
   return lines.join('\n');

@@ -8,6 +8,8 @@ import { evaluate } from '../match/evaluate.ts';
 import { QUANT_LADDER } from '../match/formats.ts';
 import type { MatchedResources } from '../match/resources.ts';
 import { resourcesOf } from '../match/resources.ts';
+import type { Requirement } from '../match/require.ts';
+import { checkRequirements } from '../match/require.ts';
 import { pointOf, search } from '../match/search.ts';
 import type { Evaluated, ModelSource, Wishes } from '../match/types.ts';
 import { searchVllm } from '../match/vllm.ts';
@@ -26,6 +28,8 @@ export type PlanRequest = {
   readonly machine: MachineRequest;
   readonly wishes: Wishes;
   readonly engine: EngineName | 'auto';
+  /** `--require`: each is checked against the plan that comes out. */
+  readonly requirements: readonly Requirement[];
 };
 
 /** The plan of one model on one machine; a model that fits nowhere is a plan with the verdict `no`. */
@@ -35,7 +39,13 @@ export async function planWorkflow(request: PlanRequest, ctx: Context): Promise<
     loadModel(request.model, ctx),
   ]);
   const candidate = candidateOf(model, machine, request.wishes, request.engine);
-  return toPlan(machine, await withEngine(candidate, machine));
+  const { requirements } = request;
+  const contextMax = model.source.model.text?.contextMax ?? 0;
+  const checked =
+    requirements.length === 0
+      ? {}
+      : { requirements: checkRequirements(requirements, candidate, contextMax) };
+  return toPlan(machine, { ...(await withEngine(candidate, machine)), ...checked });
 }
 
 /** What is known of the engine: the oldest build that will do, and whether the one here sees the GPUs. */

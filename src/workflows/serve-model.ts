@@ -83,6 +83,7 @@ export async function demoPlan(gpus: readonly string[], ctx: Context): Promise<D
       model: { name: model, mmproj, profilesDir: null },
       machine: { gpus, machineFile: null, profilesDir: null },
       wishes: { ...NO_WISHES, contextPerSlot: 4096, slots: 2 },
+      requirements: [],
       engine: 'auto',
     },
     ctx,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { EXIT_CODES, MmdeployError } from '../../errors.ts';
+import type { DeploymentPlan } from '../../contracts/plan.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import type { PlanOptions } from '../requests/plan.ts';
 import { addMachineOptions, addModelOptions, addSettingOptions } from './plan-options.ts';
@@ -22,14 +23,23 @@ export function registerPlan({ program, action }: Registrar): void {
   addModelOptions(command);
   addSettingOptions(command);
   addMachineOptions(command);
+  addVerdictOptions(command);
   addLaterOptions(command);
   command.option('-i, --interactive', 'ask for what is missing').action(action(runPlan));
+}
+
+function addVerdictOptions(command: Command): void {
+  command
+    .optionsGroup('Demands:')
+    .option(
+      '--require <terms>',
+      'exit 3 unless met: users, slots, context, quant, verdict, e.g. "users>=8,context>=8192"',
+    );
 }
 
 /** Flags of the contract that later work brings: they say so instead of being unknown. */
 const LATER = [
   ['--simulate', 'lays the model out with llama.cpp itself'],
-  ['--require <terms>', 'fails unless the plan meets them'],
   ['--target <names>', 'writes deployment files'],
   ['--write <dir>', 'folder of the deployment files'],
 ] as const;
@@ -61,9 +71,25 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
   }
   const plan = await planWorkflow(toPlanRequest(model, given), shell.context);
   await shell.print(plan, () => planText(plan, shell.view));
-  if (plan.verdict !== 'no') return EXIT_CODES.ok.code;
-  throw new MmdeployError('fit.none', plan.reasons[0] ?? `\`${model}\` fits nowhere here`, {
-    hints: [...plan.reasons.slice(1), '`--explain` shows how each number was reached'],
+  if (plan.verdict === 'no') {
+    throw new MmdeployError('fit.none', plan.reasons[0] ?? `\`${model}\` fits nowhere here`, {
+      hints: [...plan.reasons.slice(1), '`--explain` shows how each number was reached'],
+    });
+  }
+  refuseUnmet(plan);
+  return EXIT_CODES.ok.code;
+}
+
+/** A plan that fits but has less than was required. */
+function refuseUnmet(plan: DeploymentPlan): void {
+  const unmet = (plan.requirements ?? []).filter(({ met }) => !met);
+  if (unmet.length === 0) return;
+  const terms = unmet.map(({ term, actual }) => `${term} (planned: ${actual})`);
+  throw new MmdeployError('fit.none', `not met: ${terms.join(', ')}`, {
+    hints: [
+      ...unmet.flatMap(({ term, because }) => (because === null ? [] : [`${term}: ${because}`])),
+      ...(plan.verdict === 'offload' ? plan.reasons.slice(1) : []),
+    ],
   });
 }
 

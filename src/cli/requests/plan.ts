@@ -1,5 +1,7 @@
 import { MmdeployError, nearest } from '../../errors.ts';
 import { KV_TYPES } from '../../memory/kv-cache.ts';
+import type { Requirement } from '../../match/require.ts';
+import { minimumOf, parseRequirements } from '../../match/require.ts';
 import type { Wishes, Workload } from '../../match/types.ts';
 import type { PlanRequest } from '../../workflows/plan.ts';
 import type { CommonOptions } from '../shell.ts';
@@ -47,8 +49,13 @@ export function toSurveyRequest(
     machine: { gpus: options.gpu ?? [], machineFile: options.machine ?? null, profilesDir },
     wishes: toWishes(options),
     engine: options.engine ?? 'auto',
+    requirements: requirementsOf(options),
     profilesDir,
   };
+}
+
+function requirementsOf({ require }: PlanOptions): readonly Requirement[] {
+  return require === undefined ? [] : parseRequirements(require);
 }
 
 function toWishes(options: PlanOptions): Wishes {
@@ -63,6 +70,7 @@ function toWishes(options: PlanOptions): Wishes {
     tensorSplit: shares('--tensor-split', options.tensorSplit),
     imageMaxTokens: wholeNumber('--image-max-tokens', options.imageMaxTokens),
     workload: toWorkload(options),
+    minimum: minimumOf(requirementsOf(options)),
   };
 }
 

@@ -1,0 +1,134 @@
+import type { ModelDescription, TokenRuleUse } from '../contracts/model.ts';
+import { DEFAULT_UBATCH } from '../memory/types.ts';
+import { findTokenRule } from '../tokens/rules/index.ts';
+import { DEFAULT_TOKEN_SETTINGS } from '../tokens/settings.ts';
+import { roundUp } from '../units.ts';
+import type { Wishes } from './types.ts';
+
+/** What llama-server is to be told about micro-batch and images, and why it differs from the default. */
+export type ImageLaunch = {
+  readonly ubatch: number;
+  readonly imageMaxTokens: number | null;
+  /** What was changed so that the server does not fail later, one sentence each. */
+  readonly notes: readonly string[];
+  /** Why it would start and then fail; null: it would not. */
+  readonly fault: string | null;
+};
+
+type ImageTokens = {
+  /** Tokens of the largest picture the model takes, without wrappers. */
+  readonly largest: number;
+  /** Tokens of the smallest picture. */
+  readonly smallest: number;
+  readonly wrapper: number;
+  /** `--image-max-tokens` changes the count. */
+  readonly adjustable: boolean;
+  /** Images are decoded non-causally: one has to fit into one micro-batch. */
+  readonly inOnePiece: boolean;
+};
+
+/** Tokens a request keeps for its text and answer when its workload is not known. */
+const TEXT_RESERVE = 512;
+/** Below this a capped image shows nothing. */
+const LEAST_CAP = 64;
+const UBATCH_STEP = 32;
+
+/**
+ * Micro-batch and image cap under which every image can be decoded: a model that decodes an image in
+ * one piece needs a micro-batch of that size (llama-server aborts, or caps the image to it), and no
+ * image may be larger than the context of a slot.
+ */
+export function imageLaunch(
+  model: ModelDescription,
+  wishes: Wishes,
+  contextPerSlot: number,
+): ImageLaunch {
+  const plain = { ubatch: wishes.ubatch ?? DEFAULT_UBATCH, imageMaxTokens: wishes.imageMaxTokens };
+  const use = model.imageTokens['llama.cpp'];
+  const tokens = use === undefined ? null : tokensOf(use, model.encoder?.projectorType ?? '');
+  if (tokens === null) return { ...plain, notes: [], fault: null };
+  const capped = capToContext(tokens, wishes, contextPerSlot);
+  if (capped.fault !== null || !tokens.inOnePiece) return { ...plain, ...capped };
+  return holdInOnePiece(tokens, wishes, capped);
+}
+
+type Capped = Pick<ImageLaunch, 'imageMaxTokens' | 'notes' | 'fault'>;
+
+function capToContext(tokens: ImageTokens, wishes: Wishes, contextPerSlot: number): Capped {
+  const asked = wishes.imageMaxTokens;
+  const least =
+    (asked === null ? tokens.smallest : Math.min(tokens.smallest, asked)) + tokens.wrapper;
+  if (least > contextPerSlot) {
+    const fault = `one image is ${least} tokens, and a slot holds ${contextPerSlot}: give \`--context ${roundUp(least + TEXT_RESERVE, 1024)}\``;
+    return { imageMaxTokens: asked, notes: [], fault };
+  }
+  const { workload } = wishes;
+  const kept = workload === null ? TEXT_RESERVE : workload.textTokens + workload.outputTokens;
+  const images = Math.max(1, workload?.images?.count ?? 1);
+  const room = Math.floor((contextPerSlot - kept) / images) - tokens.wrapper;
+  const largest = Math.min(tokens.largest, asked ?? Infinity);
+  if (largest <= room) return { imageMaxTokens: asked, notes: [], fault: null };
+  const said = `an image can be ${largest} tokens, and a slot of ${contextPerSlot} has room for ${Math.max(room, 0)}`;
+  if (!tokens.adjustable || asked !== null || room < LEAST_CAP) {
+    return { imageMaxTokens: asked, notes: [`${said}: larger requests are refused`], fault: null };
+  }
+  return { imageMaxTokens: room, notes: [`${said}: images are capped at that`], fault: null };
+}
+
+function holdInOnePiece(tokens: ImageTokens, wishes: Wishes, capped: Capped): ImageLaunch {
+  const largest = Math.min(tokens.largest, capped.imageMaxTokens ?? Infinity);
+  const ubatch = wishes.ubatch ?? Math.max(DEFAULT_UBATCH, roundUp(largest, UBATCH_STEP));
+  const why = 'this model decodes an image in one piece';
+  if (ubatch >= largest) {
+    const raised = wishes.ubatch === null && ubatch > DEFAULT_UBATCH;
+    const notes = raised
+      ? [
+          `micro-batch ${ubatch} instead of ${DEFAULT_UBATCH}: ${why}, and it can be ${largest} tokens`,
+        ]
+      : [];
+    return { ...capped, ubatch, notes: [...capped.notes, ...notes] };
+  }
+  const short = `\`--ubatch ${ubatch}\` does not hold one image of ${largest} tokens, and ${why}`;
+  if (!tokens.adjustable || wishes.imageMaxTokens !== null) {
+    const fault = `${short}: llama-server would abort; give \`--ubatch ${roundUp(largest, UBATCH_STEP)}\``;
+    return { ...capped, ubatch, fault };
+  }
+  const notes = [...capped.notes, `${short}: images are capped at ${ubatch} tokens`];
+  return { ubatch, imageMaxTokens: ubatch, notes, fault: null };
+}
+
+/** Sides far above every processor's limit, in the shapes that tile grids and resizing differ by. */
+const LARGE = [
+  { width: 16_384, height: 16_384 },
+  { width: 16_384, height: 12_288 },
+  { width: 12_288, height: 16_384 },
+  { width: 16_384, height: 8_192 },
+  { width: 16_384, height: 5_461 },
+] as const;
+const SMALL = { width: 64, height: 64 } as const;
+
+/** By the profile's own rule object: a search asks for the same one thousands of times. */
+const known = new WeakMap<TokenRuleUse, ImageTokens | null>();
+
+function tokensOf(use: TokenRuleUse, projectorType: string): ImageTokens | null {
+  const found = known.get(use);
+  if (found !== undefined) return found;
+  const tokens = measure(use, projectorType);
+  known.set(use, tokens);
+  return tokens;
+}
+
+function measure(use: TokenRuleUse, projectorType: string): ImageTokens | null {
+  const rule = findTokenRule(use.rule)?.bind(use.params);
+  if (rule === undefined) return null;
+  const count = (size: { width: number; height: number }, imageMaxTokens: number | null = null) =>
+    rule.count(size, { ...DEFAULT_TOKEN_SETTINGS, imageMaxTokens }).tokens;
+  const [square] = LARGE;
+  return {
+    largest: Math.max(...LARGE.map((size) => count(size))),
+    smallest: count(SMALL),
+    wrapper: use.wrapper.tokens,
+    adjustable: count(square, LEAST_CAP) < count(square),
+    inOnePiece: use.params['ubatchCaps'] === true || projectorType === 'gemma3',
+  };
+}
