@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, inject, it } from 'vitest';
-import { writeSparsePair } from '../../src/demo/sparse-pair.ts';
 import { encoderComputeAtLoad, encoderWeights } from '../../src/memory/encoder.ts';
 import { deviceMemory } from '../../src/memory/total.ts';
 import type { DeviceInput, LaunchSettings } from '../../src/memory/types.ts';
@@ -10,7 +9,9 @@ import { describeProfile } from '../../src/profiles/describe.ts';
 import { findModel } from '../../src/profiles/layers.ts';
 import { loadProfiles } from '../../src/profiles/load.ts';
 import { MIB } from '../../src/units.ts';
-import { measureLayout, rpcServerOf } from '../helpers/rig.ts';
+import { runCommand } from '../../src/process/run.ts';
+import { rpcServerOf } from '../../src/simulate/rpc-server.ts';
+import { simulate } from '../../src/simulate/simulate.ts';
 
 const llamaServer = inject('llamaServer');
 const rpcServer = llamaServer === null ? null : rpcServerOf(llamaServer);
@@ -55,19 +56,21 @@ describe.skipIf(llamaServer === null || rpcServer === null)('plan against llama.
     const { text, encoder } = model;
     if (text === null || encoder === null) throw new Error(`${id} is not self-hosted`);
     const settings = { ...SETTINGS, ...changed };
-    const files = await writeSparsePair(
-      { ...model, text, encoder },
-      join(folder, `${id}-${quant}`),
-    );
-    const measured = await measureLayout(
-      { llamaServer: llamaServer ?? '', rpcServer: rpcServer ?? '' },
-      gpus,
-      [
-        ...['-m', files.model ?? '', '--mmproj', files.mmproj ?? ''],
-        ...['-c', String(settings.contextPerSlot * settings.slots), '-np', String(settings.slots)],
-        ...['-ub', String(settings.ubatch), '-ngl', String(settings.gpuLayers)],
-        ...['-ctk', settings.kvType, '-ctv', settings.kvType],
-      ],
+    const measured = await simulate(
+      {
+        ...{ model, files: null, gpus },
+        args: [
+          ...['-c', String(settings.contextPerSlot * settings.slots)],
+          ...['-np', String(settings.slots), '-ub', String(settings.ubatch)],
+          ...['-ngl', String(settings.gpuLayers)],
+          ...['-ctk', settings.kvType, '-ctv', settings.kvType],
+        ],
+      },
+      {
+        engine: { path: llamaServer ?? '', build: null, version: null, devices: [] },
+        ...{ rpcServer, env: process.env, run: runCommand, platform: process.platform },
+        ...{ cacheFolder: folder, signal: new AbortController().signal },
+      },
     );
     const ours = deviceMemory({
       ...{ model, text, settings, encoderGpu: 0, host: device('host') },
@@ -75,16 +78,18 @@ describe.skipIf(llamaServer === null || rpcServer === null)('plan against llama.
     });
     const part = (index: number, name: string) =>
       (ours[index]?.items.find((item) => item.part === name)?.bytes ?? NaN) / MIB;
-    expect(measured.devices).toHaveLength(gpus);
-    measured.devices.forEach((seen, index) => {
+    expect(measured.gpus).toHaveLength(gpus);
+    measured.gpus.forEach((seen, index) => {
       // The engine prints whole MiB, truncated.
-      expect(Math.abs(part(index, 'weights') - seen.weights)).toBeLessThanOrEqual(1.5);
-      expect(Math.abs(part(index, 'kv-cache') - seen.kvCache)).toBeLessThanOrEqual(1);
-      expect(Math.abs(part(index, 'compute') - seen.compute)).toBeLessThanOrEqual(0.25);
+      expect(Math.abs(part(index, 'weights') - seen.weights / MIB)).toBeLessThanOrEqual(1.5);
+      expect(Math.abs(part(index, 'kv-cache') - seen.kvCache / MIB)).toBeLessThanOrEqual(1);
+      expect(Math.abs(part(index, 'compute') - seen.compute / MIB)).toBeLessThanOrEqual(0.25);
     });
-    expect(Math.abs(part(gpus, 'compute') - measured.hostCompute)).toBeLessThanOrEqual(0.25);
+    const hostMib = measured.host.compute / MIB;
+    expect(Math.abs(part(gpus, 'compute') - hostMib)).toBeLessThanOrEqual(0.25);
     const encoderMib =
       (encoderWeights(encoder).bytes + encoderComputeAtLoad(encoder).device.bytes) / MIB;
-    expect(Math.abs(encoderMib - (measured.encoder ?? NaN))).toBeLessThanOrEqual(0.2);
+    const seenMib = (measured.encoder?.bytes ?? NaN) / MIB;
+    expect(Math.abs(encoderMib - seenMib)).toBeLessThanOrEqual(0.2);
   });
 });

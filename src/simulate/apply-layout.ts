@@ -1,0 +1,103 @@
+import type { Basis } from '../contracts/basis.ts';
+import type { DeviceMemory, MemoryItem, Part } from '../contracts/plan.ts';
+import { MIB, sum } from '../units.ts';
+import type { EngineLayout, LayoutRow } from './layout-log.ts';
+
+/** Where a formula and the engine are further apart than this, the user is told. */
+const TOLERANCE = { share: 0.005, bytes: 8 * MIB } as const;
+
+/** What the engine holds on one device, by the parts of a plan; a part it does not tell is absent. */
+export type PartFigures = Readonly<Partial<Record<Part, number>>>;
+
+/** A part that the engine holds otherwise than the formula says, bytes. */
+export type Difference = {
+  readonly device: string;
+  readonly part: Part;
+  readonly formula: number;
+  readonly engine: number;
+};
+
+/** The figures of a layout for the device `gpu` (null: the host). */
+export function figuresOf(
+  layout: EngineLayout,
+  gpu: number | null,
+  encoderWeights: number,
+): PartFigures {
+  const row: LayoutRow | undefined = gpu === null ? layout.host : layout.gpus[gpu];
+  const { encoder } = layout;
+  const here = encoder !== null && encoder.gpu === gpu;
+  const beside = encoder !== null && !here && gpu === null ? encoder.hostBytes : null;
+  return {
+    ...(row === undefined
+      ? {}
+      : { weights: row.weights, 'kv-cache': row.kvCache, compute: row.compute }),
+    // The engine tells weights and buffer of a projector in one figure; the weights are the file's.
+    ...(here
+      ? {
+          'encoder-weights': encoderWeights,
+          'encoder-compute': Math.max(0, encoder.bytes - encoderWeights),
+        }
+      : {}),
+    ...(beside === null ? {} : { 'encoder-compute': beside }),
+  };
+}
+
+/**
+ * A device with the engine's figures in place of the formulas'. Whole MiB are what the engine prints of
+ * weights and KV cache: bytes that agree with them stay. The growth to the largest image is the formula's.
+ */
+export function withFigures(
+  device: DeviceMemory,
+  figures: PartFigures,
+  basis: Basis,
+  origin: string,
+): DeviceMemory {
+  const items = device.items.map((item) => replaced(item, figures[item.part], basis, origin));
+  const missing = Object.entries(figures).flatMap(([part, bytes]): MemoryItem[] =>
+    bytes === 0 || items.some((item) => item.part === part)
+      ? []
+      : [{ part: part as Part, bytes, basis, formula: origin }],
+  );
+  const all = [...items.slice(0, -1), ...missing, ...items.slice(-1)];
+  const afterLoadBytes = sum(all.map(({ bytes }) => bytes));
+  const encoderAt = (list: readonly MemoryItem[]) =>
+    list.find(({ part }) => part === 'encoder-compute')?.bytes ?? 0;
+  const growth = device.peakBytes - device.afterLoadBytes;
+  const shift = encoderAt(device.items) - encoderAt(all);
+  const grown = growth === 0 ? 0 : Math.max(0, growth + shift);
+  return { ...device, items: all, afterLoadBytes, peakBytes: afterLoadBytes + grown };
+}
+
+function replaced(
+  item: MemoryItem,
+  figure: number | undefined,
+  basis: Basis,
+  origin: string,
+): MemoryItem {
+  if (figure === undefined) return item;
+  const whole = item.part === 'weights' || item.part === 'kv-cache';
+  const agrees = whole && Math.floor(item.bytes / MIB) === Math.floor(figure / MIB);
+  return {
+    part: item.part,
+    bytes: agrees ? item.bytes : figure,
+    basis,
+    formula: `${origin}; formula: ${item.formula}`,
+  };
+}
+
+/** Parts of a device in which formula and engine differ, and by more than the whole is trusted to. */
+export function differencesOf(device: DeviceMemory, figures: PartFigures): Difference[] {
+  const counted = device.items.filter(({ part }) => figures[part] !== undefined);
+  const engine = sum(counted.map(({ part }) => figures[part] ?? 0));
+  const formula = sum(counted.map(({ bytes }) => bytes));
+  const allowed = Math.max(TOLERANCE.bytes, TOLERANCE.share * engine);
+  if (Math.abs(engine - formula) <= allowed) return [];
+  return counted
+    .map(({ part, bytes }) => ({
+      device: device.id,
+      part,
+      formula: bytes,
+      engine: figures[part] ?? 0,
+    }))
+    .filter((difference) => Math.abs(difference.engine - difference.formula) > 2 * MIB);
+}

@@ -1,0 +1,134 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, inject, it } from 'vitest';
+import type { PlanOptions } from '../../src/cli/requests/plan.ts';
+import { toPlanRequest } from '../../src/cli/requests/plan.ts';
+import type { DeploymentPlan } from '../../src/contracts/plan.ts';
+import { folders } from '../../src/process/folders.ts';
+import { makeRunFolder } from '../../src/simulate/run-folder.ts';
+import { MIB } from '../../src/units.ts';
+import type { Context } from '../../src/workflows/context.ts';
+import { createContext } from '../../src/workflows/create-context.ts';
+import { simulatedPlan } from '../../src/workflows/simulate.ts';
+import { freshHome } from '../helpers/cli.ts';
+
+const llamaServer = inject('llamaServer');
+
+function context(extra: Partial<Context> = {}, server = llamaServer): Context {
+  const env = {
+    PATH: '/usr/bin:/bin',
+    HOME: freshHome(),
+    ...(server === null ? {} : { MMDEPLOY_LLAMA_SERVER: server }),
+  };
+  return createContext({ env, folders: folders(env), ...extra });
+}
+
+const request = (model: string, gpu: string[], options: Partial<PlanOptions> = {}) =>
+  toPlanRequest(model, { output: 'table', gpu, ...options });
+const simulations = (ctx: Context) => join(ctx.folders.cache, 'simulations');
+const mibOf = (plan: DeploymentPlan, device: string, part: string) =>
+  (plan.memory.devices.find(({ id }) => id === device)?.items.find((item) => item.part === part)
+    ?.bytes ?? NaN) / MIB;
+
+/** Command lines of all processes that have `text` in them. */
+function commandsWith(text: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        return [readFileSync(`/proc/${pid}/cmdline`, 'utf8')];
+      } catch {
+        return [];
+      }
+    })
+    .filter((command) => command.includes(text));
+}
+
+describe('simulatedPlan', () => {
+  it('without an engine: the plan by the formulas, and exit 5 with the command that helps', async () => {
+    const { plan, failure } = await simulatedPlan(
+      request('qwen2.5-vl-7b', ['24GiB']),
+      context({}, '/nonexistent/llama-server'),
+    );
+    expect(plan.memory.devices[0]?.items[0]?.basis).toBe('profile');
+    expect(failure?.exitCode).toBe(5);
+    expect(failure?.hints.join()).toContain('`mmdeploy engine install');
+  });
+
+  it('refuses what llama.cpp does not run', async () => {
+    await expect(simulatedPlan(request('gpt-4o', []), context())).rejects.toMatchObject({
+      code: 'usage.invalid',
+    });
+  });
+});
+
+describe.skipIf(llamaServer === null)('simulatedPlan with the real engine', () => {
+  it('replaces the formulas on unequal cards, and asks the engine once', async () => {
+    const ctx = context();
+    const asked = request('qwen2.5-vl-7b', ['8GiB', '24GiB'], {
+      ...{ quant: 'Q4_K_M', context: '8192', slots: '2' },
+    });
+    const { plan, failure } = await simulatedPlan(asked, ctx);
+    expect(failure).toBeNull();
+    // A quarter of the layers goes to the smaller card.
+    expect(mibOf(plan, 'gpu0', 'kv-cache') * 3).toBeLessThanOrEqual(
+      mibOf(plan, 'gpu1', 'kv-cache') * 1.2,
+    );
+    for (const device of plan.memory.devices) {
+      const bases = new Map(device.items.map(({ part, basis }) => [part, basis]));
+      expect(bases.get('weights')).toBe('simulated');
+      expect(bases.get('runtime')).toBe('assumed');
+      expect(device.items.reduce((total, { bytes }) => total + bytes, 0)).toBe(
+        device.afterLoadBytes,
+      );
+    }
+    const [kept, ...others] = readdirSync(simulations(ctx));
+    expect(others).toEqual([]);
+
+    // The second time the kept figures are taken: these.
+    const file = join(simulations(ctx), kept ?? '');
+    const entry = JSON.parse(readFileSync(file, 'utf8'));
+    entry.layout.gpus[0].compute = 999 * MIB;
+    writeFileSync(file, JSON.stringify(entry));
+    const again = await simulatedPlan(asked, ctx);
+    expect(mibOf(again.plan, 'gpu0', 'compute')).toBe(999);
+    expect(again.plan.warnings.join('\n')).toMatch(/gpu0 compute: llama.cpp b\d+ lays out 999 MiB/);
+  });
+
+  it('needs no stand-in on a machine without a GPU', async () => {
+    const { plan, failure } = await simulatedPlan(
+      request('llava-1.5-7b', ['none'], { quant: 'Q4_K_M', context: '4096', slots: '1' }),
+      context(),
+    );
+    expect(failure).toBeNull();
+    expect(plan.memory.devices.map(({ id }) => id)).toEqual(['host']);
+    expect(plan.memory.devices[0]?.items[0]).toMatchObject({ part: 'weights', basis: 'simulated' });
+  });
+
+  it('leaves no process and no file behind when it is interrupted', async () => {
+    const interruption = new AbortController();
+    const ctx = context({ signal: interruption.signal });
+    const running = simulatedPlan(request('internvl2-26b', ['80GiB']), ctx);
+    const folder = simulations(ctx);
+    await expect.poll(() => existsSync(folder) && readdirSync(folder).length > 0).toBe(true);
+    interruption.abort();
+    const { failure } = await running;
+    expect(failure?.code).toBe('interrupted');
+    expect(readdirSync(folder)).toEqual([]);
+    expect(commandsWith(folder)).toEqual([]);
+  });
+});
+
+describe('makeRunFolder', () => {
+  it('removes what a killed run has left, and nothing else', async () => {
+    const base = freshHome();
+    // Above the largest pid that Linux gives.
+    const dead = join(base, 'run-99999999-x');
+    const alive = join(base, `run-${process.pid}-x`);
+    for (const folder of [dead, alive]) mkdirSync(folder);
+    const { path, remove } = await makeRunFolder(base);
+    expect([existsSync(dead), existsSync(alive), existsSync(path)]).toEqual([false, true, true]);
+    await remove();
+    expect(existsSync(path)).toBe(false);
+  });
+});
