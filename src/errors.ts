@@ -49,6 +49,7 @@ const ERROR_EXITS = {
   'request.failed': 'failure',
   'demo.mismatch': 'failure',
   'process.failed': 'failure',
+  'system.refused': 'failure',
   interrupted: 'interrupted',
   'input.incomplete': 'incomplete',
 } as const satisfies Record<string, ExitName>;

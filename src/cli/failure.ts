@@ -3,7 +3,8 @@ import { EXIT_CODES, MmdeployError, messageOf } from '../errors.ts';
 const ISSUE_URL = 'https://github.com/mmdeploy/mmdeploy/issues/new';
 
 /** An error as the person sees it: what, then a blank line and the hints. */
-export function errorText(error: unknown): string {
+export function errorText(thrown: unknown): string {
+  const error = known(thrown);
   if (!(error instanceof MmdeployError)) {
     return [
       `error: ${messageOf(error)} (this is a bug in mmdeploy)`,
@@ -20,15 +21,38 @@ export function errorText(error: unknown): string {
 }
 
 /** The same error as the one JSON object that stderr gets in JSON mode. */
-export function errorDocument(error: unknown): object {
-  const known = error instanceof MmdeployError;
+export function errorDocument(thrown: unknown): object {
+  const error = known(thrown);
+  const ours = error instanceof MmdeployError;
   return {
     error: {
-      code: known ? error.code : 'bug',
-      exitCode: known ? error.exitCode : EXIT_CODES.failure.code,
+      code: ours ? error.code : 'bug',
+      exitCode: ours ? error.exitCode : EXIT_CODES.failure.code,
       message: messageOf(error),
-      details: known ? error.details : [],
-      hints: known ? error.hints : [`report it at ${ISSUE_URL}`],
+      details: ours ? error.details : [],
+      hints: ours ? error.hints : [`report it at ${ISSUE_URL}`],
     },
   };
+}
+
+const NOT_WRITABLE: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the quota is used up',
+  ENOTDIR: 'a file stands where a folder is needed',
+};
+
+/** A disk that refuses is the machine's failure, not a bug: the same exit code, with a way out. */
+function known(thrown: unknown): unknown {
+  const { code, path } = (thrown ?? {}) as NodeJS.ErrnoException;
+  const why = NOT_WRITABLE[code ?? ''];
+  if (!(thrown instanceof Error) || why === undefined || path === undefined) return thrown;
+  return new MmdeployError('system.refused', `${path}: ${why}`, {
+    hints: [
+      'caches, engines and logs go below XDG_CACHE_HOME, XDG_DATA_HOME and XDG_STATE_HOME: name folders that you may write to, as in `export XDG_CACHE_HOME=/tmp/mmdeploy-cache`',
+    ],
+    cause: thrown,
+  });
 }

@@ -45,7 +45,11 @@ function createProgram(
     .description('Plan, estimate and serve multimodal models on your own GPUs with llama.cpp.')
     .version(PACKAGE_VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help for a command')
-    .configureHelp({ showGlobalOptions: false, helpWidth: Math.min(io.columns, 100) })
+    .configureHelp({
+      showGlobalOptions: false,
+      helpWidth: Math.min(io.columns, 100),
+      minWidthToWrap: 24,
+    })
     .showSuggestionAfterError(true)
     .helpCommand(false)
     .enablePositionalOptions()

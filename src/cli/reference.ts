@@ -15,7 +15,7 @@ const PAGES: readonly (readonly string[])[] = [
   ['engine', 'list'],
   ['engine', 'path'],
 ];
-const TOPICS = ['exit-codes', 'environment'];
+const TOPICS = ['exit-codes', 'environment', 'output'];
 
 /** `docs/cli.md`: the help of every command and topic, as the program prints it in 80 columns. */
 export async function cliReference(): Promise<string> {

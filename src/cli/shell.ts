@@ -64,7 +64,12 @@ export async function openShell(
     io,
     argv,
     options,
-    view: { palette, boxes: io.stdoutIsTty, quiet, explain: options.explain === true },
+    view: {
+      palette,
+      boxes: io.stdoutIsTty && io.columns,
+      quiet,
+      explain: options.explain === true,
+    },
     context,
     print: async (document, text) => io.stdout(await rendered(document, text, options.output)),
   };
@@ -78,11 +83,17 @@ function tracing(io: Io): Pick<Context, 'run' | 'trace'> {
     const result = await runCommand(file, args, options);
     const took = io.now().getTime() - startedAt;
     trace(
-      `${[file, ...args].join(' ')}  (${result.outcome}, exit ${result.code ?? '-'}, ${took} ms)`,
+      `${[file, ...args].map(shownWord).join(' ')}  (${result.outcome}, exit ${result.code ?? '-'}, ${took} ms)`,
     );
     return result;
   };
   return { run, trace };
+}
+
+/** One line for each program: a script handed over as an argument is not repeated. */
+function shownWord(word: string): string {
+  if (word.includes('\n')) return "'…'";
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 async function rendered(document: unknown, text: () => string, mode: OutputMode): Promise<string> {

@@ -6,7 +6,7 @@ import { textTable } from './text-table.ts';
 export type DoctorView = {
   readonly palette: Palette;
   /** Boxes around tables: for a terminal only. */
-  readonly boxes: boolean;
+  readonly boxes: number | false;
 };
 
 /** Programs that are not probes of GPUs, and what they are for. */

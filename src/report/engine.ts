@@ -6,7 +6,7 @@ import { textTable } from './text-table.ts';
 export type EngineView = {
   readonly palette: Palette;
   /** Boxes around tables: for a terminal only. */
-  readonly boxes: boolean;
+  readonly boxes: number | false;
   readonly quiet: boolean;
 };
 

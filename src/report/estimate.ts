@@ -4,8 +4,8 @@ import { textTable } from './text-table.ts';
 
 export type EstimateView = {
   readonly palette: Palette;
-  /** Boxes around tables: for a terminal only. */
-  readonly boxes: boolean;
+  /** Boxes around tables, on a terminal of so many columns; false in a pipe. */
+  readonly boxes: number | false;
   readonly explain: boolean;
   readonly quiet: boolean;
   /** One row for each input instead of the costliest. */

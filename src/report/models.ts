@@ -3,7 +3,7 @@ import type { Palette } from './palette.ts';
 import { textTable } from './text-table.ts';
 
 /** One row a profile. */
-export function modelsText(profiles: readonly Profile[], boxes: boolean): string {
+export function modelsText(profiles: readonly Profile[], boxes: number | false): string {
   return textTable(
     {
       head: ['id', 'name', 'takes', 'engines', 'dimensions'],

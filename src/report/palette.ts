@@ -15,8 +15,8 @@ export const PLAIN: Palette = { bold: same, dim: same, good: same, warn: same, b
 /** How results are shown; every report takes the part of it that it needs. */
 export type View = {
   readonly palette: Palette;
-  /** Boxes around tables: for a terminal only. */
-  readonly boxes: boolean;
+  /** Boxes around tables, on a terminal of so many columns; false in a pipe. */
+  readonly boxes: number | false;
   /** Only the result line. */
   readonly quiet: boolean;
   /** Every number with its formula and basis. */

@@ -38,7 +38,7 @@ function row(candidate: Candidate): string[] {
     settings === null ? '-' : String(settings.contextPerSlot),
     settings === null ? '-' : String(settings.slots),
     counted.length === 0 ? '-' : gib(peak),
-    Number.isFinite(least) ? `${least < 0 ? '-' : ''}${gib(least)}` : '-',
+    Number.isFinite(least) ? gib(least) : '-',
     candidate.engine?.name ?? 'api',
   ];
 }

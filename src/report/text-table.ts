@@ -14,10 +14,18 @@ const NO_BOXES = {
 };
 
 /**
- * Columns lined up, with boxes only where `boxes` is set (a terminal): piped output stays easy to cut.
- * No colour of its own; lines end without trailing blanks.
+ * Columns lined up, with boxes only on a terminal that is wide enough for them: piped output stays easy
+ * to cut, and a frame that the terminal breaks is worse than none. `boxes` is that terminal's width in
+ * columns, or false. No colour of its own; lines end without trailing blanks.
  */
-export function textTable(table: TextTable, boxes: boolean): string {
+export function textTable(table: TextTable, boxes: number | false): string {
+  const plain = draw(table, false);
+  if (boxes === false) return plain;
+  const boxed = draw(table, true);
+  return boxed.indexOf('\n') > boxes ? plain : boxed;
+}
+
+function draw(table: TextTable, boxes: boolean): string {
   const align = table.head.map((_, column) => table.align?.[column] ?? 'left');
   const drawn = new Table({
     head: [...table.head],

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EXIT_CODES } from '../../src/errors.ts';
 import { cliReference } from '../../src/cli/reference.ts';
@@ -37,6 +38,48 @@ describe('mmdeploy', () => {
     for (const [name, { code }] of Object.entries(EXIT_CODES)) {
       expect(stdout).toMatch(new RegExp(`^ *${code}  ${name} `, 'm'));
     }
+  });
+
+  it('answers `engine` and `help` alone with help on stdout, exit 0', async () => {
+    for (const argv of [['engine'], ['help'], ['help', 'engine']]) {
+      const { code, stdout, stderr } = await mmdeploy(argv);
+      expect({ argv, code, stderr }).toEqual({ argv, code: 0, stderr: '' });
+      expect(stdout).toMatch(/^Usage: mmdeploy/);
+    }
+    const nested = await mmdeploy(['help', 'engine', 'install']);
+    expect(nested.stdout).toMatch(/^Usage: mmdeploy engine install/);
+  });
+
+  it.each([
+    [['engine', 'instal'], /unknown command `engine instal`[^]*`mmdeploy engine install`/],
+    [['help', 'exit-code'], /no command or topic `exit-code`[^]*`mmdeploy help exit-codes`/],
+    [['help', 'engine', 'foo'], /no command or topic `foo`[^]*install, list, path/],
+    [['doctor', '--raw', '-o', 'json'], /`--raw` prints text/],
+    [['plan', 'demo', '--slots', '0'], /`--slots 0` is not from 1 to 100000000/],
+    [['plan', 'demo', '--slots', 'two'], /`--slots two` is not a whole number/],
+    [['serve', '--demo', '--port', '70000'], /`--port 70000` is not from 0 to 65535/],
+  ] as const)('refuses %j, exit 2', async (argv, said) => {
+    const { code, stdout, stderr } = await mmdeploy(argv);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/hint: |"hints":\["/);
+    expect(stderr).toMatch(said);
+  });
+
+  it('a folder that nobody may write to is not a bug of ours', async () => {
+    // A file in the way of the folder: nobody may write below it, not even root.
+    const XDG_CACHE_HOME = join(process.cwd(), 'package.json', 'cache');
+    const { code, stderr } = await mmdeploy(['demo'], { extraEnv: { XDG_CACHE_HOME } });
+    expect(code).toBe(1);
+    expect(stderr).not.toMatch(/bug/);
+    expect(stderr).toMatch(/XDG_CACHE_HOME/);
+  });
+
+  it('`--verbose` names each program in one line, on stderr', async () => {
+    const { stdout, stderr } = await mmdeploy(['doctor', '--verbose', '-o', 'json']);
+    expect(JSON.parse(stdout)).toMatchObject({ schema: 'mmdeploy.machine/v1' });
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines) expect(line).toMatch(/^trace: .*\(\w.*, \d+ ms\)$/);
   });
 
   it('keeps every help line within 80 columns', async () => {

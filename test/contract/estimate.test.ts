@@ -202,7 +202,13 @@ describe('a folder of everything', () => {
   it('is shown with totals first and everything unreadable listed', async () => {
     const { path } = await mixedFolder();
     const document = await estimate({ paths: ['.'], models: ['gpt-4o', 'llava-1.5-7b'] }, path);
-    const view = { palette: PLAIN, boxes: false, explain: false, quiet: false, items: false };
+    const view = {
+      palette: PLAIN,
+      boxes: false as const,
+      explain: false,
+      quiet: false,
+      items: false,
+    };
     expect(estimateText(document, view)).toMatchInlineSnapshot(`
       "Inputs  4 images, 25 bytes of text; 11 files read, 6 unreadable
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { EXIT_CODES } from '../../errors.ts';
+import { EXIT_CODES, MmdeployError } from '../../errors.ts';
 import type { Registrar, Shell } from '../shell.ts';
 
 /** `mmdeploy doctor`. */
@@ -19,6 +19,11 @@ async function runDoctor(shell: Shell, command: Command): Promise<number> {
   const { doctorWorkflow, rawCaptures } = await import('../../workflows/doctor.ts');
   const { listEngines } = await import('../../workflows/engine.ts');
   if (command.opts<{ raw?: boolean }>().raw === true) {
+    if (shell.options.output !== 'table') {
+      throw new MmdeployError('usage.invalid', '`--raw` prints text as it was captured', {
+        hints: ['leave `--output` out: `mmdeploy doctor --raw`'],
+      });
+    }
     shell.io.stdout(await rawCaptures(shell.context));
     return EXIT_CODES.ok.code;
   }

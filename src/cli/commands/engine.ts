@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Argument } from 'commander';
 import type { Gpu } from '../../contracts/machine.ts';
-import { EXIT_CODES } from '../../errors.ts';
+import { EXIT_CODES, MmdeployError, nearest } from '../../errors.ts';
 import { wholeNumber } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
 
@@ -18,12 +18,24 @@ export function registerEngine({ program, action }: Registrar): void {
   const engine = program
     .command('engine')
     .summary('find or install llama-server')
-    .description('Finds llama-server, or installs it below your own data folder.');
+    .description('Finds llama-server, or installs it below your own data folder.')
+    .helpCommand(false)
+    .action(
+      action((shell, command) => {
+        const [typed] = command.args;
+        if (typed !== undefined) throw unknownSubcommand(typed);
+        shell.io.stdout(command.helpInformation());
+        return Promise.resolve(EXIT_CODES.ok.code);
+      }),
+    )
+    .allowExcessArguments();
   engine
     .command('install')
+    .summary('install llama-server below your data folder')
     .description(
-      'Installs llama-server: `debian` from the packages of the machine’s own mirror, `release` from\n' +
-        'the official archive, `auto` (default) whichever suits the GPUs. Nothing is changed system-wide.',
+      'Installs llama-server: `debian` from the packages of the machine’s own mirror,\n' +
+        '`release` from the official archive, `auto` (default) whichever suits the GPUs.\n' +
+        'Nothing is changed system-wide.',
     )
     .addArgument(
       new Argument('[source]', 'where from').choices(['auto', 'debian', 'release']).default('auto'),
@@ -36,14 +48,27 @@ export function registerEngine({ program, action }: Registrar): void {
     .action(action(install));
   engine
     .command('list')
+    .summary('engines that are found, and which one is used')
     .description('Lists the engines that are found, and which one is used.')
     .option('--llama-server <file>', 'an engine to look at first')
     .action(action(list));
   engine
     .command('path')
+    .summary('path of the engine that is used')
     .description('Prints the path of the engine that is used.')
     .option('--llama-server <file>', 'an engine to look at first')
     .action(action(path));
+}
+
+function unknownSubcommand(typed: string): MmdeployError {
+  const names = ['install', 'list', 'path'];
+  const near = nearest(typed, names).map((name) => `\`mmdeploy engine ${name}\``);
+  return new MmdeployError('usage.invalid', `unknown command \`engine ${typed}\``, {
+    hints: [
+      near.length > 0 ? `did you mean ${near.join(', ')}?` : `it knows ${names.join(', ')}`,
+      '`mmdeploy engine --help` says what each does',
+    ],
+  });
 }
 
 async function install(shell: Shell, command: Command): Promise<number> {

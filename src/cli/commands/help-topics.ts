@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { EXIT_CODES } from '../../errors.ts';
+import { EXIT_CODES, MmdeployError, nearest } from '../../errors.ts';
 import type { Registrar } from '../shell.ts';
 
 /** Environment variables that are read; `mmdeploy help environment` prints this table. */
@@ -14,40 +14,77 @@ const ENVIRONMENT = {
   FORCE_COLOR: 'colour even in a pipe',
 } as const;
 
-/** `mmdeploy help exit-codes|environment`; any other topic is a command, and commander answers it. */
+const OUTPUT = `stdout carries the result; notices, progress, prompts and errors go to stderr.
+
+-o table          text for people: boxes and colour on a terminal, neither in a pipe
+-o json, -o yaml  one document with a \`schema\` field; integers are raw, what is
+                  unknown is null
+-q                only the result line
+-v                on stderr: the programs that are run, what is sent, and times
+--explain         every number with its formula and basis
+
+With \`-o json\` an error is one JSON object on stderr:
+  {"error": {"code", "exitCode", "message", "details", "hints"}}
+Exit codes 1, 2, 5 and 6 leave stdout empty; 3, 4 and 7 are results, and stdout
+holds the whole document.
+`;
+
+const TOPICS: Readonly<Record<string, () => string>> = {
+  'exit-codes': () =>
+    Object.entries(EXIT_CODES)
+      .map(
+        ([name, { code, meaning }]) =>
+          `${String(code).padStart(3)}  ${name.padEnd(12)} ${meaning}\n`,
+      )
+      .join(''),
+  environment: () =>
+    Object.entries(ENVIRONMENT)
+      .map(([name, meaning]) => `${name.padEnd(22)} ${meaning}\n`)
+      .join(''),
+  output: () => OUTPUT,
+};
+
+/** `mmdeploy help [COMMAND…|TOPIC]`. */
 export function registerHelpTopics({ program, action }: Registrar): void {
   program
     .command('help')
-    .argument('[topic]', 'a command, `exit-codes` or `environment`')
+    .argument('[topic...]', `a command, or one of ${Object.keys(TOPICS).join(', ')}`)
     .summary('help for a command or a topic')
-    .description('Shows the help of a command, or a topic: `exit-codes`, `environment`.')
+    .description(
+      `Shows the help of a command, or a topic: ${Object.keys(TOPICS)
+        .map((name) => `\`${name}\``)
+        .join(', ')}.`,
+    )
     .action(
       action((shell, command) => {
-        const [topic] = command.args;
-        const text = topicText(topic);
-        if (text === null) showHelp(program, topic);
-        else shell.io.stdout(text);
+        const [first = ''] = command.args;
+        shell.io.stdout(TOPICS[first]?.() ?? commandNamed(program, command.args).helpInformation());
         return Promise.resolve(EXIT_CODES.ok.code);
       }),
     );
 }
 
-function topicText(topic: string | undefined): string | null {
-  if (topic === 'exit-codes') {
-    return Object.entries(EXIT_CODES)
-      .map(
-        ([name, { code, meaning }]) =>
-          `${String(code).padStart(3)}  ${name.padEnd(12)} ${meaning}\n`,
-      )
-      .join('');
+/** The command that `names` lead to, as in `help engine install`. Throws `usage.invalid`. */
+function commandNamed(program: Command, names: readonly string[]): Command {
+  let command = program;
+  for (const name of names) {
+    const next = command.commands.find((each) => each.name() === name);
+    if (next === undefined) throw noSuchTopic(command, name);
+    command = next;
   }
-  if (topic !== 'environment') return null;
-  return Object.entries(ENVIRONMENT)
-    .map(([name, meaning]) => `${name.padEnd(22)} ${meaning}\n`)
-    .join('');
+  return command;
 }
 
-function showHelp(program: Command, topic: string | undefined): void {
-  const command = program.commands.find((each) => each.name() === topic) ?? program;
-  command.outputHelp();
+function noSuchTopic(within: Command, name: string): MmdeployError {
+  const topics = within.parent === null ? Object.keys(TOPICS) : [];
+  const known = [...within.commands.map((each) => each.name()), ...topics];
+  const near = nearest(name, known).map((each) => `\`mmdeploy help ${each}\``);
+  return new MmdeployError('usage.invalid', `no command or topic \`${name}\``, {
+    hints: [
+      ...(near.length > 0 && within.parent === null ? [`did you mean ${near.join(', ')}?`] : []),
+      known.length > 0
+        ? `there is help for ${known.join(', ')}`
+        : `\`mmdeploy ${within.name()} --help\` is all there is`,
+    ],
+  });
 }

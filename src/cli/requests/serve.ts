@@ -22,12 +22,7 @@ export function serveRequest(
   model: string | undefined,
   command: readonly string[] | null,
 ): PrepareServe {
-  const port = wholeNumber('--port', options.port, 0) ?? 0;
-  if (port > 65_535) {
-    throw new MmdeployError('usage.invalid', `\`--port ${port}\` is no port`, {
-      hints: ['give one from 1 to 65535, or `--port 0` for a free one'],
-    });
-  }
+  const port = wholeNumber('--port', options.port, 0, 65_535) ?? 0;
   return {
     what: whatToServe(options, model),
     llamaServer: options.llamaServer ?? null,

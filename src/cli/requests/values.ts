@@ -1,12 +1,18 @@
 import { MmdeployError } from '../../errors.ts';
 
-/** A whole number of at least `least` from a flag; null when it was not given. */
-export function wholeNumber(flag: string, value: string | undefined, least = 1): number | null {
+/** A whole number between `least` and `most` from a flag; null when it was not given. */
+export function wholeNumber(
+  flag: string,
+  value: string | undefined,
+  least = 1,
+  most = MOST,
+): number | null {
   if (value === undefined) return null;
-  const number = /^\d+$/.test(value.trim()) ? Number(value) : Number.NaN;
-  if (Number.isSafeInteger(number) && number >= least && number <= MOST) return number;
-  throw new MmdeployError('usage.invalid', `\`${flag} ${value}\` is not a whole number`, {
-    hints: [`give a number from ${least} to ${MOST}, as in \`${flag} ${Math.max(least, 4)}\``],
+  const number = /^-?\d+$/.test(value.trim()) ? Number(value) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  const what = Number.isNaN(number) ? 'is not a whole number' : `is not from ${least} to ${most}`;
+  throw new MmdeployError('usage.invalid', `\`${flag} ${value}\` ${what}`, {
+    hints: [`give a whole number from ${least} to ${most}`],
   });
 }
 

@@ -4,7 +4,7 @@ import type { EngineFound } from '../../../src/contracts/machine.ts';
 import { engineInstallText, enginesText } from '../../../src/report/engine.ts';
 import { PLAIN } from '../../../src/report/palette.ts';
 
-const view = { palette: PLAIN, boxes: false, quiet: false };
+const view = { palette: PLAIN, boxes: false, quiet: false } as const;
 const engine: EngineFound = {
   name: 'llama.cpp',
   path: '/usr/bin/llama-server',
