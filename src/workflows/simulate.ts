@@ -1,6 +1,7 @@
 import type { DeviceMemory, DeploymentPlan } from '../contracts/plan.ts';
 import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
+import { checkRequirements } from '../match/require.ts';
 import { resourcesOf } from '../match/resources.ts';
 import { judge, roomBytes, usableBytes } from '../match/verdict.ts';
 import type { DeviceInput } from '../memory/types.ts';
@@ -21,7 +22,7 @@ import type { LoadedModel } from './model.ts';
 import type { PlanRequest } from './plan.ts';
 import { planWorkflow } from './plan.ts';
 
-export type SimulatedPlan = {
+export type EnginePlan = {
   /** With the engine's figures, or the formulas' where it could not be asked. */
   readonly plan: DeploymentPlan;
   /** Why it could not: to be thrown once the plan is printed. */
@@ -33,7 +34,7 @@ export type SimulatedPlan = {
  * `usage.invalid` for a model that llama.cpp does not run, and as `planWorkflow`; a missing engine or
  * stand-in is the `failure` of a plan by the formulas.
  */
-export async function simulatedPlan(request: PlanRequest, ctx: Context): Promise<SimulatedPlan> {
+export async function simulatedPlan(request: PlanRequest, ctx: Context): Promise<EnginePlan> {
   const plan = await planWorkflow(request, ctx);
   try {
     return { plan: await simulated(plan, request, ctx), failure: null };
@@ -75,7 +76,10 @@ async function simulated(
       signal: ctx.signal,
     },
   );
-  return withLayout(plan, { ...model, text: model.text }, layout, gpus, versionOf(selected));
+  const told = withLayout(plan, { ...model, text: model.text }, layout, gpus, versionOf(selected));
+  if (request.requirements.length === 0) return told;
+  const { contextMax } = model.text;
+  return { ...told, requirements: checkRequirements(request.requirements, told, contextMax) };
 }
 
 function realFiles({ headers }: LoadedModel) {

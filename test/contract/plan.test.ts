@@ -159,7 +159,7 @@ describe('plan refuses', () => {
     ['an unknown flag, with the near one', ['llava-1.5-7b', '--contxt', '1'], 2, /--context/],
     ['a context that is no number', ['llava-1.5-7b', '--context', '4k'], 2, /--context 4k/],
     ['a negative slot count', ['llava-1.5-7b', '--slots', '-3'], 2, /--slots/],
-    ['what is not there yet', ['llava-1.5-7b', '--simulate'], 2, /not there yet/],
+    ['what is not there yet', ['llava-1.5-7b', '--target', 'compose'], 2, /not there yet/],
     ['names of the Hub', ['hf:a/b'], 2, /not taken yet/],
     ['a machine file that is none', ['llava-1.5-7b', '--machine', 'package.json'], 2, /schema/],
     [

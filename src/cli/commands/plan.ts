@@ -4,6 +4,8 @@ import { EXIT_CODES, MmdeployError } from '../../errors.ts';
 import type { DeploymentPlan } from '../../contracts/plan.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import type { PlanOptions } from '../requests/plan.ts';
+import type { EnginePlan } from '../../workflows/simulate.ts';
+import type { PlanRequest } from '../../workflows/plan.ts';
 import { addMachineOptions, addModelOptions, addSettingOptions } from './plan-options.ts';
 
 /** `mmdeploy plan [MODEL]`. */
@@ -24,6 +26,7 @@ export function registerPlan({ program, action }: Registrar): void {
   addSettingOptions(command);
   addMachineOptions(command);
   addVerdictOptions(command);
+  addEngineOptions(command);
   addLaterOptions(command);
   command.option('-i, --interactive', 'ask for what is missing').action(action(runPlan));
 }
@@ -37,9 +40,14 @@ function addVerdictOptions(command: Command): void {
     );
 }
 
+function addEngineOptions(command: Command): void {
+  command
+    .optionsGroup('Figures:')
+    .option('--simulate', 'lay the model out with llama.cpp itself: no weights, no GPU needed');
+}
+
 /** Flags of the contract that later work brings: they say so instead of being unknown. */
 const LATER = [
-  ['--simulate', 'lays the model out with llama.cpp itself'],
   ['--target <names>', 'writes deployment files'],
   ['--write <dir>', 'folder of the deployment files'],
 ] as const;
@@ -55,7 +63,7 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
     if (options[name.slice(2) as keyof PlanOptions] !== undefined) throw notYet(name);
   }
   const { toPlanRequest, toSurveyRequest } = await import('../requests/plan.ts');
-  const { planWorkflow, surveyWorkflow } = await import('../../workflows/plan.ts');
+  const { surveyWorkflow } = await import('../../workflows/plan.ts');
   const { planText } = await import('../../report/plan.ts');
   const { surveyText } = await import('../../report/survey.ts');
   let [model] = command.args;
@@ -65,12 +73,14 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
     ({ model, options: given } = await askForPlan(shell, model, options));
   }
   if (model === undefined) {
+    if (given.simulate === true) throw needsModel('--simulate');
     const survey = await surveyWorkflow(toSurveyRequest(given), shell.context);
     await shell.print(survey, () => surveyText(survey, shell.view));
     return EXIT_CODES.ok.code;
   }
-  const plan = await planWorkflow(toPlanRequest(model, given), shell.context);
+  const { plan, failure } = await planned(toPlanRequest(model, given), given, shell);
   await shell.print(plan, () => planText(plan, shell.view));
+  if (failure !== null) throw failure;
   if (plan.verdict === 'no') {
     throw new MmdeployError('fit.none', plan.reasons[0] ?? `\`${model}\` fits nowhere here`, {
       hints: [...plan.reasons.slice(1), '`--explain` shows how each number was reached'],
@@ -78,6 +88,20 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
   }
   refuseUnmet(plan);
   return EXIT_CODES.ok.code;
+}
+
+/** The plan by the formulas, or with the figures that the engine itself was asked for. */
+async function planned(
+  request: PlanRequest,
+  options: PlanOptions,
+  { context }: Shell,
+): Promise<EnginePlan> {
+  if (options.simulate === true) {
+    const { simulatedPlan } = await import('../../workflows/simulate.ts');
+    return simulatedPlan(request, context);
+  }
+  const { planWorkflow } = await import('../../workflows/plan.ts');
+  return { plan: await planWorkflow(request, context), failure: null };
 }
 
 /** A plan that fits but has less than was required. */
@@ -90,6 +114,12 @@ function refuseUnmet(plan: DeploymentPlan): void {
       ...unmet.flatMap(({ term, because }) => (because === null ? [] : [`${term}: ${because}`])),
       ...(plan.verdict === 'offload' ? plan.reasons.slice(1) : []),
     ],
+  });
+}
+
+function needsModel(flag: string): MmdeployError {
+  return new MmdeployError('usage.invalid', `\`${flag}\` needs a model`, {
+    hints: [`\`mmdeploy models\` lists them: \`mmdeploy plan MODEL ${flag}\``],
   });
 }
 
