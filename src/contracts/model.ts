@@ -8,6 +8,9 @@ export type TensorInfo = {
   readonly type: string;
 };
 
+/** Value of a GGUF key that memory depends on: one for the model, or a list with one for each layer. */
+export type HyperValue = number | boolean | string | readonly number[] | readonly boolean[];
+
 /** Hyper-parameters of the language model, in the terms of GGUF keys. */
 export type TextModel = {
   /** `general.architecture`: `llama`, `qwen2vl`, `internlm2` … */
@@ -24,6 +27,11 @@ export type TextModel = {
   readonly vocabulary: number;
   /** Largest context in tokens the model was trained for. */
   readonly contextMax: number;
+  /**
+   * What only some architectures have (experts, sliding windows, recurrent layers …): keys as the GGUF
+   * header names them, without the architecture, e.g. `expert_count`, `attention.sliding_window`.
+   */
+  readonly hyper: Readonly<Record<string, HyperValue>>;
   readonly tensors: readonly TensorInfo[];
 };
 
@@ -41,6 +49,14 @@ export type EncoderModel = {
   readonly merge: number;
   /** Width of the projector's output: must equal the language model's embedding. */
   readonly projectionDim: number;
+  /** Every so many blocks attend to the whole picture, the others within windows (Qwen2.5-VL). */
+  readonly windowPattern?: number;
+  /** Learned queries of a resampler (MiniCPM-V): tokens of one tile. */
+  readonly queries?: number;
+  /** Audio towers only: mel bins of a frame. */
+  readonly melBins?: number;
+  /** Audio towers only: steps joined to one. */
+  readonly stack?: number;
   readonly tensors: readonly TensorInfo[];
 };
 

@@ -1,4 +1,4 @@
-import type { EncoderModel, TextModel } from '../contracts/model.ts';
+import type { EncoderModel, HyperValue, TextModel } from '../contracts/model.ts';
 import type { GgufValue } from '../gguf/types.ts';
 import type { Metadata } from './tokenizer.ts';
 
@@ -12,44 +12,77 @@ const reals = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'fl
 const FILE_TYPE_F16 = 1;
 
 /** Architectures whose positions are split into time, height and width (M-RoPE). */
-const MROPE_ARCHITECTURES: readonly string[] = ['qwen2vl', 'qwen3vl'];
+const MROPE_ARCHITECTURES: readonly string[] = [
+  'qwen2vl',
+  'qwen3vl',
+  'qwen3vlmoe',
+  'qwen35',
+  'qwen35moe',
+];
 
 /** Key-values of a language model file, without its tokenizer. */
 export function textMetadata(name: string, model: Omit<TextModel, 'tensors'>): Metadata {
-  const { arch } = model;
+  const { arch, keyLength } = model;
   const kvHeads = new Set(model.kvHeads);
   // The key of `qwen` counts both feed-forward matrices.
   const feedForward = arch === 'qwen' ? 2 * model.feedForward : model.feedForward;
-  return [
-    ['general.architecture', text(arch)],
-    ['general.name', text(name)],
-    ['general.file_type', count(FILE_TYPE_F16)],
-    [`${arch}.context_length`, count(model.contextMax)],
-    [`${arch}.embedding_length`, count(model.embedding)],
-    [`${arch}.block_count`, count(model.layers)],
-    [`${arch}.feed_forward_length`, count(feedForward)],
-    [`${arch}.attention.head_count`, count(model.heads)],
+  const common: Metadata = [
+    ['context_length', count(model.contextMax)],
+    ['embedding_length', count(model.embedding)],
+    ['block_count', count(model.layers)],
+    ['feed_forward_length', count(feedForward)],
+    ['attention.head_count', count(model.heads)],
     [
-      `${arch}.attention.head_count_kv`,
+      'attention.head_count_kv',
       kvHeads.size === 1
         ? count(model.kvHeads[0] ?? 0)
         : { type: 'array', of: 'uint32', value: model.kvHeads },
     ],
-    [`${arch}.attention.key_length`, count(model.keyLength)],
-    [`${arch}.attention.value_length`, count(model.valueLength)],
-    [`${arch}.attention.layer_norm_rms_epsilon`, real(1e-5)],
-    [`${arch}.rope.dimension_count`, count(model.keyLength)],
-    ...(MROPE_ARCHITECTURES.includes(arch) ? [ropeSections(arch, model.keyLength)] : []),
-    [`${arch}.vocab_size`, count(model.vocabulary)],
+    ['attention.key_length', count(keyLength)],
+    ['attention.value_length', count(model.valueLength)],
+    ['attention.layer_norm_rms_epsilon', real(1e-5)],
+    ['attention.layer_norm_epsilon', real(1e-5)],
+    ['rope.dimension_count', count(keyLength)],
+    ...(MROPE_ARCHITECTURES.includes(arch) ? [ropeSections(keyLength)] : []),
+    ['vocab_size', count(model.vocabulary)],
+  ];
+  const own = new Map<string, GgufValue>([...common, ...hyperMetadata(model.hyper)]);
+  return [
+    ['general.architecture', text(arch)],
+    ['general.name', text(name)],
+    ['general.file_type', count(FILE_TYPE_F16)],
+    ...[...own].map(([key, value]): [string, GgufValue] => [`${arch}.${key}`, value]),
   ];
 }
 
+/** Keys that hold a fraction; all others are counts, flags or lists of one of them. */
+const REAL_KEYS: ReadonlySet<string> = new Set([
+  'attention.layer_norm_epsilon',
+  'expert_weights_scale',
+  'final_logit_softcapping',
+]);
+
+function hyperMetadata(hyper: TextModel['hyper']): Metadata {
+  return Object.entries(hyper).map(([key, value]) => [key, hyperValue(key, value)]);
+}
+
+function hyperValue(key: string, value: HyperValue): GgufValue {
+  if (typeof value === 'boolean') return yes(value);
+  if (typeof value === 'string') return text(value);
+  if (typeof value === 'number') return REAL_KEYS.has(key) ? real(value) : count(value);
+  const numbers = value.filter((entry) => typeof entry === 'number');
+  if (numbers.length < value.length) {
+    return { type: 'array', of: 'bool', value: value.map(Boolean) };
+  }
+  return { type: 'array', of: 'int32', value: numbers };
+}
+
 /** Rotary pairs for time, height and width in Qwen's ratio 2:3:3; together half the head size. */
-function ropeSections(arch: string, headSize: number): readonly [string, GgufValue] {
+function ropeSections(headSize: number): readonly [string, GgufValue] {
   const time = Math.floor(headSize / 8);
   const height = Math.floor((headSize / 2 - time) / 2);
   const sections = [time, height, headSize / 2 - time - height, 0];
-  return [`${arch}.rope.dimension_sections`, { type: 'array', of: 'int32', value: sections }];
+  return ['rope.dimension_sections', { type: 'array', of: 'int32', value: sections }];
 }
 
 /** Keys that only one projector reads. */

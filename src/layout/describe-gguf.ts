@@ -1,5 +1,6 @@
 import type {
   EncoderModel,
+  HyperValue,
   ModelDescription,
   TensorInfo,
   TextModel,
@@ -7,6 +8,7 @@ import type {
 } from '../contracts/model.ts';
 import type { Modality } from '../contracts/basis.ts';
 import { MmdeployError } from '../errors.ts';
+import { HYPER_KEYS } from './hyper.ts';
 import { quantLabel } from './file-type.ts';
 import {
   architecture,
@@ -80,8 +82,24 @@ export function textFromGguf(header: HeaderView): TextModel {
     valueLength: optionalNumber(header, key('attention.value_length')) ?? headSize,
     vocabulary: vocabularySize(header),
     contextMax: requiredNumber(header, key('context_length')),
+    hyper: hyperOf(header, arch, optionalNumber(header, key('attention.key_length')) ?? headSize),
     tensors: plainTensors(header),
   };
+}
+
+/** The keys that memory depends on in some architecture, as far as this file has them. */
+function hyperOf(header: HeaderView, arch: string, headSize: number): Record<string, HyperValue> {
+  const hyper: Record<string, HyperValue> = {};
+  for (const key of HYPER_KEYS) {
+    const value = header.get(`${arch}.${key}`);
+    const scalar = typeof value === 'number' || typeof value === 'boolean';
+    if (key === 'rope.dimension_count' && value === headSize) continue;
+    // One feed-forward width for all layers is no more than the common key.
+    if (key === 'feed_forward_length' ? Array.isArray(value) : scalar || Array.isArray(value)) {
+      hyper[key] = value as HyperValue;
+    }
+  }
+  return hyper;
 }
 
 /** Rows of the token embedding: the one count that the engine itself works with. */

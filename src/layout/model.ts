@@ -2,7 +2,7 @@ import type { EncoderModel, TextModel } from '../contracts/model.ts';
 import { encoderTensors } from './encoder.ts';
 import type { EncoderDims, EncoderFormat, KnownEncoderDims } from './encoder.ts';
 import { quantise } from './quantise.ts';
-import { textTensors } from './text.ts';
+import { layeredModel, textTensors } from './text.ts';
 import type { TextDims } from './text.ts';
 
 /**
@@ -10,18 +10,22 @@ import type { TextDims } from './text.ts';
  * Throws `usage.unknown-quant`.
  */
 export function textModel(dims: TextDims, contextMax: number, quant = 'F16'): TextModel {
+  const { arch, layers, embedding, heads, vocabulary } = dims;
+  const { kvHeads, keyLength, valueLength, feedForward, hyper } = layeredModel(dims);
+  const tensors = quantise(textTensors(dims), quant, { arch, layers, heads, kvHeads, hyper });
   return {
-    arch: dims.arch,
-    layers: dims.layers,
-    embedding: dims.embedding,
-    feedForward: dims.feedForward,
-    heads: dims.heads,
-    kvHeads: Array.from({ length: dims.layers }, () => dims.kvHeads),
-    keyLength: dims.headSize,
-    valueLength: dims.headSize,
-    vocabulary: dims.vocabulary,
+    arch,
+    layers,
+    embedding,
+    feedForward,
+    heads,
+    kvHeads,
+    keyLength,
+    valueLength,
+    vocabulary,
     contextMax,
-    tensors: quantise(textTensors(dims), quant, dims),
+    hyper,
+    tensors,
   };
 }
 

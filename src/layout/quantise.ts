@@ -1,4 +1,4 @@
-import type { TensorInfo } from '../contracts/model.ts';
+import type { TensorInfo, TextModel } from '../contracts/model.ts';
 import { MmdeployError, nearest } from '../errors.ts';
 import { GGML_TYPES, ggmlType, isGgmlType } from '../gguf/types.ts';
 import type { GgmlTypeName } from '../gguf/types.ts';
@@ -8,7 +8,9 @@ export type QuantisedModel = {
   readonly arch: string;
   readonly layers: number;
   readonly heads: number;
-  readonly kvHeads: number;
+  /** A list counts by its first layer, as `llama-quantize` reads it. */
+  readonly kvHeads: number | readonly number[];
+  readonly hyper?: Readonly<Partial<TextModel['hyper']>> | undefined;
 };
 
 /** Which of its kind a tensor is, in block order, of how many; and the query heads of each KV head. */
@@ -136,7 +138,7 @@ export function quantise(
 ): TensorInfo[] {
   const mix: Mix = mixOf(quant);
   const tied = !tensors.some(({ name }) => name === 'output.weight');
-  const headsPerKv = model.heads / model.kvHeads;
+  const headsPerKv = kvHeadsOf(model) === 0 ? 0 : model.heads / kvHeadsOf(model);
   const values = tensors.filter(({ name }) => kindOf(name) === 'attnV').length;
   return tensors.map((tensor) => {
     if (!isQuantised(tensor)) return tensor;
@@ -151,6 +153,10 @@ export function quantise(
     const lifted = kind === 'attnV' && isSeventyB(model) ? liftedValue(type) : type;
     return { ...tensor, type: fitting(tensor, lifted) };
   });
+}
+
+function kvHeadsOf({ kvHeads }: QuantisedModel): number {
+  return typeof kvHeads === 'number' ? kvHeads : (kvHeads[0] ?? 0);
 }
 
 function mixOf(quant: string): Mix {
@@ -198,8 +204,9 @@ function outputType(tensor: TensorInfo, base: GgmlTypeName): GgmlTypeName {
 }
 
 /** `LLM_TYPE_70B`: eight query heads share each value matrix, so more bits there cost next to nothing. */
-function isSeventyB({ arch, layers, heads, kvHeads }: QuantisedModel): boolean {
-  return layers === 80 && heads !== kvHeads && ['llama', 'qwen2'].includes(arch);
+function isSeventyB(model: QuantisedModel): boolean {
+  const { arch, layers, heads } = model;
+  return layers === 80 && heads !== kvHeadsOf(model) && ['llama', 'qwen2'].includes(arch);
 }
 
 function liftedValue(type: GgmlTypeName): GgmlTypeName {

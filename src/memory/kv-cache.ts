@@ -1,6 +1,14 @@
 import type { TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
 import { ggmlType } from '../gguf/types.ts';
+import {
+  cachingLayers,
+  hasLatentCache,
+  headLengths,
+  isSliding,
+  recurrentState,
+  windowSize,
+} from '../layout/layer-kinds.ts';
 import { roundUp } from '../units.ts';
 import type { LayerPlacement } from './split.ts';
 import type { LaunchSettings, PartBytes } from './types.ts';
@@ -21,9 +29,36 @@ export const KV_TYPES = [
   'iq4_nl',
 ] as const;
 
+type CacheSettings = Pick<LaunchSettings, 'contextPerSlot' | 'slots' | 'kvType'> &
+  Partial<Pick<LaunchSettings, 'ubatch' | 'unifiedKv' | 'swaFull' | 'kvTypeV' | 'flashAttention'>>;
+
+/** Streams of the cache and the cells of each; one stream is shared by all slots of a unified cache. */
+export type CacheShape = {
+  readonly streams: number;
+  readonly cells: number;
+  /** Cells of a layer that sees only a window. */
+  readonly windowCells: number;
+};
+
 /** Cells of one slot's stream: its context padded as llama.cpp pads it. */
-export function cellsPerSlot(contextPerSlot: number): number {
+function cellsPerSlot(contextPerSlot: number): number {
   return roundUp(contextPerSlot, CELL_PADDING);
+}
+
+/**
+ * Cells per stream (`llama_kv_cache_iswa`): a layer that looks back `n` tokens keeps n for each sequence of
+ * its stream and one micro-batch, rounded up to 256, but never more than the context.
+ */
+export function cacheShape(text: TextModel, settings: CacheSettings): CacheShape {
+  const unified = settings.unifiedKv === true;
+  const streams = unified ? 1 : settings.slots;
+  const cells = cellsPerSlot(
+    unified ? settings.contextPerSlot * settings.slots : settings.contextPerSlot,
+  );
+  const window = windowSize(text) * (unified ? settings.slots : 1) + (settings.ubatch ?? 0);
+  const windowCells =
+    settings.swaFull === true ? cells : roundUp(Math.min(cells, window), CELL_PADDING);
+  return { streams, cells, windowCells };
 }
 
 /** Bytes of one element of the cache; throws `usage.invalid` for a type the engine has not. */
@@ -37,32 +72,85 @@ function kvElementBytes(kvType: string): number {
   return typeBytes / blockSize;
 }
 
-/**
- * KV cache of the layers that `placement` puts on `gpu` (null: the CPU).
- * Formula of llama.cpp's `llama_kv_cache`: streams x cells x kvHeads x (keyLength + valueLength) x
- * bytes per element, for every layer.
- */
-export function kvCache(
-  text: TextModel,
-  settings: Pick<LaunchSettings, 'contextPerSlot' | 'slots' | 'kvType'>,
-  placement: LayerPlacement,
-  gpu: number | null,
-): PartBytes {
-  const cells = cellsPerSlot(settings.contextPerSlot) * settings.slots;
-  const here = text.kvHeads.filter((_, layer) => placement[layer] === gpu);
-  const perToken = here.reduce(
-    (total, heads) => total + layerBytes(text, heads, settings.kvType),
-    0,
-  );
+type LayerCache = { readonly bytes: number; readonly kind: 'full' | 'window' | 'state' | 'none' };
+
+/** What one layer keeps: rows of K and V, the state of a recurrent layer, or nothing of its own. */
+function layerCache(text: TextModel, layer: number, settings: CacheSettings): LayerCache {
+  const state = recurrentState(text, layer);
+  if (state !== null) {
+    return { kind: 'state', bytes: settings.slots * F32 * (state.convolution + state.state) };
+  }
+  const heads = text.kvHeads[layer] ?? 0;
+  if (heads === 0 || layer >= cachingLayers(text)) return { kind: 'none', bytes: 0 };
+  const { streams, cells, windowCells } = cacheShape(text, settings);
+  const sliding = isSliding(text, layer);
+  const { key } = headLengths(text, layer);
+  const keyBytes = heads * key * kvElementBytes(settings.kvType);
+  // Latent attention keeps no V: it is part of the compressed K.
+  const valueBytes = hasLatentCache(text)
+    ? 0
+    : valueWidth(text, layer, settings) * kvElementBytes(settings.kvTypeV ?? settings.kvType);
   return {
-    bytes: cells * perToken,
-    formula:
-      `${settings.slots} slots x ${cellsPerSlot(settings.contextPerSlot)} cells x ` +
-      `${here.length} layers x ${here[0] ?? 0} KV heads x (${text.keyLength} + ${text.valueLength}) ` +
-      `x ${kvElementBytes(settings.kvType)} B (${settings.kvType})`,
+    kind: sliding ? 'window' : 'full',
+    bytes: streams * (sliding ? windowCells : cells) * (keyBytes + valueBytes),
   };
 }
 
-function layerBytes(text: TextModel, heads: number, kvType: string): number {
-  return heads * (text.keyLength + text.valueLength) * kvElementBytes(kvType);
+/** Without flash attention V lies transposed, and each layer takes the width of the widest. */
+function valueWidth(text: TextModel, layer: number, settings: CacheSettings): number {
+  const width = (index: number) => (text.kvHeads[index] ?? 0) * headLengths(text, index).value;
+  if (settings.flashAttention !== false) return width(layer);
+  return Math.max(...text.kvHeads.map((_, index) => width(index)));
+}
+
+const F32 = 4;
+
+/**
+ * KV cache and recurrent state of the layers that `placement` puts on `gpu` (null: the CPU), as
+ * `llama_kv_cache`, `llama_kv_cache_iswa` and `llama_memory_recurrent` allocate them.
+ */
+export function kvCache(
+  text: TextModel,
+  settings: CacheSettings,
+  placement: LayerPlacement,
+  gpu: number | null,
+): PartBytes {
+  const here = text.kvHeads.flatMap((_, layer) => {
+    if (placement[layer] !== gpu) return [];
+    return [{ layer, ...layerCache(text, layer, settings) }];
+  });
+  const bytes = here.reduce((total, layer) => total + layer.bytes, 0);
+  const terms = (['full', 'window', 'state'] as const).flatMap((kind) => {
+    const layers = here.filter((layer) => layer.kind === kind);
+    return layers.length === 0 ? [] : [term(text, settings, kind, layers)];
+  });
+  return { bytes, formula: terms.join(' + ') || 'no layer here keeps a cache' };
+}
+
+function term(
+  text: TextModel,
+  settings: CacheSettings,
+  kind: 'full' | 'window' | 'state',
+  layers: readonly { readonly layer: number; readonly bytes: number }[],
+): string {
+  const [first] = layers;
+  if (first === undefined) return '';
+  if (kind === 'state') {
+    const state = recurrentState(text, first.layer);
+    const elements = `${state?.convolution ?? 0} + ${state?.state ?? 0}`;
+    return `${settings.slots} slots x ${layers.length} recurrent layers x (${elements}) x ${F32} B`;
+  }
+  const { streams, cells, windowCells } = cacheShape(text, settings);
+  const { key, value } = headLengths(text, first.layer);
+  const widths = hasLatentCache(text) ? `${key}` : `(${key} + ${value})`;
+  const types = settings.kvTypeV === undefined || settings.kvTypeV === settings.kvType;
+  const element = types
+    ? `${kvElementBytes(settings.kvType)} B (${settings.kvType})`
+    : `(${settings.kvType}, ${settings.kvTypeV})`;
+  return (
+    `${streams} ${settings.unifiedKv === true ? 'shared stream' : 'slots'} x ` +
+    `${kind === 'window' ? windowCells : cells} cells x ${layers.length} ` +
+    `${kind === 'window' ? 'windowed ' : ''}layers x ${text.kvHeads[first.layer] ?? 0} KV heads x ` +
+    `${widths} x ${element}`
+  );
 }

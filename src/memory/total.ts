@@ -2,8 +2,8 @@ import type { Basis } from '../contracts/basis.ts';
 import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import type { DeviceMemory, MemoryItem, Part } from '../contracts/plan.ts';
 import { sum } from '../units.ts';
-import type { ComputePlace } from './compute.ts';
-import { computeBuffer } from './compute.ts';
+import type { ComputeParts } from './compute.ts';
+import { computeBuffers } from './compute.ts';
 import type { EncoderCompute } from './encoder.ts';
 import { encoderComputeAtLoad, encoderComputeAtPeak, encoderWeights } from './encoder.ts';
 import { kvCache } from './kv-cache.ts';
@@ -39,15 +39,16 @@ export function deviceMemory(input: MemoryInput): DeviceMemory[] {
   const { gpus, settings, text } = input;
   const shares = settings.tensorSplit ?? gpus.map((gpu) => gpu.freeBytes ?? gpu.capacityBytes ?? 1);
   const placement = placeLayers(text.layers, shares.slice(0, gpus.length), settings);
-  const weights = placeWeights(text, placement);
+  const weights = placeWeights(text, placement, settings.cpuMoeLayers);
+  const compute = computeBuffers(text, settings, placement, gpus.length);
   const encoder = encoderOf(input);
   const used = gpus.map((_, gpu) => placement.includes(gpu) || input.encoderGpu === gpu);
   const devices = gpus.flatMap((gpu, index) =>
     used[index] === true
-      ? [gpuMemory(input, gpu, index, placement, weights.gpus[index] ?? 0, encoder)]
+      ? [gpuMemory(input, gpu, index, placement, weights.gpus[index] ?? 0, compute, encoder)]
       : [],
   );
-  return [...devices, hostMemory(input, placement, weights.host, encoder)];
+  return [...devices, hostMemory(input, placement, weights.host, compute, encoder)];
 }
 
 function encoderOf({ model, settings }: MemoryInput): Encoder | null {
@@ -65,6 +66,7 @@ function gpuMemory(
   index: number,
   placement: LayerPlacement,
   weightBytes: number,
+  compute: ComputeParts,
   encoder: Encoder | null,
 ): DeviceMemory {
   const { model, text, settings } = input;
@@ -78,7 +80,7 @@ function gpuMemory(
         formula: `tensors of ${layers} of ${text.layers} layers${placement[text.layers] === index ? ' and the output layer' : ''}`,
       }),
       item('kv-cache', basis, kvCache(text, settings, placement, index)),
-      item('compute', basis, computeBuffer(text, settings, gpuPlace(placement, index))),
+      item('compute', computeBasis(basis, compute), compute.gpus[index] ?? NOTHING),
     );
   }
   let growth = 0;
@@ -97,6 +99,7 @@ function hostMemory(
   input: MemoryInput,
   placement: LayerPlacement,
   weightBytes: number,
+  compute: ComputeParts,
   encoder: Encoder | null,
 ): DeviceMemory {
   const { model, text, settings } = input;
@@ -109,7 +112,7 @@ function hostMemory(
     }),
   ];
   if (layers > 0) items.push(item('kv-cache', basis, kvCache(text, settings, placement, null)));
-  items.push(item('compute', basis, computeBuffer(text, settings, hostPlace(placement))));
+  items.push(item('compute', computeBasis(basis, compute), compute.host));
   let growth = 0;
   if (encoder !== null) {
     const here = input.encoderGpu === null;
@@ -136,16 +139,10 @@ function deviceOf(device: DeviceInput, items: readonly MemoryItem[], growth: num
   };
 }
 
-function gpuPlace(placement: LayerPlacement, gpu: number): ComputePlace {
-  if (placement.includes(null)) return 'gpu-partial';
-  const devices = new Set(placement).size;
-  if (devices === 1) return 'gpu';
-  return placement[0] === gpu ? 'gpu-first' : 'gpu-next';
-}
+const NOTHING: PartBytes = { bytes: 0, formula: 'nothing runs here' };
 
-function hostPlace(placement: LayerPlacement): ComputePlace {
-  if (placement.includes(null)) return 'host-layers';
-  return new Set(placement).size > 1 ? 'host-multi' : 'host';
+function computeBasis(basis: 'gguf' | 'profile', { known }: ComputeParts): Basis {
+  return known ? basis : 'assumed';
 }
 
 function encoderBasis(basis: 'gguf' | 'profile', encoder: Encoder): Basis {

@@ -8,6 +8,14 @@ export type LaunchSettings = {
   readonly slots: number;
   /** ggml type of both K and V, lower case as the engine spells it: `f16`, `q8_0` … */
   readonly kvType: string;
+  /** ggml type of V where it is not that of K (`--cache-type-v`). */
+  readonly kvTypeV?: string;
+  /** One stream for all slots (`--kv-unified`); the engine's own choice where `--parallel` is left to it. */
+  readonly unifiedKv?: boolean;
+  /** Sliding layers keep the whole context too (`--swa-full`). */
+  readonly swaFull?: boolean;
+  /** Blocks, from the first, whose experts stay on the CPU (`--n-cpu-moe`; every block: `--cpu-moe`). */
+  readonly cpuMoeLayers?: number;
   /** Physical micro-batch in tokens (`--ubatch-size`). */
   readonly ubatch: number;
   /** Blocks on the GPU, counted from the last; `layers + 1` includes the output layer. */

@@ -15,14 +15,21 @@ export function tensorsBytes(tensors: readonly TensorInfo[]): number {
 }
 
 const BLOCK = /^blk\.(\d+)\./;
+/** Tensors that `--n-cpu-moe` keeps on the CPU. */
+export const EXPERTS = /\.ffn_(up|down|gate|gate_up)_(ch)?exps\./;
 const INPUT = /^(token_embd|per_layer_token_embd|position_embd|token_types)\b/;
 
 /**
  * Weights per device as llama.cpp places them: input embeddings stay on the host, blocks go where
  * `placement` says, and what is neither (output norm, output head) goes with the output layer. With
  * tied embeddings (no `output.weight`) the token embedding is held a second time beside the output layer.
+ * The experts of the first `cpuMoeLayers` blocks stay on the CPU.
  */
-export function placeWeights(text: TextModel, placement: LayerPlacement): WeightBytes {
+export function placeWeights(
+  text: TextModel,
+  placement: LayerPlacement,
+  cpuMoeLayers = 0,
+): WeightBytes {
   const gpus: number[] = [];
   let host = 0;
   const add = (where: number | null | undefined, bytes: number) => {
@@ -33,7 +40,8 @@ export function placeWeights(text: TextModel, placement: LayerPlacement): Weight
   for (const tensor of text.tensors) {
     const bytes = tensorBytes(tensor);
     const block = BLOCK.exec(tensor.name)?.[1];
-    if (INPUT.test(tensor.name)) add(null, bytes);
+    const spared = block !== undefined && Number(block) < cpuMoeLayers && EXPERTS.test(tensor.name);
+    if (INPUT.test(tensor.name) || spared) add(null, bytes);
     else if (block !== undefined) add(placement[Number(block)], bytes);
     else add(outputPlace, bytes);
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { engineNameSchema, modalitySchema } from '../contracts/basis.ts';
+import { HYPER_KEYS } from '../layout/hyper.ts';
 import { tokenRuleUseSchema } from './token-rule-use.ts';
 
 /**
@@ -19,19 +20,33 @@ const imageSize = z
 
 const CONFIRMATIONS = ['confirmed', 'read', 'doubtful'] as const;
 
+/** One number for all layers, or a list that is repeated over them. */
+const perLayer = (entry: z.ZodInt) => z.union([entry, z.array(entry).min(1)]);
+
 /** Hyper-parameters of the language model, in the terms of GGUF keys. */
 const textSchema = z.strictObject({
   arch: name.describe('`general.architecture` of the GGUF file'),
   layers: count,
   embedding: count,
   heads: count,
-  kvHeads: count,
+  kvHeads: perLayer(z.int().nonnegative()).describe(
+    'of each layer; a list is repeated over the layers, 0 for one without a KV cache',
+  ),
   headSize: count.describe('of K and of V'),
-  feedForward: count.describe('width of one matrix; of `qwen` half of its config value'),
+  feedForward: perLayer(count).describe(
+    'width of one matrix; of `qwen` half of its config value; a list is repeated over the layers',
+  ),
   vocabulary: count.describe('rows of token_embd in the GGUF file'),
   context: count.describe('largest context trained for, tokens'),
   tiedEmbeddings: z.boolean().describe('true: no `output.weight` of its own'),
   qkvBias: z.boolean().default(false),
+  hyper: z
+    .partialRecord(
+      z.enum(HYPER_KEYS),
+      z.union([z.number(), z.boolean(), z.array(z.number()).min(1), z.array(z.boolean()).min(1)]),
+    )
+    .optional()
+    .describe('further GGUF keys of the architecture, without its name: `expert_count` …'),
 });
 
 /** The vision tower and its projector, in the terms of `clip.*` keys; what decides its tensor list. */

@@ -1,0 +1,181 @@
+import type { PlacedGraph } from './allocate.ts';
+import { dependency, isViewOp, layoutCopy } from './tensor.ts';
+import type { Graph, GraphTensor } from './tensor.ts';
+
+/** Copies of every input that pipeline parallelism keeps (`GGML_SCHED_MAX_COPIES`). */
+export const PIPELINE_COPIES = 4;
+
+type Backends = Map<GraphTensor, number>;
+
+/**
+ * Gives every node a backend, cuts the graph where it changes and copies what crosses the cut
+ * (`ggml_backend_sched_split_graph` in `ggml-backend.cpp`). `cpu` is the last backend; `copies` is more
+ * than 1 where several GPUs work as a pipeline.
+ */
+export function schedule(graph: Graph, cpu: number, copies: number): PlacedGraph {
+  const backends = assign(graph, cpu);
+  return split(graph, backends, copies);
+}
+
+function assign(graph: Graph, cpu: number): Backends {
+  const backends: Backends = new Map();
+  for (const tensor of [...graph.leaves, ...graph.nodes]) {
+    const given = fromData(tensor, cpu);
+    if (given !== null) backends.set(tensor, given);
+  }
+  const computed = graph.nodes.filter((node) => !isViewOp(node));
+  const backwards = [...computed].reverse();
+  // GPUs spread over their neighbours first, so that the CPU computes only what its weights ask for.
+  spread(computed, backends, cpu);
+  spread(backwards, backends, cpu);
+  spread(computed, backends, null);
+  spread(backwards, backends, null);
+  for (const node of graph.nodes) {
+    if (node.viewOf !== null && !backends.has(node)) adopt(backends, node, node.viewOf);
+    for (const source of node.sources) {
+      if (!backends.has(source)) adopt(backends, source, source.viewOf ?? node);
+    }
+    if (!backends.has(node)) backends.set(node, 0);
+  }
+  return backends;
+}
+
+/** Where data or weights already lie decides; user inputs are filled on the CPU. */
+function fromData(tensor: GraphTensor, cpu: number): number | null {
+  const own = tensor.home ?? tensor.viewOf?.home ?? null;
+  if (own !== null) return own;
+  if (tensor.input) return cpu;
+  // The frequency factors of ROPE are too small to decide where it runs.
+  if (tensor.op === 'ROPE') return null;
+  return tensor.sources.find(({ weight }) => weight)?.home ?? null;
+}
+
+function spread(nodes: readonly GraphTensor[], backends: Backends, stopAt: number | null): void {
+  let current: number | null = null;
+  for (const node of nodes) {
+    const backend = backends.get(node);
+    if (backend !== undefined) current = backend === stopAt ? null : backend;
+    else if (current !== null) backends.set(node, current);
+  }
+}
+
+function adopt(backends: Backends, tensor: GraphTensor, from: GraphTensor): void {
+  const backend = backends.get(from);
+  if (backend !== undefined) backends.set(tensor, backend);
+}
+
+type Part = {
+  readonly backend: number;
+  readonly inputs: GraphTensor[];
+  readonly nodes: GraphTensor[];
+};
+
+function split(graph: Graph, backends: Backends, copies: number): PlacedGraph {
+  const parts: Part[] = [];
+  const crossings = new Crossings(backends, copies);
+  let part: Part | null = null;
+  for (const node of graph.nodes) {
+    const backend = backendOf(backends, node);
+    if (!isViewOp(node) && (part === null || part.backend !== backend)) {
+      part = { backend, inputs: [], nodes: [] };
+      parts.push(part);
+    }
+    // Windows before the first computed node belong to the first part.
+    part ??= { backend, inputs: [], nodes: [] };
+    part.nodes.push(node);
+    if (isViewOp(node)) continue;
+    for (const [index, source] of node.sources.entries()) {
+      const replaced = crossings.visit(source, part);
+      if (replaced !== null) node.sources[index] = replaced;
+    }
+  }
+  return crossings.placed(graph, parts);
+}
+
+/** Copies that the graph's inputs and what crosses between backends need. */
+class Crossings {
+  private readonly graphInputs: GraphTensor[] = [];
+  private readonly copied = new Map<GraphTensor, Map<number, readonly GraphTensor[]>>();
+
+  private readonly backends: Backends;
+  private readonly copies: number;
+
+  constructor(backends: Backends, copies: number) {
+    this.backends = backends;
+    this.copies = copies;
+  }
+
+  /** What `part` reads in place of `source`: a copy on its own backend, or null for the source itself. */
+  visit(source: GraphTensor, part: Part): GraphTensor | null {
+    const home = backendOf(this.backends, source);
+    this.keepInput(source);
+    const known = this.copied.get(source) ?? new Map<number, readonly GraphTensor[]>();
+    this.copied.set(source, known);
+    if (home === part.backend) return null;
+    let made = known.get(part.backend);
+    if (made === undefined) {
+      made = Array.from({ length: this.copies }, () => {
+        const copy = layoutCopy(source);
+        return this.copies > 1 ? this.pinned(copy) : copy;
+      });
+      known.set(part.backend, made);
+      part.inputs.push(source);
+    }
+    return made[0] ?? null;
+  }
+
+  /** Copies of an input beside the original, so that the next run can be filled while this one works. */
+  private keepInput(source: GraphTensor): void {
+    if (!source.input || this.copies === 1 || this.copied.has(source)) return;
+    const spare = Array.from({ length: this.copies - 1 }, () => this.pinned(layoutCopy(source)));
+    const home = backendOf(this.backends, source);
+    this.copied.set(source, new Map([[home, [this.pinned(source), ...spare]]]));
+    this.graphInputs.push(source);
+  }
+
+  placed(graph: Graph, parts: readonly Part[]): PlacedGraph {
+    const nodes: GraphTensor[] = [];
+    const nodeBackends: number[] = [];
+    const leaves: GraphTensor[] = [];
+    const leafBackends: number[] = [];
+    const addNode = (node: GraphTensor, backend: number) => {
+      nodes.push(node);
+      nodeBackends.push(backend);
+    };
+    const addLeaves = (tensor: GraphTensor, backend: number) => {
+      for (const leaf of this.copied.get(tensor)?.get(backend) ?? []) {
+        leaves.push(leaf);
+        leafBackends.push(backend);
+      }
+    };
+    for (const part of parts) {
+      for (const source of part.inputs) {
+        addNode(dependency(source), backendOf(this.backends, source));
+        const copy = this.copied.get(source)?.get(part.backend)?.[0];
+        if (copy !== undefined) addNode(copy, part.backend);
+      }
+      for (const node of part.nodes) addNode(node, backendOf(this.backends, node));
+    }
+    // Inputs that no node reads (embeddings of an image, while tokens are taken) are kept just the same.
+    for (const leaf of graph.leaves) this.keepInput(leaf);
+    if (this.copies > 1) {
+      for (const tensor of this.graphInputs) addLeaves(tensor, backendOf(this.backends, tensor));
+      for (const part of parts) for (const tensor of part.inputs) addLeaves(tensor, part.backend);
+    }
+    for (const leaf of graph.leaves) {
+      leaves.push(leaf);
+      leafBackends.push(backendOf(this.backends, leaf));
+    }
+    return { nodes, nodeBackends, leaves, leafBackends };
+  }
+
+  private pinned(tensor: GraphTensor): GraphTensor {
+    tensor.input = true;
+    tensor.output = true;
+    return tensor;
+  }
+}
+
+function backendOf(backends: Backends, tensor: GraphTensor): number {
+  return backends.get(tensor) ?? 0;
+}
