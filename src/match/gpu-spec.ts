@@ -5,7 +5,8 @@ import { parseSize } from '../units.ts';
 import { reportedBytes } from './gpu-name.ts';
 
 const MAX_CARDS = 1024;
-const BACKENDS = { nvidia: 'cuda', amd: 'rocm', apple: 'metal', intel: 'sycl' } as const;
+/** The runtime that llama.cpp uses on the cards of each maker. */
+export const BACKENDS = { nvidia: 'cuda', amd: 'rocm', apple: 'metal', intel: 'sycl' } as const;
 /** Share of unified memory macOS lets the GPU use unless `iogpu.wired_limit_mb` says otherwise. */
 const APPLE_SHARES = [
   { upToGib: 36, share: 2 / 3 },

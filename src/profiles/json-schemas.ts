@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { gpuTableSchema } from './gpu-schema.ts';
+import { gpuPriceListSchema } from './gpu-price-schema.ts';
 import { priceListSchema } from './price-schema.ts';
 import { familySchema } from './schema.ts';
 
 const SCHEMAS = {
   'family.json': { title: 'Model family of mmdeploy', schema: familySchema },
   'gpus.json': { title: 'GPU table of mmdeploy', schema: gpuTableSchema },
+  'gpu-prices.json': { title: 'GPU rental prices of mmdeploy', schema: gpuPriceListSchema },
   'prices.json': { title: 'API prices of mmdeploy', schema: priceListSchema },
 } as const satisfies Record<string, { title: string; schema: z.ZodType }>;
 

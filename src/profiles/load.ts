@@ -5,6 +5,8 @@ import type { z } from 'zod';
 import { MmdeployError, messageOf } from '../errors.ts';
 import { gpuTableSchema } from './gpu-schema.ts';
 import type { GpuCard } from './gpu-schema.ts';
+import { gpuPriceListSchema } from './gpu-price-schema.ts';
+import type { GpuPrice } from './gpu-price-schema.ts';
 import { mergeLayers } from './layers.ts';
 import type { ProfileLayer, ProfileSet } from './layers.ts';
 import { priceListSchema } from './price-schema.ts';
@@ -25,6 +27,7 @@ export type CompiledProfiles = {
   readonly families: readonly { readonly file: string; readonly family: ModelFamily }[];
   readonly cards: readonly GpuCard[];
   readonly prices: readonly ApiPrice[];
+  readonly gpuPrices: readonly GpuPrice[];
 };
 
 const BUILT_IN = fileURLToPath(new URL('../../profiles/', import.meta.url));
@@ -70,12 +73,28 @@ export async function loadPrices(folders: ProfileFolders): Promise<readonly ApiP
   return [...new Map(lists.flatMap((list) => list ?? []).map((p) => [p.model, p])).values()];
 }
 
+/** What cards cost to rent; a card that `gpu-prices.yaml` of a later folder names is priced by it alone. */
+export async function loadGpuPrices(folders: ProfileFolders): Promise<readonly GpuPrice[]> {
+  const compiled = await readCompiled();
+  let prices =
+    compiled?.gpuPrices ??
+    (await readOptional(join(BUILT_IN, 'gpu-prices.yaml'), gpuPriceListSchema))?.prices ??
+    [];
+  for (const folder of await existing(folders)) {
+    const own = await readOptional(join(folder, 'gpu-prices.yaml'), gpuPriceListSchema);
+    const named = new Set(own?.prices.map(({ gpu }) => gpu));
+    prices = [...prices.filter(({ gpu }) => !named.has(gpu)), ...(own?.prices ?? [])];
+  }
+  return prices;
+}
+
 /** The built-in YAML files, parsed and checked: what the build writes beside this file. */
 export async function compileProfiles(): Promise<CompiledProfiles> {
   return {
     families: await readFamilies(BUILT_IN),
     cards: (await readYaml(join(BUILT_IN, 'gpus.yaml'), gpuTableSchema)).cards,
     prices: (await readYaml(join(BUILT_IN, 'prices.yaml'), priceListSchema)).prices,
+    gpuPrices: (await readYaml(join(BUILT_IN, 'gpu-prices.yaml'), gpuPriceListSchema)).prices,
   };
 }
 

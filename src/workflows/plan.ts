@@ -107,7 +107,7 @@ function candidateOf(
 }
 
 /** `--engine`, or the first that the model runs on. Throws `usage.invalid` for one that cannot run it. */
-function engineFor({ source, profile }: LoadedModel, asked: EngineName | 'auto'): EngineName {
+export function engineFor({ source, profile }: LoadedModel, asked: EngineName | 'auto'): EngineName {
   const { engines, id } = source.model;
   if (asked === 'auto') return profile?.defaultEngine ?? engines[0] ?? 'llama.cpp';
   if (engines.includes(asked)) return asked;

@@ -34,6 +34,7 @@ export function registerPlan({ program, action }: Registrar): void {
 function addVerdictOptions(command: Command): void {
   command
     .optionsGroup('Demands:')
+    .option('--recommend', 'per quant the smallest and the cheapest cards that hold the workload')
     .option(
       '--require <terms>',
       'exit 3 unless met: users, slots, context, quant, verdict, e.g. "users>=8,context>=8192"',
@@ -72,6 +73,7 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
     const { askForPlan } = await import('../wizards/plan.ts');
     ({ model, options: given } = await askForPlan(shell, model, options));
   }
+  if (given.recommend === true) return recommend(shell, model, given);
   if (model === undefined) {
     if (given.simulate === true) throw needsModel('--simulate');
     const survey = await surveyWorkflow(toSurveyRequest(given), shell.context);
@@ -87,6 +89,24 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
     });
   }
   refuseUnmet(plan);
+  return EXIT_CODES.ok.code;
+}
+
+async function recommend(
+  shell: Shell,
+  model: string | undefined,
+  options: PlanOptions,
+): Promise<number> {
+  if (model === undefined) {
+    throw new MmdeployError('usage.invalid', '`--recommend` needs a model', {
+      hints: ['`mmdeploy models --vram` recommends a card for every profile'],
+    });
+  }
+  const { toPlanRequest } = await import('../requests/plan.ts');
+  const { recommendWorkflow } = await import('../../workflows/recommend.ts');
+  const { recommendText } = await import('../../report/recommend.ts');
+  const found = await recommendWorkflow(toPlanRequest(model, options), shell.context);
+  await shell.print(found, () => recommendText(found, shell.view));
   return EXIT_CODES.ok.code;
 }
 

@@ -28,6 +28,7 @@ export type PlanOptions = CommonOptions & {
   readonly interactive?: boolean;
   readonly simulate?: boolean;
   readonly require?: string;
+  readonly recommend?: boolean;
   readonly target?: string;
   readonly write?: string;
 };

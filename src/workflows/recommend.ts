@@ -1,0 +1,134 @@
+import type { EngineName } from '../contracts/basis.ts';
+import type { TextModel } from '../contracts/model.ts';
+import type { Recommendation, RecommendedCards } from '../contracts/recommend.ts';
+import { RECOMMEND_SCHEMA } from '../contracts/recommend.ts';
+import { MmdeployError } from '../errors.ts';
+import { evaluateFormatted } from '../match/evaluate.ts';
+import {
+  cheapestOf,
+  fittingOffers,
+  offersOf,
+  smallestOf,
+  staleWarning,
+} from '../match/recommend.ts';
+import { QUANT_ORDER } from '../match/formats.ts';
+import type { Formats, Wishes } from '../match/types.ts';
+import { searchVllm } from '../match/vllm.ts';
+import { requiredContext, requiredSlots } from '../match/workload.ts';
+import type { DeviceInput } from '../memory/types.ts';
+import { loadCards, loadGpuPrices } from '../profiles/load.ts';
+import type { Context } from './context.ts';
+import type { LoadedModel, ModelRequest } from './model.ts';
+import { loadModel, profileFolders } from './model.ts';
+import { engineFor } from './plan.ts';
+
+export type RecommendRequest = {
+  readonly model: ModelRequest;
+  readonly wishes: Wishes;
+  readonly engine: EngineName | 'auto';
+};
+
+/** Formats a recommendation is made for; below Q4_K_M a smaller card is bought with worse answers. */
+const QUANTS = ['F16', 'Q8_0', 'Q6_K', 'Q5_K_M', 'Q4_K_M'] as const;
+const HOST: DeviceInput = {
+  ...{ id: 'host', name: 'CPU', capacityBytes: null, freeBytes: null, backend: null },
+};
+
+/** The smallest and the cheapest cards that hold the workload, for each quant. Throws for an API model. */
+export async function recommendWorkflow(
+  request: RecommendRequest,
+  ctx: Context,
+): Promise<Recommendation> {
+  const folders = profileFolders(ctx, request.model.profilesDir);
+  const [loaded, cards, prices] = await Promise.all([
+    loadModel(request.model, ctx),
+    loadCards(folders),
+    loadGpuPrices(folders),
+  ]);
+  return recommendFor(loaded, request, offersOf(cards, prices), ctx.now());
+}
+
+/** The same for a model and offers that are loaded already. */
+function recommendFor(
+  loaded: LoadedModel,
+  { wishes, engine: asked }: Pick<RecommendRequest, 'wishes' | 'engine'>,
+  offers: ReturnType<typeof offersOf>,
+  now: Date,
+): Recommendation {
+  const { model } = loaded.source;
+  const { text } = model;
+  if (text === null) {
+    throw new MmdeployError(
+      'usage.invalid',
+      `\`${model.id}\` runs at its vendor: it needs no card`,
+      {
+        hints: [`\`mmdeploy estimate --model ${model.id}\` says what it costs`],
+      },
+    );
+  }
+  const engine = engineFor(loaded, asked);
+  const rows = formatsOf(loaded, wishes, engine).map((formats) => {
+    const fitting =
+      engine === 'vllm'
+        ? fittingOffers(offers, holdsOnVllm(loaded, text, wishes), now, 1)
+        : fittingOffers(offers, holdsOnLlamaCpp(loaded, text, wishes, formats), now);
+    return { ...formats, smallest: smallestOf(fitting), cheapest: cheapestOf(fitting) };
+  });
+  const shown: (RecommendedCards | null)[] = rows.flatMap((row) => [row.smallest, row.cheapest]);
+  const stale = staleWarning(shown);
+  return {
+    schema: RECOMMEND_SCHEMA,
+    model: { id: model.id, name: model.name },
+    engine,
+    contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes),
+    slots: requiredSlots(wishes),
+    rows,
+    warnings: [...loaded.warnings, ...(stale === null ? [] : [stale])],
+  };
+}
+
+function formatsOf({ source }: LoadedModel, wishes: Wishes, engine: EngineName): Formats[] {
+  const { model } = source;
+  const sees = model.encoder !== null;
+  if (engine === 'vllm') return [{ quant: 'BF16', encoderQuant: sees ? 'BF16' : null }];
+  if (model.basis === 'gguf') {
+    const encoderQuant = sees ? (model.encoderQuant ?? 'as stored') : null;
+    return [{ quant: model.quant ?? 'as stored', encoderQuant }];
+  }
+  const encoderQuant = sees ? (wishes.encoderQuant ?? 'F16') : null;
+  const least = wishes.minimum?.quant ?? null;
+  const good = QUANTS.filter(
+    (quant) => least === null || QUANT_ORDER.indexOf(quant) <= QUANT_ORDER.indexOf(least),
+  );
+  const quants = wishes.quant === null ? good : [wishes.quant];
+  return quants.map((quant) => ({ quant, encoderQuant }));
+}
+
+function holdsOnLlamaCpp(
+  { source }: LoadedModel,
+  text: TextModel,
+  wishes: Wishes,
+  formats: Formats,
+) {
+  const model = source.inFormats(formats);
+  const point = {
+    formats,
+    contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes),
+    slots: requiredSlots(wishes),
+    gpuLayers: text.layers + 1,
+    encoderGpu: model.encoder === null ? null : 0,
+  };
+  return (gpus: readonly DeviceInput[]): number | null => {
+    const found = evaluateFormatted(model, { gpus, host: HOST }, wishes, point);
+    if (found.verdict !== 'fits') return null;
+    const peaks = found.devices.filter(({ id }) => id !== 'host').map((each) => each.peakBytes);
+    return Math.max(...peaks);
+  };
+}
+
+function holdsOnVllm({ source }: LoadedModel, text: TextModel, wishes: Wishes) {
+  return ([gpu]: readonly DeviceInput[]): number | null => {
+    const found = searchVllm(source.model, text, gpu ?? null, wishes);
+    return found.verdict === 'fits' ? (found.device?.peakBytes ?? null) : null;
+  };
+}
