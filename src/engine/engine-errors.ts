@@ -11,8 +11,8 @@ export function archiveOptions(): MmdeployError {
 }
 
 const INSTALL_HINTS = [
-  'Install one: `mmdeploy engine install`',
-  'Or name one: `--llama-server FILE`, or MMDEPLOY_LLAMA_SERVER=FILE',
+  'install one: `mmdeploy engine install`',
+  'or name one: `--llama-server FILE`, or `export MMDEPLOY_LLAMA_SERVER=FILE`',
 ];
 
 export function notFound(unusable: readonly UnusableEngine[]): MmdeployError {
@@ -41,7 +41,7 @@ export function tooOld(choice: Extract<EngineChoice, { kind: 'too-old' }>): Mmde
   return new MmdeployError(
     'engine.too-old',
     `${engine.path} is build ${engine.build ?? 'unknown'}; mmdeploy needs ${minBuild} or newer`,
-    { hints: ['Install a newer one: `mmdeploy engine install --force`'] },
+    { hints: ['install a newer one: `mmdeploy engine install --force`'] },
   );
 }
 
@@ -49,6 +49,6 @@ export function lacksFlags(engine: EngineFound, missing: readonly string[]): Mmd
   return new MmdeployError(
     'engine.too-old',
     `${engine.path} does not know ${missing.map((flag) => `\`${flag}\``).join(', ')}`,
-    { hints: ['Install a newer one: `mmdeploy engine install --force`'] },
+    { hints: ['install a newer one: `mmdeploy engine install --force`'] },
   );
 }

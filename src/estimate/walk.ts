@@ -66,7 +66,7 @@ async function visitArgument(path: string, walk: Walk): Promise<number> {
   const matching = { ...walk, wants: globMatcher(path), depth: globDepth(path) };
   await visitFolder(globBase(path), matching, 0);
   if (walk.files.length + walk.unreadable.length === before) {
-    walk.unreadable.push({ path, reason: 'no file matches the pattern' });
+    walk.unreadable.push({ path, reason: NO_MATCH });
   }
   return matching.hidden;
 }
@@ -126,6 +126,7 @@ async function statOf(path: string, walk: Walk): Promise<Stats | string> {
 }
 
 export const MISSING = 'no such file';
+export const NO_MATCH = 'no file matches the pattern';
 
 /** What went wrong with a file, in words. */
 export function reasonOf(error: unknown): string {

@@ -97,11 +97,17 @@ export function requireGpuEngine(selected: SelectedEngine): void {
     `the plan uses the GPU, but ${selected.engine.path} shows none of this machine's GPUs`,
     {
       hints: [
-        'Install one that does: `mmdeploy engine install`',
-        'Or plan for the CPU: `mmdeploy plan … --gpu none`',
+        `install one that does: \`mmdeploy engine install\`${stillNamed(selected)}`,
+        'or run on the CPU: give the same command `--gpu none`',
       ],
     },
   );
+}
+
+/** An engine that is named wins over an installed one for as long as it is named. */
+function stillNamed({ engine }: SelectedEngine): string {
+  if (engine.source === 'flag') return ', and leave `--llama-server` out';
+  return engine.source === 'env' ? ', then `unset MMDEPLOY_LLAMA_SERVER`' : '';
 }
 
 /** Path of the llama-server to use. Throws as `selectEngine`. */

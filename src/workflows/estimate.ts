@@ -7,7 +7,7 @@ import { countInputs } from '../estimate/count.ts';
 import type { Scan } from '../estimate/scan.ts';
 import { scanInputs } from '../estimate/scan.ts';
 import { totalOf } from '../estimate/totals.ts';
-import { MISSING } from '../estimate/walk.ts';
+import { MISSING, NO_MATCH } from '../estimate/walk.ts';
 import { priceWarning, warningsOf } from '../estimate/warnings.ts';
 import { defaultEngine } from '../profiles/describe.ts';
 import type { Profile } from '../profiles/layers.ts';
@@ -127,10 +127,10 @@ function refuseNothing(request: EstimateRequest, scan: Scan): void {
       ],
     });
   }
-  if (!scan.unreadable.every(({ reason }) => reason === MISSING)) return;
-  const [first, ...others] = scan.unreadable.map(({ path }) => path);
-  throw new MmdeployError('file.missing', `no such file: ${first ?? ''}`, {
-    details: others.map((path) => `no such file: ${path}`),
+  if (!scan.unreadable.every(({ reason }) => reason === MISSING || reason === NO_MATCH)) return;
+  const [first, ...others] = scan.unreadable.map(({ path, reason }) => `${reason}: ${path}`);
+  throw new MmdeployError('file.missing', first ?? '', {
+    details: others,
     hints: ['describe it instead: `mmdeploy estimate --image 1920x1080 --model gpt-4o`'],
   });
 }
@@ -152,7 +152,9 @@ async function resolveModels(
   const models: CountedModel[] = [];
   const warnings = new Set<string>();
   for (const name of wanted) {
-    const { mmproj, profilesDir } = request;
+    const { profilesDir } = request;
+    // Among several models the projector is that of the GGUF file.
+    const mmproj = wanted.length > 1 && !name.endsWith('.gguf') ? null : request.mmproj;
     const loaded = await loadModel({ name, mmproj, profilesDir }, ctx);
     for (const warning of loaded.warnings) warnings.add(warning);
     const model = countedModel(loaded, name, request.engine);

@@ -50,7 +50,17 @@ export async function loadModel(request: ModelRequest, ctx: Context): Promise<Lo
     return loadGgufPair(path, request, ctx);
   }
   const { profiles, notices } = await loadProfiles(profileFolders(ctx, request.profilesDir));
-  return profileModel(findModel(profiles, name), notices);
+  const profile = findModel(profiles, name);
+  if (request.mmproj !== null) throw projectorOfProfile(profile.id, request.mmproj);
+  return profileModel(profile, notices);
+}
+
+function projectorOfProfile(id: string, mmproj: string): MmdeployError {
+  return new MmdeployError(
+    'usage.invalid',
+    `\`--mmproj ${mmproj}\` goes with a GGUF file, and \`${id}\` is a profile with its own`,
+    { hints: ['leave `--mmproj` out, or give the file of the model in place of its name'] },
+  );
 }
 
 export function profileFolders(ctx: Context, profilesDir: string | null): ProfileFolders {

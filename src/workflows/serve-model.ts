@@ -138,24 +138,47 @@ function localFiles(plan: DeploymentPlan): { model: string; mmproj: string | nul
     });
   }
   const { model, mmproj } = plan.files;
-  for (const [what, file] of [
-    ['model', model],
-    ['projector', mmproj],
-  ] as const) {
-    if (file !== null && file.path === null) throw notHere(plan, what, file.source);
-  }
+  if ([model, mmproj].some((file) => file !== null && file.path === null)) throw notHere(plan);
   return { model: model?.path ?? '', mmproj: mmproj?.path ?? null };
 }
 
-function notHere(plan: DeploymentPlan, what: string, source: string | null): MmdeployError {
-  const { id } = plan.model;
-  const where =
-    source === null
-      ? `nobody publishes a usual GGUF of \`${id}\`: convert it with llama.cpp's convert_hf_to_gguf.py`
-      : `fetch ${source.replace(/^hf:([^/]+\/[^/]+)\/(.*)$/, '`$2` of the Hub repository `$1`')}`;
-  return new MmdeployError('file.missing', `the ${what} file of \`${id}\` is not on this machine`, {
-    hints: [where, 'then serve the files: `mmdeploy serve ./MODEL.gguf --mmproj ./MMPROJ.gguf`'],
-  });
+/** Where each missing file is published, as commands that fetch it, and what to run then. */
+function notHere({ model: { id }, files }: DeploymentPlan): MmdeployError {
+  const wanted = [files.model, files.mmproj].filter((file) => file !== null);
+  const published = wanted.map(({ path, source }) => (path === null ? hubFile(source) : null));
+  const missing = wanted.length > 1 ? 'files' : 'file';
+  const unpublished = wanted.some(({ path, source }) => path === null && source === null);
+  const [model, mmproj] = wanted.map(
+    ({ path }, index) => path ?? `./${published[index]?.name ?? ''}`,
+  );
+  return new MmdeployError(
+    'file.missing',
+    `the ${missing} of \`${id}\` ${wanted.length > 1 ? 'are' : 'is'} not on this machine`,
+    {
+      hints: [
+        ...published.flatMap((file) =>
+          file === null ? [] : [`fetch it: \`curl -fLO ${file.url}\``],
+        ),
+        ...(unpublished
+          ? [
+              `no usual GGUF of \`${id}\` is known: convert it with llama.cpp's convert_hf_to_gguf.py`,
+            ]
+          : []),
+        unpublished
+          ? 'then serve the files: `mmdeploy serve ./MODEL.gguf --mmproj ./MMPROJ.gguf`'
+          : `then serve: \`mmdeploy serve ${model ?? ''}${mmproj === undefined ? '' : ` --mmproj ${mmproj}`}\``,
+      ],
+    },
+  );
+}
+
+/** `hf:owner/repo/folder/file.gguf` as an address and the name that curl gives it. */
+function hubFile(source: string | null): { name: string; url: string } | null {
+  const match = /^hf:([^/]+\/[^/]+)\/(.+)$/.exec(source ?? '');
+  if (match === null) return null;
+  const [, repository = '', file = ''] = match;
+  const url = `https://huggingface.co/${repository}/resolve/main/${file}`;
+  return { url, name: file.split('/').at(-1) ?? file };
 }
 
 async function engineFor(

@@ -220,11 +220,15 @@ async function checkEngine(path: string): Promise<void> {
   }
 }
 
+const NO_LOG = 'no log: its file cannot be written (`--engine-log FILE` names another)';
+
 /** The first start's `ready` line is printed with the URL by whoever asked for it. */
 function phaseNotices(notice: (line: string) => void): (phase: SupervisorPhase) => void {
   let crashed = false;
   return (phase) => {
-    if (phase.kind === 'loading') notice(`loading   log: ${phase.logFile}`);
+    if (phase.kind === 'loading') {
+      notice(`loading   ${phase.logFile === null ? NO_LOG : `log: ${phase.logFile}`}`);
+    }
     if (phase.kind === 'ready' && crashed) notice(`ready     again in ${seconds(phase.tookMs)} s`);
     if (phase.kind !== 'crashed') return;
     crashed = true;

@@ -57,12 +57,33 @@ describe('mmdeploy', () => {
     [['doctor', '--raw', '-o', 'json'], /`--raw` prints text/],
     [['plan', 'demo', '--slots', '0'], /`--slots 0` is not from 1 to 100000000/],
     [['plan', 'demo', '--slots', 'two'], /`--slots two` is not a whole number/],
+    [['plan', 'llava-1.5-7b', '--mmproj', 'p.gguf'], /`--mmproj p.gguf` goes with a GGUF file/],
+    [
+      ['estimate', '--image', '9x9', '--model', 'llava-1.5-7b', '--mmproj', 'p.gguf'],
+      /leave `--mmproj` out/,
+    ],
     [['serve', '--demo', '--port', '70000'], /`--port 70000` is not from 0 to 65535/],
   ] as const)('refuses %j, exit 2', async (argv, said) => {
     const { code, stdout, stderr } = await mmdeploy(argv);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(/hint: |"hints":\["/);
     expect(stderr).toMatch(said);
+  });
+
+  it('names each missing file of a profile with the command that fetches it, exit 5', async () => {
+    const argv = ['serve', 'llava-1.5-7b', '--quant', 'Q4_K_M', '--gpu', 'none'];
+    const { code, stdout, stderr } = await mmdeploy(argv);
+    expect({ code, stdout }).toEqual({ code: 5, stdout: '' });
+    const fetched = [...stderr.matchAll(/`curl -fLO https:\/\/huggingface\.co\/\S+\/(\S+)`/g)];
+    const [model, mmproj] = fetched.map(([, name]) => `./${name ?? ''}`);
+    expect(fetched).toHaveLength(2);
+    expect(stderr).toContain(`\`mmdeploy serve ${model ?? ''} --mmproj ${mmproj ?? ''}\``);
+  });
+
+  it('a pattern that matches nothing is a missing file, exit 5', async () => {
+    const { code, stdout, stderr } = await mmdeploy(['estimate', '*.nope', '--model', 'gpt-4o']);
+    expect({ code, stdout }).toEqual({ code: 5, stdout: '' });
+    expect(stderr).toContain('no file matches the pattern: *.nope');
   });
 
   it('a folder that nobody may write to is not a bug of ours', async () => {

@@ -147,7 +147,7 @@ describe('selectEngine', () => {
         code: 'engine.no-gpu',
         exitCode: 6,
         hints: [
-          expect.stringContaining('mmdeploy engine install'),
+          expect.stringContaining('`mmdeploy engine install`, and leave `--llama-server` out'),
           expect.stringContaining('--gpu none'),
         ],
       }),

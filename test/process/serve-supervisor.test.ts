@@ -173,6 +173,15 @@ test('the log is private and appended to', async () => {
   );
 });
 
+test('a log that cannot be written is not promised, and stops nothing', async () => {
+  // A file in the way of the folder: not even root may write below it.
+  const logFile = join(process.cwd(), 'package.json', 'engine.log');
+  const { supervisor, phases } = supervise(fakeEngine('well-behaved'), { logFile });
+  await supervisor.start();
+  expect(supervisor.state).toBe('ready');
+  expect(phases).toContainEqual(expect.objectContaining({ kind: 'loading', logFile: null }));
+});
+
 describe('crashes', () => {
   test('kill -9 of the engine: a new one is ready, the old pid is gone', async () => {
     const { supervisor, phases } = supervise(fakeEngine('well-behaved'));

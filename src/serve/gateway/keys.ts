@@ -27,16 +27,34 @@ export function parseKeyFile(text: string): readonly string[] {
 export async function readKeys(file: string | null): Promise<readonly string[]> {
   if (file === null) return [];
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    const message = `cannot read the key file \`${file}\`: ${messageOf(error)}`;
-    throw new MmdeployError('file.missing', message, {
-      hints: [`make one: \`(umask 077; openssl rand -hex 24 > ${file})\``],
-      cause: error,
-    });
+    throw unreadable(file, error);
   });
   const keys = parseKeyFile(text);
+  const bad = keys.findIndex((key) => !/^[\x21-\x7e]+$/.test(key));
+  if (bad !== -1) {
+    const what = `key ${bad + 1} of \`${file}\` holds a blank or a character beyond ASCII`;
+    throw new MmdeployError('input.invalid', what, {
+      hints: ['no client could send it: write one key a line, as `openssl rand -hex 24` prints it'],
+    });
+  }
   if (keys.length > 0) return keys;
   throw new MmdeployError('input.invalid', `the key file \`${file}\` holds no key`, {
-    hints: ['write one key a line'],
+    hints: ['write one key a line, as `openssl rand -hex 24` prints it'],
+  });
+}
+
+function unreadable(file: string, error: unknown): MmdeployError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') {
+    return new MmdeployError('file.missing', `no key file \`${file}\``, {
+      hints: [`make one: \`(umask 077; openssl rand -hex 24 > '${file}')\``],
+      cause: error,
+    });
+  }
+  const why = code === 'EISDIR' ? 'it is a folder' : messageOf(error);
+  return new MmdeployError('file.unreadable', `cannot read the key file \`${file}\`: ${why}`, {
+    hints: ['give a file with one key a line: `--api-key-file FILE`'],
+    cause: error,
   });
 }
 

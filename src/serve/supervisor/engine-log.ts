@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { MIB } from '../../units.ts';
@@ -8,7 +8,8 @@ const KEPT_LINES = 200;
 const KEPT_LINE_CHARS = 2000;
 
 export type EngineLog = {
-  readonly path: string;
+  /** null where the file cannot be written: only the tail is kept then. */
+  readonly path: string | null;
   readonly write: (chunk: Buffer) => void;
   /** The last `count` lines of this run, oldest first. */
   readonly tail: (count: number) => readonly string[];
@@ -30,7 +31,7 @@ export function openEngineLog(path: string, onLine: (line: string) => void): Eng
     if (lines.length > KEPT_LINES) lines.shift();
   };
   return {
-    path,
+    path: file === null ? null : path,
     write(chunk) {
       file?.write(chunk);
       const [first = '', ...rest] = decoder.write(chunk).split(/\r?\n/);
@@ -50,7 +51,7 @@ function openForAppend(path: string): NodeJS.WritableStream | null {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     if (existsSync(path) && statSync(path).size > ROTATE_ABOVE_BYTES) renameSync(path, `${path}.1`);
-    const stream = createWriteStream(path, { flags: 'a', mode: 0o600 });
+    const stream = createWriteStream(path, { fd: openSync(path, 'a', 0o600) });
     return stream.on('error', () => undefined);
   } catch {
     return null;

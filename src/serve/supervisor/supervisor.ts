@@ -11,7 +11,7 @@ import { classifyStartFailure, describeEnd, type ProcessEnd } from './start-fail
 import { stopProcess, type StopTimings } from './stop-process.ts';
 
 export type SupervisorPhase =
-  | { readonly kind: 'loading'; readonly pid: number | undefined; readonly logFile: string }
+  | { readonly kind: 'loading'; readonly pid: number | undefined; readonly logFile: string | null }
   | { readonly kind: 'ready'; readonly tookMs: number; readonly target: EngineTarget }
   | { readonly kind: 'crashed'; readonly reason: string; readonly restartInMs: number | null };
 
@@ -107,7 +107,7 @@ export class Supervisor {
     const engine = startEngineProcess(command);
     this.#process = engine;
     void engine.exited.then((end) => this.#onExit(engine, end));
-    onPhase({ kind: 'loading', pid: engine.pid, logFile: command.logFile });
+    onPhase({ kind: 'loading', pid: engine.pid, logFile: engine.log.path });
     const { signal } = this.#stopping;
     const polled = await waitUntilReady(engine, readyTimeoutMs, signal);
     // It may have been stopped, or have died, while the last poll was answered.
@@ -191,7 +191,10 @@ export class Supervisor {
   #tail(): readonly string[] {
     const log = this.#process?.log;
     if (log === undefined) return [];
-    return [`last lines of ${log.path}:`, ...log.tail(TAIL_LINES)];
+    return [
+      log.path === null ? "the engine's last lines:" : `last lines of ${log.path}:`,
+      ...log.tail(TAIL_LINES),
+    ];
   }
 
   async #disconnect(): Promise<void> {

@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { chatContent } from '../../../src/serve/gateway/chat-images.ts';
 import { cleanBody } from '../../../src/serve/gateway/client-fields.ts';
 import {
@@ -6,7 +9,7 @@ import {
   type ImageCounting,
   type PromptEngine,
 } from '../../../src/serve/gateway/estimate-prompt.ts';
-import { keyCheck, parseKeyFile } from '../../../src/serve/gateway/keys.ts';
+import { keyCheck, parseKeyFile, readKeys } from '../../../src/serve/gateway/keys.ts';
 
 const image = (bytes: string) => ({
   type: 'image_url',
@@ -69,6 +72,22 @@ describe('keys', () => {
       Array<boolean>(5).fill(false),
     );
     expect(accepts('bearer alpha')).toBe(true);
+  });
+
+  test('a file that is missing, a folder, empty, or holds what no client can send', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-keys-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const holding = (text: string) => {
+      const file = join(folder, 'keys');
+      writeFileSync(file, text);
+      return readKeys(file);
+    };
+    await expect(readKeys(join(folder, 'none'))).rejects.toMatchObject({ exitCode: 5 });
+    await expect(readKeys(folder)).rejects.toThrow('it is a folder');
+    await expect(holding('# none yet\n')).rejects.toThrow('holds no key');
+    await expect(holding('good\ntwo words\n')).rejects.toThrow(/key 2 of .*blank/);
+    await expect(holding('schlüssel\n')).rejects.toMatchObject({ code: 'input.invalid' });
+    expect(await holding('good\n')).toEqual(['good']);
   });
 
   test('without keys everybody passes', () => {
