@@ -57,6 +57,8 @@ export type EncoderModel = {
   readonly melBins?: number;
   /** Audio towers only: steps joined to one. */
   readonly stack?: number;
+  /** A second tower for audio in the same file (Qwen2.5-Omni, Gemma 4 E2B and E4B). */
+  readonly audio?: EncoderModel;
   readonly tensors: readonly TensorInfo[];
 };
 

@@ -1,15 +1,7 @@
-import type { EncoderModel, HyperValue, TextModel } from '../contracts/model.ts';
+import type { HyperValue, TextModel } from '../contracts/model.ts';
 import type { GgufValue } from '../gguf/types.ts';
+import { count, FILE_TYPE_F16, real, text, yes } from './gguf-values.ts';
 import type { Metadata } from './tokenizer.ts';
-
-const text = (value: string): GgufValue => ({ type: 'string', value });
-const count = (value: number): GgufValue => ({ type: 'uint32', value });
-const real = (value: number): GgufValue => ({ type: 'float32', value });
-const yes = (value: boolean): GgufValue => ({ type: 'bool', value });
-const reals = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'float32', value });
-
-/** `LLAMA_FTYPE_MOSTLY_F16`: informative only, the tensor list is what is read. */
-const FILE_TYPE_F16 = 1;
 
 /** Architectures whose positions are split into time, height and width (M-RoPE). */
 const MROPE_ARCHITECTURES: readonly string[] = [
@@ -26,7 +18,7 @@ export function textMetadata(name: string, model: Omit<TextModel, 'tensors'>): M
   const kvHeads = new Set(model.kvHeads);
   // The key of `qwen` counts both feed-forward matrices.
   const feedForward = arch === 'qwen' ? 2 * model.feedForward : model.feedForward;
-  const common: Metadata = [
+  const common: [string, GgufValue][] = [
     ['context_length', count(model.contextMax)],
     ['embedding_length', count(model.embedding)],
     ['block_count', count(model.layers)],
@@ -46,6 +38,11 @@ export function textMetadata(name: string, model: Omit<TextModel, 'tensors'>): M
     ...(MROPE_ARCHITECTURES.includes(arch) ? [ropeSections(keyLength)] : []),
     ['vocab_size', count(model.vocabulary)],
   ];
+  if (GRANITE.test(arch)) {
+    for (const key of ['attention.scale', 'embedding_scale', 'residual_scale', 'logit_scale']) {
+      common.push([key, real(1)]);
+    }
+  }
   const own = new Map<string, GgufValue>([...common, ...hyperMetadata(model.hyper)]);
   return [
     ['general.architecture', text(arch)],
@@ -77,53 +74,13 @@ function hyperValue(key: string, value: HyperValue): GgufValue {
   return { type: 'array', of: 'int32', value: numbers };
 }
 
+/** Architectures with factors that every file must name. */
+const GRANITE = /^granite/;
+
 /** Rotary pairs for time, height and width in Qwen's ratio 2:3:3; together half the head size. */
-function ropeSections(headSize: number): readonly [string, GgufValue] {
+function ropeSections(headSize: number): [string, GgufValue] {
   const time = Math.floor(headSize / 8);
   const height = Math.floor((headSize / 2 - time) / 2);
   const sections = [time, height, headSize / 2 - time - height, 0];
   return ['rope.dimension_sections', { type: 'array', of: 'int32', value: sections }];
-}
-
-/** Keys that only one projector reads. */
-const PROJECTOR_KEYS: Readonly<
-  Record<string, (encoder: Omit<EncoderModel, 'tensors'>) => Metadata>
-> = {
-  mlp: () => [['clip.use_gelu', yes(false)]],
-  qwen2vl_merger: ({ merge }) => [
-    ['clip.use_gelu', yes(false)],
-    ['clip.vision.spatial_merge_size', count(merge)],
-  ],
-  'qwen2.5vl_merger': ({ merge }) => [
-    ['clip.use_silu', yes(true)],
-    ['clip.vision.spatial_merge_size', count(merge)],
-    ['clip.vision.n_wa_pattern', count(8)],
-  ],
-  internvl: ({ merge }) => [
-    ['clip.use_gelu', yes(true)],
-    ['clip.vision.projector.scale_factor', count(merge)],
-  ],
-};
-
-/** Key-values of a projector file with a vision tower. */
-export function encoderMetadata(name: string, encoder: Omit<EncoderModel, 'tensors'>): Metadata {
-  return [
-    ['general.architecture', text('clip')],
-    ['general.type', text('mmproj')],
-    ['general.name', text(name)],
-    ['general.file_type', count(FILE_TYPE_F16)],
-    ['clip.has_vision_encoder', yes(true)],
-    ['clip.projector_type', text(encoder.projectorType)],
-    ['clip.vision.image_size', count(encoder.imageSize)],
-    ['clip.vision.patch_size', count(encoder.patchSize)],
-    ['clip.vision.embedding_length', count(encoder.embedding)],
-    ['clip.vision.feed_forward_length', count(encoder.feedForward)],
-    ['clip.vision.projection_dim', count(encoder.projectionDim)],
-    ['clip.vision.block_count', count(encoder.layers)],
-    ['clip.vision.attention.head_count', count(encoder.heads)],
-    ['clip.vision.attention.layer_norm_epsilon', real(1e-5)],
-    ['clip.vision.image_mean', reals([0.5, 0.5, 0.5])],
-    ['clip.vision.image_std', reals([0.5, 0.5, 0.5])],
-    ...(PROJECTOR_KEYS[encoder.projectorType]?.(encoder) ?? []),
-  ];
 }

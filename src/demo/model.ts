@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { EncoderModel, TextModel } from '../contracts/model.ts';
 import { writeGgufOnce } from '../gguf/write-file.ts';
 import { encoderModel, textModel } from '../layout/model.ts';
-import { encoderMetadata, textMetadata } from './metadata.ts';
+import { encoderMetadata } from './encoder-metadata.ts';
+import { textMetadata } from './metadata.ts';
 import { DEMO_VOCABULARY, demoTokenizer } from './tokenizer.ts';
 import { demoWeights } from './weights.ts';
 

@@ -2,7 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelDescription } from '../contracts/model.ts';
 import { writeGguf } from '../gguf/write-file.ts';
-import { encoderMetadata, textMetadata } from './metadata.ts';
+import { encoderMetadata } from './encoder-metadata.ts';
+import { textMetadata } from './metadata.ts';
 import { placeholderTokenizer } from './tokenizer.ts';
 
 export type SparsePair = { readonly model: string | null; readonly mmproj: string | null };

@@ -2,12 +2,12 @@ import type {
   EncoderModel,
   HyperValue,
   ModelDescription,
-  TensorInfo,
   TextModel,
   TokenRuleUse,
 } from '../contracts/model.ts';
 import type { Modality } from '../contracts/basis.ts';
 import { MmdeployError } from '../errors.ts';
+import { encoderFromGguf, plainTensors } from './describe-encoder.ts';
 import { HYPER_KEYS } from './hyper.ts';
 import { quantLabel } from './file-type.ts';
 import {
@@ -83,7 +83,7 @@ export function textFromGguf(header: HeaderView): TextModel {
     vocabulary: vocabularySize(header),
     contextMax: requiredNumber(header, key('context_length')),
     hyper: hyperOf(header, arch, optionalNumber(header, key('attention.key_length')) ?? headSize),
-    tensors: plainTensors(header),
+    tensors: plainTensors(header.tensors),
   };
 }
 
@@ -109,70 +109,4 @@ function vocabularySize(header: HeaderView): number {
   throw new MmdeployError('gguf.invalid', `\`${header.path}\` lacks the tensor token_embd.weight`, {
     hints: ['give the file with the language model; a split model is named by its first part'],
   });
-}
-
-/** The tower and projector of a GGUF header. Throws `gguf.invalid` for a missing key. */
-export function encoderFromGguf(header: HeaderView): EncoderModel {
-  const tower = header.get('clip.has_vision_encoder') === true ? 'vision' : 'audio';
-  const projectorType =
-    optionalText(header, 'clip.projector_type') ??
-    optionalText(header, `clip.${tower}.projector_type`) ??
-    '';
-  const key = (name: string) => `clip.${tower}.${name}`;
-  const pictures = tower === 'vision';
-  return {
-    projectorType,
-    layers: requiredNumber(header, key('block_count')),
-    embedding: requiredNumber(header, key('embedding_length')),
-    feedForward: optionalNumber(header, key('feed_forward_length')) ?? 0,
-    heads: requiredNumber(header, key('attention.head_count')),
-    patchSize: pictures ? requiredNumber(header, key('patch_size')) : 0,
-    imageSize: pictures ? requiredNumber(header, key('image_size')) : 0,
-    merge: pictures ? mergeOf(header, projectorType) : 1,
-    projectionDim: projectorWidth(header) ?? requiredNumber(header, key('projection_dim')),
-    tensors: plainTensors(header),
-  };
-}
-
-/** Side of the square of patches that `clip.cpp` merges in a family when the file does not say. */
-const DEFAULT_MERGES: readonly (readonly [projector: RegExp, merge: number])[] = [
-  [/^qwen\d.*_merger$/, 2],
-  [/^internvl$/, 2],
-  [/^gemma3$/, 4],
-];
-
-function mergeOf(header: HeaderView, projectorType: string): number {
-  return (
-    optionalNumber(header, 'clip.vision.spatial_merge_size') ??
-    optionalNumber(header, 'clip.vision.projector.scale_factor') ??
-    DEFAULT_MERGES.find(([projector]) => projector.test(projectorType))?.[1] ??
-    1
-  );
-}
-
-/** Last matrix of each projector and which of its dimensions is the output. */
-const LAST_MATRICES = [
-  ['mm.model.mlp.3.weight', 1],
-  ['mm.2.weight', 1],
-  ['mm.model.fc.weight', 1],
-  ['mm.input_projection.weight', 0],
-  ['mm.a.mlp.2.weight', 1],
-  ['mm.a.fc.weight', 1],
-] as const;
-
-/**
- * Width of the projector's output by its last matrix, as `clip_n_mmproj_embd` reads it: the key
- * `projection_dim` of older LLaVA files holds CLIP's own projection (768) instead.
- */
-function projectorWidth(header: Pick<HeaderView, 'tensors'>): number | undefined {
-  for (const [name, dimension] of LAST_MATRICES) {
-    const width = header.tensors.find((tensor) => tensor.name === name)?.shape[dimension];
-    if (width !== undefined) return width;
-  }
-  return undefined;
-}
-
-/** Without the places in the file, which are no part of a description. */
-function plainTensors(header: HeaderView): TensorInfo[] {
-  return header.tensors.map(({ name, shape, type }) => ({ name, shape, type }));
 }

@@ -20,9 +20,19 @@ export function requiredEncoderTensors(encoder: EncoderModel): TensorInfo[] | nu
   if (expected === null) return null;
   const has = (name: string) => encoder.tensors.some((tensor) => tensor.name === name);
   const fused = has('v.blk.0.attn_qkv.weight');
+  const separate = has('v.blk.0.attn_q.weight');
   return expected
-    .filter(({ name }) => !isOptional(name, encoder))
+    .filter((tensor) => isEssential(tensor, encoder) && !isOptional(tensor.name, encoder))
+    .filter(({ name }) => !separate || !name.includes('.attn_qkv.'))
     .flatMap((tensor) => (fused ? fusedName(tensor) : [tensor]));
+}
+
+/** Families of which published files were compared tensor by tensor. */
+const COMPARED: readonly string[] = ['mlp', 'qwen2vl_merger', 'qwen2.5vl_merger', 'internvl'];
+
+/** In the other families only the matrices are asked for: vectors differ between converters. */
+function isEssential({ shape }: TensorInfo, { projectorType }: EncoderModel): boolean {
+  return COMPARED.includes(projectorType) || shape.length > 1;
 }
 
 /** The tower that `clip.cpp` takes for InternViT-6B, with RMS norms and norms of q and k. */
@@ -31,6 +41,8 @@ function isInternVit6b({ projectorType, embedding, layers }: EncoderModel): bool
 }
 
 function isOptional(name: string, encoder: EncoderModel): boolean {
+  // GLM-OCR has no learned positions.
+  if (encoder.projectorType === 'glm4v') return name === 'v.position_embd.weight';
   if (encoder.projectorType !== 'mlp') return false;
   // The features are taken before the last norm, so converters leave it out.
   if (name.startsWith('v.post_ln')) return true;

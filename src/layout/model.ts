@@ -37,19 +37,5 @@ export function encoderModel(
   format: EncoderFormat = 'F16',
 ): EncoderModel | null {
   const tensors = encoderTensors(dims, format);
-  if (tensors === null) return null;
-  const { projectorType, layers, embedding, feedForward, heads } = dims;
-  const { patchSize, imageSize, merge, projectionDim } = dims;
-  return {
-    projectorType,
-    layers,
-    embedding,
-    feedForward,
-    heads,
-    patchSize,
-    imageSize,
-    merge,
-    projectionDim,
-    tensors,
-  };
+  return tensors === null ? null : { ...dims, tensors };
 }

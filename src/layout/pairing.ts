@@ -1,4 +1,5 @@
-import { encoderFromGguf, textFromGguf } from './describe-gguf.ts';
+import { encoderFromGguf } from './describe-encoder.ts';
+import { textFromGguf } from './describe-gguf.ts';
 import { architecture } from './header-view.ts';
 import type { HeaderView } from './header-view.ts';
 import { missingTensors, requiredEncoderTensors } from './missing.ts';

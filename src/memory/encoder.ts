@@ -1,6 +1,14 @@
 import type { EncoderModel } from '../contracts/model.ts';
-import { tensorsBytes } from './weights.ts';
+import { tokenLimits } from '../layout/encoder-limits.ts';
+import { graphOf } from './encoder-graph/index.ts';
+import { ENCODER_HOST, Scene } from './encoder-graph/scene.ts';
+import type { PictureSize } from './encoder-graph/scene.ts';
+import { imageTokensAtOnce, largestPictures, warmUpPicture } from './encoder-image.ts';
+import type { Pictures } from './encoder-image.ts';
+import { allocate } from './graph/allocate.ts';
+import { schedule } from './graph/schedule.ts';
 import type { PartBytes } from './types.ts';
+import { tensorsBytes } from './weights.ts';
 
 /** Bytes of the encoder's compute buffers while one image is encoded. */
 export type EncoderCompute = {
@@ -8,120 +16,115 @@ export type EncoderCompute = {
   readonly device: PartBytes;
   /** Inputs that stay on the host: the picture itself, the attention mask, positions. */
   readonly host: PartBytes;
-  /** False where the graph of this projector was not measured: the figure is an upper guess. */
+  /** False where the graph of this projector is not known: the figure is an upper guess. */
   readonly measuredGraph: boolean;
-};
-
-type Shape = {
-  /** Patches of the picture. */
-  readonly patches: number;
-  /** Rows that attend to each other: the patches and, where the tower has one, the class token. */
-  readonly positions: number;
-  readonly picture: { readonly width: number; readonly height: number };
 };
 
 const F32 = 4;
 const F16 = 2;
 
-/** Merged tokens of a side of the warm-up image of the Qwen-VL family (`clip.cpp`: 46 x 46). */
-const QWEN_WARM_UP_SIDE = 46;
-/** Default cap of the Qwen-VL family on the tokens of one image (`set_limit_image_tokens(8, 4096)`). */
-const QWEN_MAX_TOKENS = 4096;
-
-const isQwen = (encoder: EncoderModel): boolean => /^qwen.*_merger$/.test(encoder.projectorType);
-
 /** Weights of tower and projector: the sum of the tensors of the projector file. */
-export function encoderWeights(encoder: EncoderModel): PartBytes {
+export function encoderWeights({ tensors, audio }: EncoderModel): PartBytes {
+  const all = [...tensors, ...(audio?.tensors ?? [])];
   return {
-    bytes: tensorsBytes(encoder.tensors),
-    formula: `sum of ${encoder.tensors.length} tensors of the projector file`,
+    bytes: tensorsBytes(all),
+    formula: `sum of ${all.length} tensors of the projector file`,
   };
 }
 
 /** Compute buffers that llama.cpp reserves at load, for its warm-up image. */
 export function encoderComputeAtLoad(encoder: EncoderModel): EncoderCompute {
-  return computeFor(encoder, isQwen(encoder) ? QWEN_WARM_UP_SIDE ** 2 : null);
+  return withAudio(encoder, computeFor(encoder, { size: warmUpPicture(encoder), count: 1 }));
 }
 
-/** Compute buffers after the largest image that `imageMaxTokens` (null: the model's own cap) allows. */
-export function encoderComputeAtPeak(
-  encoder: EncoderModel,
-  imageMaxTokens: number | null,
-): EncoderCompute {
-  if (!isQwen(encoder)) return computeFor(encoder, null);
-  // The buffers never shrink: a cap below the warm-up image saves nothing.
-  return computeFor(encoder, Math.max(imageMaxTokens ?? QWEN_MAX_TOKENS, QWEN_WARM_UP_SIDE ** 2));
-}
-
-/**
- * The widest phase of the encoder's graph. Read off the figure that llama-server 0.7.0 (build 11669)
- * adds to its fit target for LLaVA-1.5 (mlp), InternVL2-26B and Qwen2.5-VL-7B while the widths, the
- * number of blocks and the picture were varied; d = width, ff = feed-forward, n = positions:
- * - mlp: max(n (ff + 4 d), patches (2 projectionDim + 2 d)) x 4 B + picture
- * - internvl: n (ff + 3 d) x 4 B
- * - qwen2vl/qwen2.5vl: n (3 ff + 2 d) x 4 B + mask n^2 x 2 B + picture + positions
- * Any other projector gets the widest of these, marked as assumed.
- */
-function computeFor(encoder: EncoderModel, tokens: number | null): EncoderCompute {
-  const shape = shapeOf(encoder, tokens);
-  const n = shape.positions;
-  const { embedding: d, feedForward: ff, projectionDim: out } = encoder;
-  const picture = shape.picture.width * shape.picture.height * 3 * F32;
-  if (encoder.projectorType === 'mlp') {
-    const tower = F32 * n * (ff + 4 * d);
-    const projector = F32 * shape.patches * (2 * out + 2 * d);
-    return parts(
-      Math.max(tower, projector) + picture,
-      projector > tower
-        ? `4 B x ${shape.patches} patches x (2 x ${out} + 2 x ${d}) + picture`
-        : `4 B x ${n} positions x (${ff} + 4 x ${d}) + picture`,
-      picture,
-      true,
-    );
-  }
-  if (encoder.projectorType === 'internvl') {
-    return parts(
-      F32 * n * (ff + 3 * d),
-      `4 B x ${n} positions x (${ff} + 3 x ${d})`,
-      picture,
-      true,
-    );
-  }
-  const inputs = picture + F16 * n * n + 4 * F32 * n;
-  const widest = F32 * n * (3 * ff + (isQwen(encoder) ? 2 : 4) * d) + inputs;
-  return parts(
-    widest,
-    `4 B x ${n} positions x (3 x ${ff} + ${isQwen(encoder) ? 2 : 4} x ${d}) + mask ${n}^2 x 2 B + picture`,
-    inputs,
-    isQwen(encoder),
-  );
-}
-
-function parts(
-  device: number,
-  formula: string,
-  host: number,
-  measuredGraph: boolean,
-): EncoderCompute {
+/** A second tower for audio has buffers of its own, which a clip of any length leaves as they are. */
+function withAudio({ audio }: EncoderModel, eyes: EncoderCompute): EncoderCompute {
+  if (audio === undefined) return eyes;
+  const ears = encoderComputeAtLoad(audio);
+  const both = (one: PartBytes, other: PartBytes): PartBytes => ({
+    bytes: one.bytes + other.bytes,
+    formula: `${one.formula} + ${other.formula}`,
+  });
   return {
-    device: { bytes: Math.round(device), formula },
-    host: { bytes: Math.round(host), formula: 'picture and masks handed to the encoder' },
-    measuredGraph,
+    device: both(eyes.device, ears.device),
+    host: both(eyes.host, ears.host),
+    measuredGraph: eyes.measuredGraph && ears.measuredGraph,
   };
 }
 
-function shapeOf(encoder: EncoderModel, tokens: number | null): Shape {
-  const { patchSize, merge } = encoder;
-  if (tokens !== null) {
-    const patches = tokens * merge * merge;
-    const side = Math.sqrt(patches) * patchSize;
-    return { patches, positions: patches, picture: { width: side, height: side } };
+/**
+ * Compute buffers after the largest image that `imageMaxTokens` (null: the model's own cap) allows, and
+ * `ubatch` where the model must decode an image within one micro-batch.
+ */
+export function encoderComputeAtPeak(
+  encoder: EncoderModel,
+  imageMaxTokens: number | null,
+  ubatch: number | null = null,
+): EncoderCompute {
+  const atOnce = imageTokensAtOnce(encoder, imageMaxTokens);
+  const cap = atOnce === null || ubatch === null ? imageMaxTokens : Math.min(atOnce, ubatch);
+  const peak = withAudio(encoder, computeFor(encoder, largestPictures(encoder, cap)));
+  const load = encoderComputeAtLoad(encoder);
+  // The buffers never shrink: a cap below the warm-up image saves nothing.
+  return peak.device.bytes > load.device.bytes ? peak : load;
+}
+
+/**
+ * The largest `--image-max-tokens` under which the encoder's compute buffer stays within `bytes`. Null
+ * where no cap helps: the family's images are not sized by tokens, or the warm-up image exceeds `bytes`.
+ */
+export function largestImageTokens(encoder: EncoderModel, bytes: number): number | null {
+  const limits = tokenLimits(encoder.projectorType);
+  if (limits === null || encoderComputeAtLoad(encoder).device.bytes > bytes) return null;
+  const fits = (tokens: number) => encoderComputeAtPeak(encoder, tokens).device.bytes <= bytes;
+  let low = limits.warmUpSide ** 2;
+  let high = limits.most;
+  if (low >= high || fits(high)) return high;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle;
   }
-  const patches = Math.floor(encoder.imageSize / patchSize) ** 2;
-  const hasClassToken = encoder.tensors.some((tensor) => tensor.name === 'v.class_embd');
+  return low;
+}
+
+/** Buffers of the projector's own graph as llama.cpp lays it out; of an unknown one, an upper guess. */
+function computeFor(encoder: EncoderModel, pictures: Pictures): EncoderCompute {
+  const graph = graphOf(encoder.projectorType);
+  if (graph === null) return guess(encoder, pictures.size);
+  const { size, count } = pictures;
+  const scene = new Scene(encoder, size);
+  const [device = 0, host = 0] = allocate(schedule(graph(scene), ENCODER_HOST, 1), 2);
+  const many = count === 1 ? '' : `${count} tiles of `;
+  const seen =
+    encoder.melBins === undefined
+      ? `${many}${size.width}x${size.height} px, ${scene.patches} patches`
+      : `${size.width} frames of ${size.height} mel bins`;
   return {
-    patches,
-    positions: patches + (hasClassToken ? 1 : 0),
-    picture: { width: encoder.imageSize, height: encoder.imageSize },
+    device: {
+      bytes: device * count,
+      formula: `${encoder.projectorType} graph for ${seen} of width ${encoder.embedding}`,
+    },
+    host: { bytes: host * count, formula: 'picture, masks and positions handed to the encoder' },
+    measuredGraph: true,
+  };
+}
+
+/**
+ * The widest phase of any measured tower: n (3 feed-forward + 4 width) x 4 B, a mask of n^2 x 2 B, and
+ * the picture. d = width, ff = feed-forward, n = patches.
+ */
+function guess({ embedding, feedForward, patchSize }: EncoderModel, size: PictureSize) {
+  const side = Math.max(patchSize, 1);
+  const n = Math.floor(size.width / side) * Math.floor(size.height / side);
+  const picture = size.width * size.height * 3 * F32;
+  const inputs = picture + F16 * n * n + 4 * F32 * n;
+  return {
+    device: {
+      bytes: F32 * n * (3 * feedForward + 4 * embedding) + inputs,
+      formula: `4 B x ${n} positions x (3 x ${feedForward} + 4 x ${embedding}) + mask ${n}^2 x 2 B + picture`,
+    },
+    host: { bytes: inputs, formula: 'picture, masks and positions handed to the encoder' },
+    measuredGraph: false,
   };
 }

@@ -3,6 +3,7 @@ import type { TensorInfo } from '../../../src/contracts/model.ts';
 import { tensorBytes, tensorElements } from '../../../src/gguf/types.ts';
 import { encoderAs, encoderTensors } from '../../../src/layout/encoder.ts';
 import { encoderModel } from '../../../src/layout/model.ts';
+import { MEASURED_ENCODERS } from '../../helpers/encoders.ts';
 import { textTensors } from '../../../src/layout/text.ts';
 import { sum } from '../../../src/units.ts';
 import { internvl26b, llava13b, llava7b, qwen25vl7b } from './dimensions.ts';
@@ -41,6 +42,15 @@ describe('tensors from dimensions', () => {
       expect(header).toBeLessThan(60_000);
     }
   });
+
+  it.each(MEASURED_ENCODERS.filter(({ parameters: total }) => total !== null))(
+    'have the parameters of the projector of $id',
+    ({ dims, parameters: total }) => {
+      const tensors = encoderTensors(dims)!;
+      expect(parameters(tensors)).toBe(total);
+      expect(new Set(tensors.map(({ name }) => name)).size).toBe(tensors.length);
+    },
+  );
 
   it('have no name twice', () => {
     for (const { model } of MODELS) {
@@ -81,7 +91,7 @@ describe('tensors from dimensions', () => {
   });
 
   it('are unknown for a projector without a layout', () => {
-    const dims = { ...llava7b.encoder, projectorType: 'resampler' };
+    const dims = { ...llava7b.encoder, projectorType: 'yasa2' };
     expect(encoderTensors(dims)).toBeNull();
     expect(encoderModel(dims)).toBeNull();
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { encoderMetadata, textMetadata } from '../../../src/demo/metadata.ts';
+import { encoderMetadata } from '../../../src/demo/encoder-metadata.ts';
+import { textMetadata } from '../../../src/demo/metadata.ts';
 import type { TensorInfo } from '../../../src/contracts/model.ts';
 import { describeGguf } from '../../../src/layout/describe-gguf.ts';
 import type { KnownEncoderDims } from '../../../src/layout/encoder.ts';
@@ -144,7 +145,7 @@ describe('pairingProblem', () => {
   });
 
   it('lets projectors pass whose layout it does not know', () => {
-    const unknown = withKeys(llavaProjector, { 'clip.projector_type': 'resampler' });
+    const unknown = withKeys(llavaProjector, { 'clip.projector_type': 'yasa2' });
     expect(pairingProblem(llava, without(unknown, 'v.class_embd'))).toBeNull();
   });
 
@@ -185,11 +186,12 @@ describe('describeGguf', () => {
     });
     expect(description.text).toEqual(textModel(llava7b.text, 4096));
     expect(description.encoder).toEqual(encoderModel(llava7b.encoder));
-    expect(describeGguf('q', qwen, qwenProjector, imageRuleOf).encoder).toEqual(
-      encoderModel(qwen25vl7b.encoder),
-    );
-    expect(describeGguf('i', internlm, internvl, imageRuleOf).encoder).toEqual(
-      encoderModel(internvl26b.encoder),
+    expect(describeGguf('q', qwen, qwenProjector, imageRuleOf).encoder).toEqual({
+      ...encoderModel(qwen25vl7b.encoder),
+      windowPattern: 8,
+    });
+    expect(encoderModel(internvl26b.encoder)).toMatchObject(
+      describeGguf('i', internlm, internvl, imageRuleOf).encoder!,
     );
   });
 
@@ -286,7 +288,7 @@ describe('imageRuleOf', () => {
   });
 
   it('is null for a projector without a rule', () => {
-    const unknown = withKeys(llavaProjector, { 'clip.projector_type': 'resampler' });
+    const unknown = withKeys(llavaProjector, { 'clip.projector_type': 'yasa2' });
     expect(describeGguf('m', llava, unknown, imageRuleOf).imageTokens).toEqual({});
   });
 });

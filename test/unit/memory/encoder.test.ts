@@ -1,58 +1,126 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import type { EncoderModel } from '../../../src/contracts/model.ts';
+import { graphOf } from '../../../src/memory/encoder-graph/index.ts';
+import { ENCODER_HOST, Scene } from '../../../src/memory/encoder-graph/scene.ts';
+import { imageTokensAtOnce, warmUpPicture } from '../../../src/memory/encoder-image.ts';
 import {
   encoderComputeAtLoad,
   encoderComputeAtPeak,
   encoderWeights,
+  largestImageTokens,
 } from '../../../src/memory/encoder.ts';
-import { describeProfile } from '../../../src/profiles/describe.ts';
-import { findModel } from '../../../src/profiles/layers.ts';
-import { loadProfiles } from '../../../src/profiles/load.ts';
+import { allocate } from '../../../src/memory/graph/allocate.ts';
+import { schedule } from '../../../src/memory/graph/schedule.ts';
 import { MIB } from '../../../src/units.ts';
-
-const fixture = new URL('../../fixtures/measurements/encoders.yaml', import.meta.url);
-const measured = parse(readFileSync(fixture, 'utf8')) as {
-  id: string;
-  device: number;
-  cpu: number;
-}[];
-const { profiles } = await loadProfiles({ user: null, flag: null });
-
-function encoderOf(id: string) {
-  const { encoder } = describeProfile(findModel(profiles, id));
-  if (encoder === null) throw new Error(`${id} has no encoder`);
-  return encoder;
-}
+import { encoderOf, MEASURED_ENCODERS, measuredEncoder } from '../../helpers/encoders.ts';
 
 describe('encoder memory at load against llama-server', () => {
-  it.each(measured)('$id', ({ id, device, cpu }) => {
-    const encoder = encoderOf(id);
+  it.each(MEASURED_ENCODERS)('$id', ({ dims, load: measured }) => {
+    const encoder = encoderOf(dims);
     const load = encoderComputeAtLoad(encoder);
     const onDevice = (encoderWeights(encoder).bytes + load.device.bytes) / MIB;
-    expect(Math.abs(onDevice - device)).toBeLessThanOrEqual(0.15);
-    expect(Math.abs(load.host.bytes / MIB - cpu)).toBeLessThanOrEqual(0.05);
+    expect(Math.abs(onDevice - measured.device)).toBeLessThanOrEqual(0.02);
+    expect(Math.abs(load.host.bytes / MIB - measured.cpu)).toBeLessThanOrEqual(0.01);
     expect(load.measuredGraph).toBe(true);
   });
 });
 
-describe('encoder memory at the largest image', () => {
-  it('grows beyond the warm-up image where the family allows it', () => {
-    const encoder = encoderOf('qwen2.5-vl-7b');
-    const load = encoderComputeAtLoad(encoder).device.bytes;
-    expect(encoderComputeAtPeak(encoder, null).device.bytes).toBeGreaterThan(2 * load);
-    expect(encoderComputeAtPeak(encoder, 3000).device.bytes).toBeGreaterThan(load);
+describe('encoder memory after the largest image against ggml-rpc-server', () => {
+  const measured = MEASURED_ENCODERS.flatMap(({ peak, ...entry }) =>
+    peak === undefined ? [] : [{ ...entry, peak }],
+  );
+
+  it.each(measured)('$id', ({ dims, peak }) => {
+    const bytes = encoderComputeAtPeak(encoderOf(dims), null).device.bytes;
+    // The largest image of Gemma 4 is 1120 tokens; 33 x 33 were measured.
+    const tokens = dims.projectorType === 'gemma4v' ? 33 * 33 : null;
+    const same = encoderComputeAtPeak(encoderOf(dims), tokens).device.bytes;
+    expect(Math.abs(same / MIB - peak.device)).toBeLessThanOrEqual(peak.within ?? 0.02);
+    expect(bytes).toBeGreaterThanOrEqual(same);
   });
+
+  it('covers at least ten projector types', () => {
+    expect(new Set(measured.map(({ dims }) => dims.projectorType)).size).toBeGreaterThanOrEqual(10);
+  });
+});
+
+describe('the second peak', () => {
+  const qwen = measuredEncoder('qwen2.5-vl-7b');
 
   it('never falls below what load has reserved: buffers do not shrink', () => {
-    const encoder = encoderOf('qwen2.5-vl-7b');
-    expect(encoderComputeAtPeak(encoder, 256).device.bytes).toBe(
-      encoderComputeAtLoad(encoder).device.bytes,
-    );
+    expect(encoderComputeAtPeak(qwen, 256)).toEqual(encoderComputeAtLoad(qwen));
   });
 
-  it('is the same for a family that sees one fixed tile at a time', () => {
-    const encoder = encoderOf('internvl2-26b');
-    expect(encoderComputeAtPeak(encoder, null)).toEqual(encoderComputeAtLoad(encoder));
+  it('grows with the cap', () => {
+    const at = (tokens: number) => encoderComputeAtPeak(qwen, tokens).device.bytes;
+    expect(at(3000)).toBeGreaterThan(encoderComputeAtLoad(qwen).device.bytes);
+    expect(at(4096)).toBeGreaterThan(at(3000));
+  });
+
+  it('is no more than a micro-batch where the model decodes an image at once', () => {
+    const gemma = measuredEncoder('gemma-4-31b');
+    const capped = encoderComputeAtPeak(gemma, null, 484).device.bytes;
+    // Measured with the default micro-batch: the engine brings the image to 22 x 22 tokens.
+    expect(Math.abs(capped / MIB - 284.78)).toBeLessThanOrEqual(0.02);
+    expect(encoderComputeAtPeak(gemma, null, 4096)).toEqual(encoderComputeAtPeak(gemma, null));
+  });
+
+  it('gives the cap that a budget allows, exactly', () => {
+    for (const id of ['qwen2.5-vl-7b', 'qwen3-vl-8b', 'pixtral-12b', 'gemma-4-31b']) {
+      const encoder = measuredEncoder(id);
+      const load = encoderComputeAtLoad(encoder).device.bytes;
+      const most = encoderComputeAtPeak(encoder, null).device.bytes;
+      const budget = Math.floor((load + most) / 2);
+      const cap = largestImageTokens(encoder, budget) ?? Number.NaN;
+      expect(encoderComputeAtPeak(encoder, cap).device.bytes).toBeLessThanOrEqual(budget);
+      expect(encoderComputeAtPeak(encoder, cap + 1).device.bytes).toBeGreaterThan(budget);
+      expect(largestImageTokens(encoder, load - 1)).toBeNull();
+    }
+    expect(largestImageTokens(qwen, Number.MAX_SAFE_INTEGER)).toBe(4096);
+    expect(largestImageTokens(measuredEncoder('llava-1.6-34b'), MIB * 1024)).toBeNull();
+  });
+});
+
+describe('images decoded at once', () => {
+  it.each([
+    ['gemma-3-4b', 256],
+    ['gemma-4-31b', 1120],
+    ['gemma-4-e4b', null],
+    ['qwen2.5-vl-7b', null],
+  ] as const)('%s: %s', (id, tokens) => {
+    expect(imageTokensAtOnce(measuredEncoder(id), null)).toBe(tokens);
+  });
+
+  it('obey the cap', () => {
+    expect(imageTokensAtOnce(measuredEncoder('gemma-4-31b'), 280)).toBe(280);
+  });
+});
+
+describe('a shortened tower', () => {
+  const whole = (encoder: EncoderModel): number => {
+    const size = warmUpPicture(encoder);
+    const scene = new Scene(encoder, size, encoder.layers);
+    const graph = graphOf(encoder.projectorType)?.(scene);
+    if (graph === undefined) throw new Error(encoder.projectorType);
+    return allocate(schedule(graph, ENCODER_HOST, 1), 2)[0] ?? Number.NaN;
+  };
+
+  it.each(MEASURED_ENCODERS)('needs as much as all blocks of $id', ({ dims }) => {
+    for (const layers of [1, 2, 3, 6, 7, dims.layers]) {
+      const deepstack = dims.deepstack?.filter((block) => block < layers);
+      const encoder = encoderOf({ ...dims, layers, ...(deepstack && { deepstack }) });
+      expect(encoderComputeAtLoad(encoder).device.bytes).toBe(whole(encoder));
+    }
+  });
+});
+
+describe('a projector whose graph is not known', () => {
+  it('gets an upper guess and says so', () => {
+    const encoder = { ...measuredEncoder('gemma-3-4b'), projectorType: 'yasa2' };
+    const guess = encoderComputeAtLoad(encoder);
+    expect(guess.measuredGraph).toBe(false);
+    expect(guess.device.bytes).toBeGreaterThan(
+      encoderComputeAtLoad(measuredEncoder('gemma-3-4b')).device.bytes,
+    );
   });
 });

@@ -1,0 +1,82 @@
+import type { EncoderModel } from '../contracts/model.ts';
+import type { GgufValue } from '../gguf/types.ts';
+import { QWEN25_WINDOW_PATTERN } from '../layout/encoder-limits.ts';
+import { count, FILE_TYPE_F16, real, text, yes } from './gguf-values.ts';
+import type { Metadata } from './tokenizer.ts';
+
+const reals = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'float32', value });
+
+type Dims = Omit<EncoderModel, 'tensors'>;
+
+const spatialMerge = ({ merge }: Dims): Metadata => [
+  ['clip.vision.spatial_merge_size', count(merge)],
+];
+const scaleFactor = ({ merge }: Dims): Metadata => [
+  ['clip.vision.projector.scale_factor', count(merge)],
+];
+
+/** Keys that only one projector reads, beside the activation. */
+const PROJECTOR_KEYS: Readonly<Record<string, (encoder: Dims) => Metadata>> = {
+  gemma4v: scaleFactor,
+  glm4v: spatialMerge,
+  idefics3: scaleFactor,
+  internvl: scaleFactor,
+  kimivl: scaleFactor,
+  lfm2: scaleFactor,
+  llama4: scaleFactor,
+  pixtral: spatialMerge,
+  qwen2vl_merger: spatialMerge,
+  'qwen2.5vl_merger': (encoder) => [
+    ...spatialMerge(encoder),
+    ['clip.vision.n_wa_pattern', count(encoder.windowPattern ?? QWEN25_WINDOW_PATTERN)],
+  ],
+  qwen3vl_merger: spatialMerge,
+  resampler: ({ queries = 64 }) => [
+    ['clip.minicpmv_version', { type: 'int32', value: 3 }],
+    ['clip.minicpmv_query_num', count(queries)],
+  ],
+};
+
+/** SiLU in the gated towers, GELU in the others; CLIP's quick GELU is what a file without either means. */
+const SILU: readonly string[] = ['qwen2.5vl_merger', 'pixtral', 'glm4v'];
+const QUICK_GELU: readonly string[] = ['mlp', 'qwen2vl_merger'];
+
+/** Key-values of a projector file with a vision or an audio tower. */
+export function encoderMetadata(name: string, encoder: Dims): Metadata {
+  const { projectorType } = encoder;
+  const tower = encoder.melBins === undefined ? 'vision' : 'audio';
+  const activation = SILU.includes(projectorType) ? 'silu' : 'gelu';
+  return [
+    ['general.architecture', text('clip')],
+    ['general.type', text('mmproj')],
+    ['general.name', text(name)],
+    ['general.file_type', count(FILE_TYPE_F16)],
+    [`clip.has_${tower}_encoder`, yes(true)],
+    ['clip.projector_type', text(projectorType)],
+    [`clip.use_${activation}`, yes(!QUICK_GELU.includes(projectorType))],
+    [`clip.${tower}.embedding_length`, count(encoder.embedding)],
+    [`clip.${tower}.feed_forward_length`, count(encoder.feedForward)],
+    [`clip.${tower}.projection_dim`, count(encoder.projectionDim)],
+    [`clip.${tower}.block_count`, count(encoder.layers)],
+    [`clip.${tower}.attention.head_count`, count(encoder.heads)],
+    [`clip.${tower}.attention.layer_norm_epsilon`, real(1e-5)],
+    ...(tower === 'vision' ? visionKeys(encoder) : audioKeys(encoder)),
+    ...(PROJECTOR_KEYS[projectorType]?.(encoder) ?? []),
+  ];
+}
+
+function visionKeys({ imageSize, patchSize }: Dims): Metadata {
+  return [
+    ['clip.vision.image_size', count(imageSize)],
+    ['clip.vision.patch_size', count(patchSize)],
+    ['clip.vision.image_mean', reals([0.5, 0.5, 0.5])],
+    ['clip.vision.image_std', reals([0.5, 0.5, 0.5])],
+  ];
+}
+
+function audioKeys({ melBins = 0, stack = 1 }: Dims): Metadata {
+  return [
+    ['clip.audio.num_mel_bins', count(melBins)],
+    ['clip.audio.projector.stack_factor', count(stack)],
+  ];
+}

@@ -1,0 +1,58 @@
+import { blocks, linear, norm } from './encoder-list.ts';
+import type { EncoderDims } from './encoder-list.ts';
+import type { TensorList } from './text.ts';
+
+/** Steps of Whisper's encoder: 30 s of frames, halved once. */
+const WHISPER_POSITIONS = 1500;
+const WHISPER_TAPS = 3;
+
+/** Whisper's encoder: two convolutions over time, then blocks whose k has no bias. */
+function whisper(list: TensorList, dims: EncoderDims): void {
+  const { embedding, feedForward } = dims;
+  const { melBins = 128, positions = WHISPER_POSITIONS } = dims;
+  list.matrix('a.conv1d.1.weight', WHISPER_TAPS, melBins, embedding);
+  list.add('a.conv1d.1.bias', [1, embedding], 'F32');
+  list.matrix('a.conv1d.2.weight', WHISPER_TAPS, embedding, embedding);
+  list.add('a.conv1d.2.bias', [1, embedding], 'F32');
+  list.matrix('a.position_embd.weight', embedding, positions);
+  blocks(
+    dims,
+    (prefix) => {
+      norm(list, `${prefix}.ln1`, embedding);
+      linear(list, `${prefix}.attn_q`, embedding, embedding);
+      linear(list, `${prefix}.attn_k`, embedding, embedding, false);
+      linear(list, `${prefix}.attn_v`, embedding, embedding);
+      linear(list, `${prefix}.attn_out`, embedding, embedding);
+      norm(list, `${prefix}.ln2`, embedding);
+      linear(list, `${prefix}.ffn_up`, embedding, feedForward);
+      linear(list, `${prefix}.ffn_down`, feedForward, embedding);
+    },
+    'a',
+  );
+  norm(list, 'a.post_ln', embedding);
+}
+
+/** Stacked steps, a SwiGLU within one matrix, norms before and between. */
+export function ultravox(list: TensorList, dims: EncoderDims): void {
+  const { embedding, projectionDim, stack = 8 } = dims;
+  const hidden = dims.projectorHidden ?? 2 * projectionDim;
+  whisper(list, dims);
+  list.vector('mm.a.norm_pre.weight', embedding * stack);
+  linear(list, 'mm.a.mlp.1', embedding * stack, hidden, false);
+  list.vector('mm.a.norm_mid.weight', hidden / 2);
+  linear(list, 'mm.a.mlp.2', hidden / 2, projectionDim, false);
+}
+
+/** Stacked steps, two matrices. */
+export function voxtral(list: TensorList, dims: EncoderDims): void {
+  const { embedding, projectionDim, stack = 4 } = dims;
+  whisper(list, dims);
+  linear(list, 'mm.a.mlp.1', embedding * stack, projectionDim, false);
+  linear(list, 'mm.a.mlp.2', projectionDim, projectionDim, false);
+}
+
+/** One matrix. */
+export function qwen2a(list: TensorList, dims: EncoderDims): void {
+  whisper(list, dims);
+  linear(list, 'mm.a.fc', dims.embedding, dims.projectionDim);
+}

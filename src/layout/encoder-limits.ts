@@ -1,0 +1,34 @@
+/** Between how many tokens an image of a family may cost, and which square is reserved for at load. */
+export type TokenLimits = {
+  readonly least: number;
+  readonly most: number;
+  /** Side of the warm-up image, tokens. */
+  readonly warmUpSide: number;
+};
+
+const QWEN = { least: 8, most: 4096, warmUpSide: 46 } as const;
+const PIXTRAL = { least: 8, most: 1024, warmUpSide: 16 } as const;
+const GEMMA4 = { least: 70, most: 1120, warmUpSide: 16 } as const;
+
+/** `set_limit_image_tokens` and `set_warmup_n_tokens` of each family (llama.cpp b11118, clip.cpp). */
+const LIMITS: ReadonlyMap<string, TokenLimits> = new Map<string, TokenLimits>([
+  ['gemma4uv', GEMMA4],
+  ['gemma4v', GEMMA4],
+  ['glm4v', QWEN],
+  ['hunyuanvl', { least: 256, most: 16384, warmUpSide: 32 }],
+  ['kimivl', PIXTRAL],
+  ['lfm2', { least: 64, most: 256, warmUpSide: 16 }],
+  ['pixtral', PIXTRAL],
+  ['qwen2.5vl_merger', QWEN],
+  ['qwen2vl_merger', QWEN],
+  ['qwen3vl_merger', QWEN],
+  ['youtuvl', { least: 1, most: 62_500, warmUpSide: 16 }],
+]);
+
+/** The limits of a projector whose images are sized by content; null for tiles and fixed squares. */
+export function tokenLimits(projectorType: string): TokenLimits | null {
+  return LIMITS.get(projectorType) ?? null;
+}
+
+/** Of so many blocks of Qwen2.5-VL the last attends to the whole picture (`clip.vision.n_wa_pattern`). */
+export const QWEN25_WINDOW_PATTERN = 8;

@@ -1,0 +1,33 @@
+import type { Graph } from '../graph/tensor.ts';
+import { internvl, llama4, llava } from './clip.ts';
+import { minicpmv } from './minicpm.ts';
+import { glm4v, qwen2vl, qwen3vl } from './qwen.ts';
+import type { Scene } from './scene.ts';
+import { gemma3, gemma4v, idefics3, kimivl, lfm2, phi4, pixtral } from './siglip.ts';
+import { qwen2a, ultravox, voxtral } from './whisper.ts';
+
+type GraphOf = (scene: Scene) => Graph;
+
+/** An encoder's graph for one picture, by `clip.projector_type`. */
+const GRAPHS: ReadonlyMap<string, GraphOf> = new Map<string, GraphOf>([
+  ['gemma3', gemma3],
+  ['gemma4v', gemma4v],
+  ['glm4v', glm4v],
+  ['idefics3', idefics3],
+  ['internvl', internvl],
+  ['kimivl', kimivl],
+  ['lfm2', lfm2],
+  ['llama4', llama4],
+  ['mlp', llava],
+  ['phi4', phi4],
+  ['pixtral', pixtral],
+  ['qwen2.5vl_merger', qwen2vl],
+  ['qwen2a', qwen2a],
+  ['qwen2vl_merger', qwen2vl],
+  ['qwen3vl_merger', qwen3vl],
+  ['resampler', minicpmv],
+  ['ultravox', ultravox],
+  ['voxtral', voxtral],
+]);
+
+export const graphOf = (projectorType: string): GraphOf | null => GRAPHS.get(projectorType) ?? null;

@@ -1,0 +1,78 @@
+import type { EncoderModel } from '../contracts/model.ts';
+import { tokenLimits } from '../layout/encoder-limits.ts';
+import type { PictureSize } from './encoder-graph/scene.ts';
+
+/** What a projector encodes at once: one picture, or equal tiles side by side. */
+export type Pictures = { readonly size: PictureSize; readonly count: number };
+
+/** Mel frames of 30 s of audio, for which llama.cpp reserves memory. */
+const WARM_UP_FRAMES = 3000;
+/** `--mtmd-batch-max-tokens`: equal tiles are encoded together up to so many tokens. */
+const BATCH_TOKENS = 1024;
+/** Projectors whose graph takes several tiles (`support_batch`) and whose tiles are all equal. */
+const BATCHED: readonly string[] = ['internvl'];
+/** Widths of Gemma 4 E2B and E4B, which decode images causally (`mtmd_decode_use_non_causal`). */
+const CAUSAL_GEMMA4_WIDTHS: readonly number[] = [1536, 2560];
+
+/** The picture for which llama.cpp reserves memory at load. */
+export function warmUpPicture(encoder: EncoderModel): PictureSize {
+  if (encoder.melBins !== undefined) return { width: WARM_UP_FRAMES, height: encoder.melBins };
+  const limits = tokenLimits(encoder.projectorType);
+  if (limits === null) return square(encoder.imageSize);
+  return square(limits.warmUpSide * encoder.patchSize * encoder.merge);
+}
+
+/** The picture that needs most of all that `imageMaxTokens` (null: the model's own cap) allows. */
+export function largestPictures(encoder: EncoderModel, imageMaxTokens: number | null): Pictures {
+  const limits = tokenLimits(encoder.projectorType);
+  if (limits !== null && encoder.projectorType !== 'lfm2') {
+    return { size: pictureOf(encoder, imageMaxTokens ?? limits.most), count: 1 };
+  }
+  const size =
+    encoder.projectorType === 'resampler' ? largestSlice(encoder) : warmUpPicture(encoder);
+  return { size, count: tilesAtOnce(encoder) };
+}
+
+/** A picture of at least `tokens` tokens, as square as may be. */
+function pictureOf({ patchSize, merge }: EncoderModel, tokens: number): PictureSize {
+  const cell = patchSize * merge;
+  const columns = Math.max(1, Math.floor(Math.sqrt(tokens)));
+  return { width: columns * cell, height: Math.ceil(tokens / columns) * cell };
+}
+
+/**
+ * MiniCPM-V's slices have the area of its square and sides rounded to whole patches: 31 x 34 is the most
+ * that comes of 32 x 32.
+ */
+function largestSlice({ patchSize, imageSize }: EncoderModel): PictureSize {
+  const side = Math.floor(imageSize / patchSize);
+  return { width: (side - 1) * patchSize, height: (side + 2) * patchSize };
+}
+
+function tilesAtOnce({ projectorType, imageSize, patchSize, merge }: EncoderModel): number {
+  if (!BATCHED.includes(projectorType)) return 1;
+  const tokens = Math.floor(imageSize / patchSize / merge) ** 2;
+  return Math.max(1, Math.floor(BATCH_TOKENS / tokens));
+}
+
+function square(side: number): PictureSize {
+  return { width: side, height: side };
+}
+
+/**
+ * Tokens that one micro-batch (`--ubatch-size`) must hold, because the model decodes an image at once
+ * (`mtmd_decode_use_non_causal`); null where images are decoded like text. With less, llama-server caps
+ * the image of Gemma 4 and ends on the first image of Gemma 3.
+ */
+export function imageTokensAtOnce(
+  encoder: EncoderModel,
+  imageMaxTokens: number | null,
+): number | null {
+  const { projectorType, imageSize, patchSize, merge, projectionDim } = encoder;
+  if (projectorType === 'gemma3') return Math.floor(imageSize / patchSize / merge) ** 2;
+  const isGemma4 =
+    projectorType === 'gemma4uv' ||
+    (projectorType === 'gemma4v' && !CAUSAL_GEMMA4_WIDTHS.includes(projectionDim));
+  if (!isGemma4) return null;
+  return imageMaxTokens ?? tokenLimits(projectorType)?.most ?? null;
+}
