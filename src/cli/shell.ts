@@ -66,7 +66,7 @@ export async function openShell(
     options,
     view: {
       palette,
-      boxes: io.stdoutIsTty && io.columns,
+      boxes: io.stdoutIsTty ? io.columns : false,
       quiet,
       explain: options.explain === true,
     },
