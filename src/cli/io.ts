@@ -1,3 +1,6 @@
+/** Forms in which `-o` prints a result. */
+export const OUTPUT_MODES = ['table', 'json', 'yaml'] as const;
+
 /** The streams and facts of the process that a run may use; tests pass buffers. */
 export type Io = {
   readonly stdout: (text: string) => void;

@@ -1,10 +1,9 @@
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT_CODES, MmdeployError, messageOf } from '../errors.ts';
-import { registerCommands } from './commands/index.ts';
-import { errorDocument, errorText } from './failure.ts';
+import { COMMANDS, isCommandName } from './commands/index.ts';
 import type { Io } from './io.ts';
 import type { CommonOptions, Registrar } from './shell.ts';
-import { OUTPUT_MODES, openShell } from './shell.ts';
+import { OUTPUT_MODES } from './io.ts';
 import { PACKAGE_VERSION } from './version.ts';
 
 const INTRODUCTION = `Plan, estimate and serve multimodal models on your own GPUs with llama.cpp.
@@ -24,7 +23,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     return EXIT_CODES.ok.code;
   }
   let exitCode: number = EXIT_CODES.ok.code;
-  const program = createProgram(io, argv, (code) => {
+  const program = await createProgram(io, argv, (code) => {
     exitCode = code;
   });
   try {
@@ -35,12 +34,12 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** The command tree; nothing is executed and no command's own code is loaded until one is chosen. */
-function createProgram(
+/** The command tree: in full for the commands that `argv` speaks of, in name and summary for the others. */
+async function createProgram(
   io: Io,
   argv: readonly string[],
   setExitCode: (code: number) => void,
-): Command {
+): Promise<Command> {
   const program = new Command('mmdeploy')
     .description('Plan, estimate and serve multimodal models on your own GPUs with llama.cpp.')
     .version(PACKAGE_VERSION, '-V, --version', 'print the version')
@@ -62,19 +61,35 @@ function createProgram(
     });
   const registrar: Registrar = {
     program,
+    begin: (name) => program.command(name).summary(COMMANDS[name].summary),
     action:
       (body) =>
       async (...all) => {
         // commander passes the command itself last.
         const command = all[all.length - 1] as Command;
+        // Loaded when a command runs: `--help` has no need of it.
+        const { openShell } = await import('./shell.ts');
         const shell = await openShell(io, argv, command.opts<CommonOptions>());
         setExitCode(await body(shell, command));
       },
   };
-  registerCommands(registrar);
+  const wanted = argv.filter(isCommandName).slice(0, MOST_NAMED);
+  for (const name of Object.keys(COMMANDS).filter(isCommandName)) {
+    if (wanted.includes(name)) (await COMMANDS[name].load())(registrar);
+    else outline(registrar.begin(name), COMMANDS[name].args);
+  }
   for (const command of withSubcommands(program)) addCommonOptions(command);
   return program;
 }
+
+/** Just enough of a command for the list of `--help`. */
+function outline(command: Command, args: readonly string[] | null): void {
+  if (args === null) command.command('…', { hidden: true });
+  else for (const arg of args) command.argument(arg);
+}
+
+/** `help plan` speaks of two commands; words further on are arguments. */
+const MOST_NAMED = 2;
 
 function withSubcommands(program: Command): Command[] {
   return program.commands.flatMap((command) => [command, ...withSubcommands(command)]);
@@ -97,7 +112,7 @@ function addCommonOptions(command: Command): void {
     .option('--debug', 'stack traces of errors');
 }
 
-function fail(error: unknown, argv: readonly string[], io: Io): number {
+function fail(error: unknown, argv: readonly string[], io: Io): Promise<number> | number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT_CODES.ok.code;
     return report(usageError(error), argv, io);
@@ -108,7 +123,8 @@ function fail(error: unknown, argv: readonly string[], io: Io): number {
   return report(error, argv, io);
 }
 
-function report(error: unknown, argv: readonly string[], io: Io): number {
+async function report(error: unknown, argv: readonly string[], io: Io): Promise<number> {
+  const { errorDocument, errorText } = await import('./failure.ts');
   const json =
     argv.some((arg, index) => /^(-o|--output)$/.test(argv[index - 1] ?? '') && arg === 'json') ||
     argv.some((arg) => /^(-ojson|--output=json)$/.test(arg));

@@ -2,14 +2,15 @@ import type { Command } from 'commander';
 import type { Palette, View } from '../report/palette.ts';
 import { PLAIN } from '../report/palette.ts';
 import type { Context } from '../workflows/context.ts';
+import type { CommandName } from './commands/index.ts';
 import type { Io } from './io.ts';
 import { wantsColour } from './io.ts';
+import type { OUTPUT_MODES } from './io.ts';
 import { progressLine } from './progress.ts';
 import type { RunCommand } from '../process/run.ts';
 import { runCommand } from '../process/run.ts';
 import { createContext } from '../workflows/create-context.ts';
 
-export const OUTPUT_MODES = ['table', 'json', 'yaml'] as const;
 type OutputMode = (typeof OUTPUT_MODES)[number];
 
 /** The options that every command has. */
@@ -38,6 +39,8 @@ export type Shell = {
 /** Where commands register; the number a body returns is the exit code of the whole run. */
 export type Registrar = {
   readonly program: Command;
+  /** Opens a command of the list with its name and summary. */
+  readonly begin: (name: CommandName) => Command;
   /** Wraps a body for commander's `.action()`; arguments and options are read off `command`. */
   readonly action: (
     body: (shell: Shell, command: Command) => Promise<number>,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EXIT_CODES } from '../../src/errors.ts';
+import { COMMANDS } from '../../src/cli/commands/index.ts';
 import { cliReference } from '../../src/cli/reference.ts';
 import { mmdeploy } from '../helpers/cli.ts';
 
@@ -114,6 +115,19 @@ describe('mmdeploy', () => {
       expect(help.code).toBe(0);
       expect(Math.max(...help.stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(
         80,
+      );
+    }
+  });
+
+  it('lists each command as the command describes itself', async () => {
+    const list = (await mmdeploy(['--help'])).stdout;
+    for (const [name, { args, summary }] of Object.entries(COMMANDS)) {
+      const { stdout } = await mmdeploy([name, '--help']);
+      const usage = args === null ? '[options] [command]' : ['[options]', ...args].join(' ');
+      expect(stdout).toContain(`Usage: mmdeploy ${name} ${usage}\n`);
+      const term = args === null ? name : `${name} ${usage}`;
+      expect(list).toMatch(
+        new RegExp(`^  ${term.replace(/[[\].*<>]/g, '\\$&')} +${summary.slice(0, 20)}`, 'm'),
       );
     }
   });

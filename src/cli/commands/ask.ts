@@ -11,10 +11,8 @@ type AskOptions = CommonOptions & {
 };
 
 /** `mmdeploy ask "question" --image FILE…`. */
-export function registerAsk({ program, action }: Registrar): void {
-  program
-    .command('ask')
-    .summary('one question about your images to a running server')
+export function registerAsk({ begin, action }: Registrar): void {
+  begin('ask')
     .description(
       'Sends a question and images to a running `mmdeploy serve` and prints the answer as it comes,\n' +
         'with the tokens that were estimated and the tokens that were billed.' +

@@ -3,10 +3,8 @@ import { EXIT_CODES } from '../../errors.ts';
 import type { Registrar, Shell } from '../shell.ts';
 
 /** `mmdeploy demo`. */
-export function registerDemo({ program, action }: Registrar): void {
-  program
-    .command('demo')
-    .summary('the whole tour on a tiny generated model')
+export function registerDemo({ begin, action }: Registrar): void {
+  begin('demo')
     .description(
       'Detects this machine, plans the demo model, estimates a few images, starts a real llama-server,\n' +
         'asks it about images and compares the tokens it bills with the estimate. Installs llama-server\n' +

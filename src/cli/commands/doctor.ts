@@ -3,10 +3,8 @@ import { EXIT_CODES, MmdeployError } from '../../errors.ts';
 import type { Registrar, Shell } from '../shell.ts';
 
 /** `mmdeploy doctor`. */
-export function registerDoctor({ program, action }: Registrar): void {
-  program
-    .command('doctor')
-    .summary('what this machine has: GPUs, memory, tools, engines')
+export function registerDoctor({ begin, action }: Registrar): void {
+  begin('doctor')
     .description(
       'Detects GPUs, CPU, memory, tools and engines. No GPU is an answer, not an error.\n' +
         '`doctor -o json > machine.json` on one machine is `plan --machine machine.json` on another.',

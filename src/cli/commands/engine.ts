@@ -14,10 +14,8 @@ type InstallOptions = {
 };
 
 /** `mmdeploy engine install|list|path`. */
-export function registerEngine({ program, action }: Registrar): void {
-  const engine = program
-    .command('engine')
-    .summary('find or install llama-server')
+export function registerEngine({ begin, action }: Registrar): void {
+  const engine = begin('engine')
     .description('Finds llama-server, or installs it below your own data folder.')
     .helpCommand(false)
     .action(

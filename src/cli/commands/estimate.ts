@@ -6,10 +6,8 @@ import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
 
 /** `mmdeploy estimate [PATHS…]`. */
-export function registerEstimate({ program, action }: Registrar): void {
-  program
-    .command('estimate')
-    .summary('tokens and cost of an input set, per model')
+export function registerEstimate({ begin, action }: Registrar): void {
+  begin('estimate')
     .description(
       'Counts the tokens that files, folders or described inputs cost each model, by the rule of the\n' +
         'engine that will count them, and prices API models. Nothing is uploaded or decoded.' +

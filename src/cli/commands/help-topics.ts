@@ -45,11 +45,9 @@ const TOPICS: Readonly<Record<string, () => string>> = {
 };
 
 /** `mmdeploy help [COMMAND…|TOPIC]`. */
-export function registerHelpTopics({ program, action }: Registrar): void {
-  program
-    .command('help')
+export function registerHelpTopics({ program, begin, action }: Registrar): void {
+  begin('help')
     .argument('[topic...]', `a command, or one of ${Object.keys(TOPICS).join(', ')}`)
-    .summary('help for a command or a topic')
     .description(
       `Shows the help of a command, or a topic: ${Object.keys(TOPICS)
         .map((name) => `\`${name}\``)

@@ -3,10 +3,8 @@ import { EXIT_CODES } from '../../errors.ts';
 import type { Registrar, Shell } from '../shell.ts';
 
 /** `mmdeploy models [ID]`. */
-export function registerModels({ program, action }: Registrar): void {
-  program
-    .command('models')
-    .summary('the models that are known by name')
+export function registerModels({ begin, action }: Registrar): void {
+  begin('models')
     .description('Lists the model profiles, or shows one of them with its dimensions and sources.')
     .argument('[id]', 'profile id or alias')
     .action(action(runModels));

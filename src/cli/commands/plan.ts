@@ -9,10 +9,8 @@ import type { PlanRequest } from '../../workflows/plan.ts';
 import { addMachineOptions, addModelOptions, addSettingOptions } from './plan-options.ts';
 
 /** `mmdeploy plan [MODEL]`. */
-export function registerPlan({ program, action }: Registrar): void {
-  const command = program
-    .command('plan')
-    .summary('what fits on this machine, and with which settings')
+export function registerPlan({ begin, action }: Registrar): void {
+  const command = begin('plan')
     .description(
       'Says to the megabyte what a model needs on each device and how to start it.\n' +
         'MODEL is a profile id (`mmdeploy models`) or a GGUF file; without one, every profile is surveyed.' +

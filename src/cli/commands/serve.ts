@@ -1,15 +1,12 @@
 import type { Command } from 'commander';
 import { MmdeployError } from '../../errors.ts';
-import { serveRequest } from '../requests/serve.ts';
 import type { ServeOptions } from '../requests/serve.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import { addMachineOptions, addModelOptions, addSettingOptions } from './plan-options.ts';
 
 /** `mmdeploy serve [MODEL | --plan FILE | --demo] [-- COMMAND]`. */
-export function registerServe({ program, action }: Registrar): void {
-  const command = program
-    .command('serve')
-    .summary('llama-server behind an OpenAI-compatible gateway')
+export function registerServe({ begin, action }: Registrar): void {
+  const command = begin('serve')
     .description(
       'Plans the model, starts llama-server as a supervised child and answers OpenAI requests.\n' +
         'With `-- COMMAND` it runs COMMAND once ready and returns its exit code: for CI.' +
@@ -38,6 +35,7 @@ export function registerServe({ program, action }: Registrar): void {
 async function runServe(shell: Shell, command: Command): Promise<number> {
   const { separated, model, client } = splitArguments(shell, command);
   const options = command.opts<ServeOptions>();
+  const { serveRequest } = await import('../requests/serve.ts');
   const wanted = serveRequest(options, model, separated ? client : null);
   const { prepareServe } = await import('../../workflows/serve-model.ts');
   const { serveWorkflow } = await import('../../workflows/serve.ts');
