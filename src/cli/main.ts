@@ -22,12 +22,15 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+/** Node leaves `isTTY` undefined on anything but a terminal, whatever its types say. */
+const isTerminal = (stream: { readonly isTTY?: boolean }): boolean => stream.isTTY ?? false;
+
 const io: Io = {
   stdout: (text) => void process.stdout.write(text),
   stderr: (text) => void process.stderr.write(text),
-  stdoutIsTty: process.stdout.isTTY,
-  stderrIsTty: process.stderr.isTTY,
-  stdinIsTty: process.stdin.isTTY,
+  stdoutIsTty: isTerminal(process.stdout),
+  stderrIsTty: isTerminal(process.stderr),
+  stdinIsTty: isTerminal(process.stdin),
   columns: process.stdout.isTTY ? process.stdout.columns : 80,
   env: process.env,
   cwd: process.cwd(),

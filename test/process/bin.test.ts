@@ -49,6 +49,13 @@ describe('the built program', () => {
   });
 });
 
+it('draws no boxes and no colour into a pipe', async () => {
+  const { code, stdout } = await mmdeploy(['plan', 'llava-1.5-7b', '--gpu', '24GiB']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/weights +\d/);
+  expect(stdout).not.toMatch(/[│┌\u001b]/);
+});
+
 describe.skipIf(llamaServer === null)('with the real engine', () => {
   it('demo: estimated tokens equal the billed ones, exit 0', async () => {
     const { code, stdout } = await mmdeploy(['demo']);
