@@ -4,7 +4,7 @@ import type { TensorList } from './tensor-list.ts';
 import type { LayerContext, TextDims } from './text.ts';
 
 /** Streams that Gemma 3n runs side by side, and the rank of its residual shortcut (`llama-hparams.h`). */
-const ALTUP_STREAMS = 4;
+export const ALTUP_STREAMS = 4;
 const LAUREL_RANK = 64;
 /** Width of one layer's share of Gemma 3n's per-layer embedding where the header does not say. */
 const GEMMA3N_PER_LAYER = 256;

@@ -62,7 +62,7 @@ export function cacheShape(text: TextModel, settings: CacheSettings): CacheShape
 }
 
 /** Bytes of one element of the cache; throws `usage.invalid` for a type the engine has not. */
-function kvElementBytes(kvType: string): number {
+export function kvElementBytes(kvType: string): number {
   if (!(KV_TYPES as readonly string[]).includes(kvType)) {
     throw new MmdeployError('usage.invalid', `unknown KV cache type \`${kvType}\``, {
       hints: [`the engine takes ${KV_TYPES.join(', ')}`],

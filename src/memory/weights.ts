@@ -17,6 +17,8 @@ export function tensorsBytes(tensors: readonly TensorInfo[]): number {
 const BLOCK = /^blk\.(\d+)\./;
 /** Tensors that `--n-cpu-moe` keeps on the CPU. */
 export const EXPERTS = /\.ffn_(up|down|gate|gate_up)_(ch)?exps\./;
+/** Gemma's projection into per-layer embeddings lies with the first block. */
+const FIRST_BLOCK = /^per_layer_(model_proj|proj_norm)\./;
 const INPUT = /^(token_embd|per_layer_token_embd|position_embd|token_types)\b/;
 
 /**
@@ -42,6 +44,7 @@ export function placeWeights(
     const block = BLOCK.exec(tensor.name)?.[1];
     const spared = block !== undefined && Number(block) < cpuMoeLayers && EXPERTS.test(tensor.name);
     if (INPUT.test(tensor.name) || spared) add(null, bytes);
+    else if (FIRST_BLOCK.test(tensor.name)) add(placement[0], bytes);
     else if (block !== undefined) add(placement[Number(block)], bytes);
     else add(outputPlace, bytes);
   }

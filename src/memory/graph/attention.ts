@@ -26,6 +26,8 @@ export type AttentionInput = {
   /** Latent attention: V is the first part of the cached K and is expanded by this weight. */
   readonly latentValues?: GraphTensor | null;
   readonly sinks?: GraphTensor | null;
+  /** Multiplied with the result before it is projected. */
+  readonly gate?: () => GraphTensor;
 };
 
 /** Stores K and V, attends to the cache and projects the result (`build_attn` in `llama-graph.cpp`). */
@@ -46,7 +48,8 @@ export function attend(context: TextContext, input: AttentionInput): GraphTensor
   if (value !== null && !latent) graph.expand(store(context, 'v', layer, value));
   const mixed = mix(context, input, query, value);
   const turned = latent ? mixed : rotate(mixed, rotations.value);
-  return context.project(layer, 'attn_output', turned);
+  const gated = input.gate === undefined ? turned : elementwise('MUL', turned, input.gate());
+  return context.project(layer, 'attn_output', gated);
 }
 
 function isWindowed(context: TextContext): boolean {

@@ -2,14 +2,31 @@ import type { TextModel } from '../../contracts/model.ts';
 
 /** Architectures whose graph is laid out as llama.cpp builds it. */
 const KNOWN: ReadonlySet<string> = new Set([
-  'llama',
+  'deepseek2',
+  'deepseek2-ocr',
+  'gemma3',
+  'gemma3n',
+  'gemma4',
+  'glm4',
+  'glm4moe',
+  'gpt-oss',
+  'granite',
   'internlm2',
+  'lfm2',
+  'llama',
+  'llama4',
+  'minicpm',
+  'mistral3',
+  'phi3',
   'qwen',
   'qwen2',
   'qwen2vl',
   'qwen3',
+  'qwen35',
+  'qwen35moe',
   'qwen3moe',
-  'mistral3',
+  'qwen3vl',
+  'qwen3vlmoe',
 ]);
 
 export function knowsGraph({ arch }: Pick<TextModel, 'arch'>): boolean {

@@ -10,6 +10,8 @@ export type GraphTensor = {
   /** ggml's operation; `NONE` for inputs, weights and caches. */
   readonly op: string;
   readonly type: ElementType;
+  /** Of one element; a fraction for a type that is stored in blocks. */
+  readonly elementBytes: number;
   readonly shape: Shape;
   /** Bytes from one element of a dimension to the next. */
   readonly strides: Shape;
@@ -31,8 +33,8 @@ const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
   f16: 2,
   i32: 4,
   i64: 8,
-  // Blocks of a quantised type: such a tensor is held outside of the graph and never sized here.
-  external: 1,
+  // Held outside of the graph: whoever makes it says what its elements take.
+  external: 0,
 };
 
 const VIEW_OPS: ReadonlySet<string> = new Set(['RESHAPE', 'VIEW', 'PERMUTE', 'TRANSPOSE']);
@@ -42,8 +44,7 @@ export function isViewOp(tensor: GraphTensor): boolean {
   return tensor.op === 'NONE' || VIEW_OPS.has(tensor.op);
 }
 
-function dense(type: ElementType, shape: Shape): Shape {
-  const element = ELEMENT_BYTES[type];
+function dense(element: number, shape: Shape): Shape {
   const [a, b, c] = shape;
   return [element, element * a, element * a * b, element * a * b * c];
 }
@@ -58,15 +59,15 @@ export function elements({ shape }: GraphTensor): number {
 }
 
 /** Bytes from the first element to the end of the last (`ggml_nbytes`). */
-export function spannedBytes({ shape, strides, type }: GraphTensor): number {
+export function spannedBytes({ shape, strides, elementBytes }: GraphTensor): number {
   return shape.reduce(
     (bytes, length, index) => bytes + (length - 1) * (strides[index] ?? 0),
-    ELEMENT_BYTES[type],
+    elementBytes,
   );
 }
 
 export function isContiguous(tensor: GraphTensor): boolean {
-  const packed = dense(tensor.type, tensor.shape);
+  const packed = dense(tensor.elementBytes, tensor.shape);
   return tensor.shape.every(
     (length, index) => length === 1 || tensor.strides[index] === packed[index],
   );
@@ -81,7 +82,9 @@ export function sameLayout(one: GraphTensor, other: GraphTensor): boolean {
   );
 }
 
-type Fields = Partial<Pick<GraphTensor, 'strides' | 'viewOf' | 'input' | 'home' | 'weight'>>;
+type Fields = Partial<
+  Pick<GraphTensor, 'elementBytes' | 'strides' | 'viewOf' | 'input' | 'home' | 'weight'>
+>;
 
 function make(
   op: string,
@@ -91,11 +94,13 @@ function make(
   fields: Fields = {},
 ): GraphTensor {
   const shape = shapeOf(dimensions);
+  const elementBytes = fields.elementBytes ?? ELEMENT_BYTES[type];
   return {
     op,
     type,
+    elementBytes,
     shape,
-    strides: fields.strides ?? dense(type, shape),
+    strides: fields.strides ?? dense(elementBytes, shape),
     sources: sources.filter((source) => source !== null),
     viewOf: fields.viewOf ?? null,
     input: fields.input ?? false,
@@ -111,13 +116,19 @@ export function input(type: ElementType, ...dimensions: number[]): GraphTensor {
 }
 
 /** Tensor that lies in memory of its own on `home`. */
-export function held(home: number, weight: boolean, dimensions: readonly number[]): GraphTensor {
-  return make('NONE', 'external', dimensions, [], { home, weight });
+export function held(
+  home: number,
+  weight: boolean,
+  dimensions: readonly number[],
+  elementBytes: number,
+): GraphTensor {
+  return make('NONE', 'external', dimensions, [], { home, weight, elementBytes });
 }
 
 /** A copy with the same layout, as the scheduler makes for another device. */
 export function layoutCopy(of: GraphTensor): GraphTensor {
-  return make('NONE', of.type, of.shape, [], { strides: of.strides });
+  const { elementBytes, strides } = of;
+  return make('NONE', of.type, of.shape, [], { elementBytes, strides });
 }
 
 /** What keeps a tensor alive until it has been copied. */
@@ -141,12 +152,13 @@ export function elementwise(op: string, first: GraphTensor, ...others: (GraphTen
 }
 
 function window(op: string, of: GraphTensor, shape: Shape, strides: Shape): GraphTensor {
-  return make(op, of.type, shape, [of], { strides, viewOf: of.viewOf ?? of });
+  const { elementBytes } = of;
+  return make(op, of.type, shape, [of], { elementBytes, strides, viewOf: of.viewOf ?? of });
 }
 
 export function reshape(of: GraphTensor, ...dimensions: number[]): GraphTensor {
   const shape = shapeOf(dimensions);
-  return window('RESHAPE', of, shape, dense(of.type, shape));
+  return window('RESHAPE', of, shape, dense(of.elementBytes, shape));
 }
 
 /** Window with the given lengths; missing strides go on densely from the last one given, in bytes. */
@@ -156,7 +168,7 @@ export function view(
   strides: readonly number[] = [],
 ): GraphTensor {
   const shape = shapeOf(dimensions);
-  const first = ELEMENT_BYTES[of.type];
+  const first = of.elementBytes;
   const second = strides[0] ?? first * shape[0];
   const third = strides[1] ?? second * shape[1];
   const fourth = strides[2] ?? third * shape[2];
@@ -183,6 +195,7 @@ export function transpose(of: GraphTensor): GraphTensor {
 /** Writes rows into a tensor in place: the result is a view of it. */
 export function setRows(into: GraphTensor, rows: GraphTensor, indices: GraphTensor): GraphTensor {
   return make('SET_ROWS', into.type, into.shape, [rows, indices, into], {
+    elementBytes: into.elementBytes,
     strides: into.strides,
     viewOf: into.viewOf ?? into,
   });

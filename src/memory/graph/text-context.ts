@@ -1,5 +1,6 @@
 import type { TextModel } from '../../contracts/model.ts';
 import { cachingLayers, headLengths, isSliding, recurrentState } from '../../layout/layer-kinds.ts';
+import { kvElementBytes } from '../kv-cache.ts';
 import type { CacheShape } from '../kv-cache.ts';
 import type { LayerPlacement } from '../split.ts';
 import { EXPERTS } from '../weights.ts';
@@ -24,6 +25,10 @@ export type TextGraphSetup = {
   readonly cpuMoeLayers: number;
 };
 
+/** Weights are never copied, so their size is of no account here. */
+const WEIGHT_BYTES = 1;
+const F32_BYTES = 4;
+
 /** What the recipes of all architectures build with: the graph, its inputs, and the weights by name. */
 export class TextContext {
   readonly graph = new Graph();
@@ -33,6 +38,8 @@ export class TextContext {
   readonly cpu: number;
   readonly positions: GraphTensor;
   readonly outputRows: GraphTensor;
+  /** What the first block reads; Qwen3-VL goes back to it. */
+  entry: GraphTensor | null = null;
   private readonly shapes: ReadonlyMap<string, readonly number[]>;
   private readonly weights = new Map<string, GraphTensor>();
   private readonly caches = new Map<string, GraphTensor>();
@@ -58,7 +65,7 @@ export class TextContext {
     if (known !== undefined) return known;
     const shape = this.shapes.get(name);
     if (shape === undefined) return null;
-    const made = held(this.homeOf(name, layer), true, shape);
+    const made = held(this.homeOf(name, layer), true, shape, WEIGHT_BYTES);
     this.weights.set(name, made);
     return made;
   }
@@ -66,7 +73,9 @@ export class TextContext {
   /** The token embedding a second time, beside the output layer. */
   tied(): GraphTensor | null {
     const shape = this.shapes.get('token_embd.weight');
-    return shape === undefined ? null : held(this.backend(this.text.layers), true, shape);
+    return shape === undefined
+      ? null
+      : held(this.backend(this.text.layers), true, shape, WEIGHT_BYTES);
   }
 
   /** A weight of a layer without which no model of its architecture is whole. */
@@ -127,7 +136,13 @@ export class TextContext {
     const lengths = headLengths(this.text, layer);
     const width = (this.text.kvHeads[layer] ?? 0) * (kind === 'k' ? lengths.key : lengths.value);
     const { streams } = this.setup.cache;
-    const made = held(this.backend(layer), false, [width, this.cells(layer), streams]);
+    const type = kind === 'k' ? this.setup.keyType : this.setup.valueType;
+    const made = held(
+      this.backend(layer),
+      false,
+      [width, this.cells(layer), streams],
+      kvElementBytes(type),
+    );
     this.caches.set(name, made);
     return made;
   }
@@ -150,7 +165,7 @@ export class TextContext {
     const make = (kind: string, width: number) => {
       const known = this.caches.get(`${kind}${layer}`);
       if (known !== undefined) return known;
-      const made = held(this.backend(layer), false, [width, cells]);
+      const made = held(this.backend(layer), false, [width, cells], F32_BYTES);
       this.caches.set(`${kind}${layer}`, made);
       return made;
     };
