@@ -28,6 +28,9 @@ const REPEATING_BLOCKS = 4;
 const shortened = (layers: number) =>
   Math.min(layers, REPEATING_BLOCKS + ((layers - REPEATING_BLOCKS) % 2));
 
+/** A weight lies in the model's own buffer: the size of its elements does not matter here. */
+const heldWeight = (shape: readonly number[]) => held(ENCODER_DEVICE, true, shape, 1);
+
 /**
  * The graph of an encoder while it is put together. Weights are looked up by name: what a file lacks is
  * left out of the graph, as llama.cpp's own builders do (tools/mtmd/clip.cpp and models/, b11118).
@@ -53,9 +56,7 @@ export class Scene {
     this.columns = Math.floor(size.width / patch);
     this.rows = Math.floor(size.height / patch);
     this.blocks = blocks;
-    this.#weights = new Map(
-      encoder.tensors.map(({ name, shape }) => [name, held(ENCODER_DEVICE, true, shape)]),
-    );
+    this.#weights = new Map(encoder.tensors.map(({ name, shape }) => [name, heldWeight(shape)]));
   }
 
   get patches(): number {
@@ -73,7 +74,7 @@ export class Scene {
 
   /** The weight called `name`, or one without extent: a file without it does not load anyway. */
   get(name: string): GraphTensor {
-    return this.find(name) ?? held(ENCODER_DEVICE, true, [0, 0, 0, 0]);
+    return this.find(name) ?? heldWeight([0, 0, 0, 0]);
   }
 
   finish(output: GraphTensor): Graph {
