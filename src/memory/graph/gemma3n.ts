@@ -15,7 +15,7 @@ import {
 import type { GraphTensor } from './tensor.ts';
 
 /** Layers from the first whose feed-forward keeps only the strongest activations. */
-const SPARSE_LAYERS = 10;
+export const SPARSE_LAYERS = 10;
 
 /** One of the streams that Gemma 3n runs side by side, or the others of them. */
 function stream(of: GraphTensor): GraphTensor {

@@ -115,12 +115,12 @@ export function input(type: ElementType, ...dimensions: number[]): GraphTensor {
   return make('NONE', type, dimensions, [], { input: true });
 }
 
-/** Tensor that lies in memory of its own on `home`. */
+/** Tensor that lies in memory of its own on `home`; the size of its elements matters only where it is copied. */
 export function held(
   home: number,
   weight: boolean,
   dimensions: readonly number[],
-  elementBytes: number,
+  elementBytes = 1,
 ): GraphTensor {
   return make('NONE', 'external', dimensions, [], { home, weight, elementBytes });
 }

@@ -25,8 +25,6 @@ export type TextGraphSetup = {
   readonly cpuMoeLayers: number;
 };
 
-/** Weights are never copied, so their size is of no account here. */
-const WEIGHT_BYTES = 1;
 const F32_BYTES = 4;
 
 /** What the recipes of all architectures build with: the graph, its inputs, and the weights by name. */
@@ -65,7 +63,7 @@ export class TextContext {
     if (known !== undefined) return known;
     const shape = this.shapes.get(name);
     if (shape === undefined) return null;
-    const made = held(this.homeOf(name, layer), true, shape, WEIGHT_BYTES);
+    const made = held(this.homeOf(name, layer), true, shape);
     this.weights.set(name, made);
     return made;
   }
@@ -73,9 +71,7 @@ export class TextContext {
   /** The token embedding a second time, beside the output layer. */
   tied(): GraphTensor | null {
     const shape = this.shapes.get('token_embd.weight');
-    return shape === undefined
-      ? null
-      : held(this.backend(this.text.layers), true, shape, WEIGHT_BYTES);
+    return shape === undefined ? null : held(this.backend(this.text.layers), true, shape);
   }
 
   /** A weight of a layer without which no model of its architecture is whole. */

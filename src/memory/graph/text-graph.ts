@@ -1,9 +1,20 @@
+import type { TextModel } from '../../contracts/model.ts';
+import { hyperNumber } from '../../layout/hyper.ts';
+import {
+  cachingLayers,
+  feedForwardOf,
+  hasExperts,
+  isSliding,
+  predictionLayers,
+  recurrentState,
+} from '../../layout/layer-kinds.ts';
+import { perLayerWidth } from '../../layout/text-extras.ts';
 import { allocate } from './allocate.ts';
 import { embeddings, perLayerEmbeddings } from './embeddings.ts';
-import { gemma3nBlock, gemma3nMerge, gemma3nStreams } from './gemma3n.ts';
+import { SPARSE_LAYERS, gemma3nBlock, gemma3nMerge, gemma3nStreams } from './gemma3n.ts';
 import { logits } from './logits.ts';
 import { PIPELINE_COPIES, schedule } from './schedule.ts';
-import { predictionLayers } from '../../layout/layer-kinds.ts';
+
 import { TextContext } from './text-context.ts';
 import type { TextGraphSetup } from './text-context.ts';
 import { transformerBlock } from './transformer-block.ts';
@@ -23,6 +34,45 @@ export function reservedBytes(setup: TextGraphSetup): ComputeBytes {
   return { gpus: sizes.slice(0, setup.gpus), host: sizes[setup.gpus] ?? 0 };
 }
 
+/** Repetitions of a pair of neighbouring blocks after which further ones need no other memory. */
+const SETTLED = 2;
+
+/**
+ * Blocks that are laid out: equal ones one after another use the same memory again, so that only the first
+ * few of each kind on each device count, and the last.
+ */
+function distinctLayers({ text, setup }: TextContext, last: number): number[] {
+  const seen = new Map<string, number>();
+  const deepstack = hyperNumber(text, 'n_deepstack_layers') ?? 0;
+  // Caches and embeddings that other layers own are copied to another device once for each reader.
+  const crossing =
+    new Set(setup.placement).size > 1 && (perLayerWidth(text) > 0 || cachingLayers(text) <= last);
+  let before = '';
+  return Array.from({ length: last + 1 }, (_, layer) => layer).filter((layer) => {
+    const kind = layerKind(text, setup, layer);
+    const pair = `${before} > ${kind}`;
+    before = kind;
+    const count = (seen.get(pair) ?? 0) + 1;
+    seen.set(pair, count);
+    return count <= SETTLED || layer >= last || crossing || layer < deepstack;
+  });
+}
+
+function layerKind(text: TextModel, setup: TextGraphSetup, layer: number): string {
+  const place = setup.placement[layer] ?? 'cpu';
+  const kind = [
+    layer < setup.cpuMoeLayers,
+    isSliding(text, layer),
+    layer >= cachingLayers(text),
+    hasExperts(text, layer),
+    recurrentState(text, layer) !== null,
+    text.kvHeads[layer],
+    feedForwardOf(text, layer),
+    layer < SPARSE_LAYERS,
+  ];
+  return `${place} ${kind.join(' ')}`;
+}
+
 function build(context: TextContext): void {
   const { text, graph } = context;
   const perLayer = perLayerEmbeddings(context);
@@ -32,7 +82,7 @@ function build(context: TextContext): void {
   const streams = text.arch === 'gemma3n';
   let current = streams ? gemma3nStreams(context, entry) : entry;
   const last = text.layers - predictionLayers(text) - 1;
-  for (let layer = 0; layer <= last; layer++) {
+  for (const layer of distinctLayers(context, last)) {
     current = streams
       ? gemma3nBlock(context, layer, current, shares)
       : transformerBlock(context, { layer, entry: current, last: layer === last, shares });
