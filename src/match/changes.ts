@@ -1,5 +1,6 @@
 import type { ModelDescription } from '../contracts/model.ts';
-import { evaluate } from './evaluate.ts';
+import { isTooLarge } from './bound.ts';
+import { evaluateFormatted } from './evaluate.ts';
 import { ENCODER_LADDER, QUANT_ORDER } from './formats.ts';
 import { pointOf, quantsFrom, search } from './search.ts';
 import type { Evaluated, Minimum, ModelSource, Resources, Wishes } from './types.ts';
@@ -24,7 +25,7 @@ export function mendingChanges(
     .flatMap((kind) => {
       for (const { flags, change } of kind) {
         const result = attempt(source, resources, { ...wishes, ...change }, failed);
-        if (rank(result) > rank(failed)) return [{ flags, result }];
+        if (result !== null && rank(result) > rank(failed)) return [{ flags, result }];
       }
       return [];
     })
@@ -52,19 +53,22 @@ function attempt(
   resources: Resources,
   changed: Wishes,
   failed: Evaluated,
-): Evaluated {
-  const point = pointOf(failed);
-  return evaluate(source, resources, changed, {
-    ...point,
+): Evaluated | null {
+  const before = pointOf(failed);
+  const point = {
+    ...before,
     gpuLayers: wholeLayers(source.model, resources),
     encoderGpu: resources.gpus.length > 0 && source.model.encoder !== null ? 0 : null,
     formats: {
-      quant: changed.quant ?? point.formats.quant,
-      encoderQuant: changed.encoderQuant ?? point.formats.encoderQuant,
+      quant: changed.quant ?? before.formats.quant,
+      encoderQuant: changed.encoderQuant ?? before.formats.encoderQuant,
     },
-    contextPerSlot: changed.contextPerSlot ?? point.contextPerSlot,
-    slots: changed.slots ?? point.slots,
-  });
+    contextPerSlot: changed.contextPerSlot ?? before.contextPerSlot,
+    slots: changed.slots ?? before.slots,
+  };
+  const model = source.inFormats(point.formats);
+  if (isTooLarge(model, resources, changed, point)) return null;
+  return evaluateFormatted(model, resources, changed, point);
 }
 
 function wholeLayers(model: ModelDescription, { gpus }: Resources): number {

@@ -18,7 +18,7 @@ type Offer = {
   readonly prices: readonly GpuPrice[];
 };
 
-/** Peak of the fullest of `devices`, or null when they do not hold the model with room to spare. */
+/** Peak of the fullest of `devices` (all alike), or null when they do not hold the model with room to spare. */
 type Holds = (devices: readonly DeviceInput[]) => number | null;
 
 const DAY_MS = 86_400_000;

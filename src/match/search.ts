@@ -1,5 +1,6 @@
 import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
+import { isTooLarge } from './bound.ts';
 import type { Point } from './evaluate.ts';
 import { evaluate, evaluateFormatted } from './evaluate.ts';
 import { ENCODER_LADDER, QUANT_LADDER, QUANT_ORDER } from './formats.ts';
@@ -25,19 +26,8 @@ export function search(source: ModelSource, resources: Resources, wishes: Wishes
   const formats = formatsToTry(model, wishes);
   const start = startPoint(model, text, resources, wishes);
   if (resources.gpus.length > 0 && start.gpuLayers > text.layers) {
-    const seen: Evaluated[] = [];
-    for (const tier of tiers(formats)) {
-      let tight: Evaluated | null = null;
-      for (const each of tier) {
-        const whole = evaluate(source, resources, wishes, { ...start, formats: each });
-        if (whole.fault !== null) return whole;
-        if (whole.verdict === 'fits') return grow(whole, text, resources, wishes);
-        if (whole.verdict === 'tight') tight ??= whole;
-        seen.push(whole);
-      }
-      if (tight !== null) return tight;
-    }
-    if (wishes.gpuLayers !== null) return best(seen);
+    const whole = onGpus(source, text, resources, wishes, formats, start);
+    if (whole !== null) return whole;
   }
   const shared: Evaluated[] = [];
   for (const each of formats) {
@@ -49,11 +39,43 @@ export function search(source: ModelSource, resources: Resources, wishes: Wishes
   return best(offloaded.length > 0 ? offloaded : shared);
 }
 
+/** Wholly on the GPUs; null when no format fits there and layers may go to the CPU. */
+function onGpus(
+  source: ModelSource,
+  text: TextModel,
+  resources: Resources,
+  wishes: Wishes,
+  formats: readonly Formats[],
+  start: Omit<Point, 'formats'>,
+): Evaluated | null {
+  for (const tier of tiers(formats)) {
+    let tight: Evaluated | null = null;
+    for (const each of tier) {
+      const model = source.inFormats(each);
+      const point = { ...start, formats: each };
+      if (isTooLarge(model, resources, wishes, point)) continue;
+      const whole = evaluateFormatted(model, resources, wishes, point);
+      if (whole.fault !== null) return whole;
+      if (whole.verdict === 'fits') return grow(whole, text, resources, wishes);
+      if (whole.verdict === 'tight') tight ??= whole;
+    }
+    if (tight !== null) return tight;
+  }
+  const least = formats.at(-1);
+  if (wishes.gpuLayers === null || least === undefined) return null;
+  // What was asked for does not fit: the format that comes nearest says by how much.
+  return evaluate(source, resources, wishes, { ...start, formats: least });
+}
+
 /** Formats of good quality, then the rest; formats that are not on the ladder are what was asked for. */
 function tiers(formats: readonly Formats[]): readonly (readonly Formats[])[] {
-  const floor = QUANT_ORDER.indexOf(LOWEST_GOOD);
-  const isGood = ({ quant }: Formats) => QUANT_ORDER.indexOf(quant) <= floor;
+  const isGood = ({ quant }: Formats) => isGoodQuant(quant);
   return [formats.filter(isGood), formats.filter((each) => !isGood(each))];
+}
+
+/** Q4_K_M or better; a format that is on no list is what somebody asked for. */
+export function isGoodQuant(quant: string | null): boolean {
+  return quant === null || QUANT_ORDER.indexOf(quant) <= QUANT_ORDER.indexOf(LOWEST_GOOD);
 }
 
 /** Weight formats in the order of preference: what was asked for, or a ladder of quants and encoders. */
@@ -97,26 +119,39 @@ function startPoint(
 
 /** Uses what is left: the largest context, then more slots, as long as the fit stays comfortable. */
 function grow(base: Evaluated, text: TextModel, resources: Resources, wishes: Wishes): Evaluated {
+  const { contextPerSlot, slots } = base.settings;
   let current = base;
-  const attempt = (change: Partial<Point>): boolean => {
-    const next = evaluateFormatted(current.model, resources, wishes, {
-      ...pointOf(current),
-      ...change,
-    });
-    if (next.verdict !== 'fits') return false;
-    current = next;
-    return true;
+  // From the most down: a cheap bound rules out most of what is too much.
+  const take = (changes: readonly Partial<Point>[]): void => {
+    for (const change of changes) {
+      const point = { ...pointOf(current), ...change };
+      if (isTooLarge(current.model, resources, wishes, point)) continue;
+      const next = evaluateFormatted(current.model, resources, wishes, point);
+      if (next.verdict !== 'fits') continue;
+      current = next;
+      return;
+    }
   };
   if (wishes.contextPerSlot === null) {
-    while (current.settings.contextPerSlot < text.contextMax) {
-      const contextPerSlot = Math.min(current.settings.contextPerSlot * 2, text.contextMax);
-      if (!attempt({ contextPerSlot })) break;
-    }
+    take(
+      contextsAbove(contextPerSlot, text.contextMax).map((tokens) => ({ contextPerSlot: tokens })),
+    );
   }
   if (wishes.slots === null && wishes.workload === null) {
-    while (current.settings.slots < MAX_SLOTS && attempt({ slots: current.settings.slots + 1 }));
+    const more = Math.max(0, MAX_SLOTS - slots);
+    take(Array.from({ length: more }, (_, index) => ({ slots: MAX_SLOTS - index })));
   }
   return current;
+}
+
+/** Doublings of a context up to what the model was trained for, largest first. */
+function contextsAbove(tokens: number, most: number): number[] {
+  const found: number[] = [];
+  for (let next = tokens; next < most;) {
+    next = Math.min(next * 2, most);
+    found.unshift(next);
+  }
+  return found;
 }
 
 /** As many layers on the GPUs as fit, the rest on the CPU; the encoder stays on a GPU if it can. */
@@ -138,8 +173,9 @@ function offload(
     // More layers never need less of the GPU: bisect.
     for (let low = 0, high = text.layers; low <= high;) {
       const middle = Math.floor((low + high) / 2);
-      const here = at(middle, encoderGpu);
-      if (here.verdict === 'no' || !isComfortable(here.devices)) high = middle - 1;
+      const tried = { ...point, gpuLayers: middle, encoderGpu };
+      const here = isTooLarge(formatted, resources, wishes, tried) ? null : at(middle, encoderGpu);
+      if (here === null || here.verdict === 'no' || !isComfortable(here.devices)) high = middle - 1;
       else [found, low] = [here, middle + 1];
     }
     return found;

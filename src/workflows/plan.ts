@@ -10,12 +10,13 @@ import type { MatchedResources } from '../match/resources.ts';
 import { resourcesOf } from '../match/resources.ts';
 import type { Requirement } from '../match/require.ts';
 import { checkRequirements } from '../match/require.ts';
-import { pointOf, search } from '../match/search.ts';
+import { isGoodQuant, pointOf, search } from '../match/search.ts';
 import type { Evaluated, ModelSource, Wishes } from '../match/types.ts';
 import { searchVllm } from '../match/vllm.ts';
 import { vllmCandidate } from '../plan/build-vllm.ts';
 import { apiCandidate, llamaCppCandidate, toPlan } from '../plan/build.ts';
 import { loadProfiles } from '../profiles/load.ts';
+import { sum } from '../units.ts';
 import type { Context } from './context.ts';
 import { engineFacts } from './engine.ts';
 import type { MachineRequest } from './machine.ts';
@@ -60,7 +61,7 @@ async function withEngine(candidate: Candidate, machine: Machine): Promise<Candi
   };
 }
 
-/** Every profile on this machine, best verdict first, larger models before smaller ones. */
+/** Every profile on this machine: best verdict first, then Q4_K_M or better, then the larger model. */
 export async function surveyWorkflow(
   request: Omit<PlanRequest, 'model'> & { readonly profilesDir: string | null },
   ctx: Context,
@@ -70,13 +71,23 @@ export async function surveyWorkflow(
     loadProfiles(profileFolders(ctx, request.profilesDir)),
   ]);
   const order = ['fits', 'tight', 'offload', 'api', 'no'];
-  const weight = (candidate: Candidate) =>
-    candidate.memory.devices.reduce((total, device) => total + device.peakBytes, 0);
   const candidates = profiles
     .filter(({ id }) => id !== 'demo')
-    .map((profile) => candidateOf(profileModel(profile), machine, request.wishes, request.engine))
-    .sort((a, b) => order.indexOf(a.verdict) - order.indexOf(b.verdict) || weight(b) - weight(a));
+    .map((profile) => {
+      const loaded = profileModel(profile);
+      const candidate = candidateOf(loaded, machine, request.wishes, request.engine, 'survey');
+      const poor = isGoodQuant(candidate.settings?.quant ?? null) ? 0 : 0.5;
+      return { candidate, rank: order.indexOf(candidate.verdict) + poor, size: sizeOf(loaded) };
+    })
+    .sort((a, b) => a.rank - b.rank || b.size - a.size)
+    .map(({ candidate }) => candidate);
   return { schema: SURVEY_SCHEMA, machine, candidates };
+}
+
+/** Parameters of the language model: of two that fit alike, the larger one is the better. */
+function sizeOf({ source }: LoadedModel): number {
+  const tensors = source.model.text?.tensors ?? [];
+  return sum(tensors.map(({ shape }) => shape.reduce((a, b) => a * b, 1)));
 }
 
 function candidateOf(
@@ -84,6 +95,8 @@ function candidateOf(
   machine: Machine,
   wishes: Wishes,
   engine: EngineName | 'auto',
+  // A survey shows one line for each model: what else there is would cost more than the search.
+  detail: 'full' | 'survey' = 'full',
 ): Candidate {
   const { model } = loaded.source;
   if (model.engines.includes('api') || model.text === null) return apiCandidate(model);
@@ -92,22 +105,24 @@ function candidateOf(
   const chosenEngine = engineFor(loaded, engine);
   if (chosenEngine === 'vllm') return planOnVllm(loaded, resources, wishes, engine);
   const chosen = search(loaded.source, resources, wishes);
-  const changes =
-    chosen.verdict === 'no' || (chosen.verdict === 'offload' && resources.gpus.length > 0)
-      ? mendingChanges(loaded.source, resources, wishes, chosen)
-      : [];
+  const full = detail === 'full';
+  const mendable =
+    chosen.verdict === 'no' || (chosen.verdict === 'offload' && resources.gpus.length > 0);
   return llamaCppCandidate({
     model: chosen.model,
     chosen,
-    alternatives: alternativesTo(loaded.source, resources, wishes, chosen),
-    changes,
+    alternatives: full ? alternativesTo(loaded.source, resources, wishes, chosen) : [],
+    changes: full && mendable ? mendingChanges(loaded.source, resources, wishes, chosen) : [],
     files: loaded.files(chosen.formats),
     warnings: [...loaded.warnings, ...resources.warnings, ...contextWarnings(chosen)],
   });
 }
 
 /** `--engine`, or the first that the model runs on. Throws `usage.invalid` for one that cannot run it. */
-export function engineFor({ source, profile }: LoadedModel, asked: EngineName | 'auto'): EngineName {
+export function engineFor(
+  { source, profile }: LoadedModel,
+  asked: EngineName | 'auto',
+): EngineName {
   const { engines, id } = source.model;
   if (asked === 'auto') return profile?.defaultEngine ?? engines[0] ?? 'llama.cpp';
   if (engines.includes(asked)) return asked;

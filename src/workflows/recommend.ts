@@ -3,7 +3,9 @@ import type { TextModel } from '../contracts/model.ts';
 import type { Recommendation, RecommendedCards } from '../contracts/recommend.ts';
 import { RECOMMEND_SCHEMA } from '../contracts/recommend.ts';
 import { MmdeployError } from '../errors.ts';
+import { isTooLarge } from '../match/bound.ts';
 import { evaluateFormatted } from '../match/evaluate.ts';
+import { isComfortable } from '../match/verdict.ts';
 import {
   cheapestOf,
   fittingOffers,
@@ -15,6 +17,7 @@ import { QUANT_ORDER } from '../match/formats.ts';
 import type { Formats, Wishes } from '../match/types.ts';
 import { searchVllm } from '../match/vllm.ts';
 import { requiredContext, requiredSlots } from '../match/workload.ts';
+import { runtimeOverhead } from '../memory/runtime.ts';
 import type { DeviceInput } from '../memory/types.ts';
 import { loadCards, loadGpuPrices } from '../profiles/load.ts';
 import type { Context } from './context.ts';
@@ -49,7 +52,7 @@ export async function recommendWorkflow(
 }
 
 /** The same for a model and offers that are loaded already. */
-function recommendFor(
+export function recommendFor(
   loaded: LoadedModel,
   { wishes, engine: asked }: Pick<RecommendRequest, 'wishes' | 'engine'>,
   offers: ReturnType<typeof offersOf>,
@@ -118,11 +121,22 @@ function holdsOnLlamaCpp(
     gpuLayers: text.layers + 1,
     encoderGpu: model.encoder === null ? null : 0,
   };
-  return (gpus: readonly DeviceInput[]): number | null => {
+  // Cards of one kind share the layers evenly, whatever their size: one layout for each number of them.
+  const peaks = new Map<number, number>();
+  const peakOn = (gpus: readonly DeviceInput[]): number => {
     const found = evaluateFormatted(model, { gpus, host: HOST }, wishes, point);
-    if (found.verdict !== 'fits') return null;
-    const peaks = found.devices.filter(({ id }) => id !== 'host').map((each) => each.peakBytes);
-    return Math.max(...peaks);
+    if (found.fault !== null) return Infinity;
+    const devices = found.devices.filter(({ id }) => id !== 'host');
+    const runtime = runtimeOverhead(gpus[0]?.backend ?? null).bytes;
+    return Math.max(...devices.map((each) => each.peakBytes)) - runtime;
+  };
+  return (gpus: readonly DeviceInput[]): number | null => {
+    if (isTooLarge(model, { gpus, host: HOST }, wishes, point)) return null;
+    const withoutRuntime = peaks.get(gpus.length) ?? peakOn(gpus);
+    peaks.set(gpus.length, withoutRuntime);
+    const peak = withoutRuntime + runtimeOverhead(gpus[0]?.backend ?? null).bytes;
+    const full = { items: [], afterLoadBytes: peak, peakBytes: peak };
+    return isComfortable(gpus.map((gpu) => ({ ...gpu, ...full }))) ? peak : null;
   };
 }
 

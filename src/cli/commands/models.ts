@@ -7,6 +7,7 @@ export function registerModels({ begin, action }: Registrar): void {
   begin('models')
     .description('Lists the model profiles, or shows one of them with its dimensions and sources.')
     .argument('[id]', 'profile id or alias')
+    .option('--vram', 'parameters, sizes and the recommended GPU of each')
     .action(action(runModels));
 }
 
@@ -20,11 +21,22 @@ async function runModels(shell: Shell, command: Command): Promise<number> {
   );
   for (const notice of notices) shell.context.notice(notice);
   const [id] = command.args;
+  if (command.opts<{ vram?: boolean }>().vram === true) return printVram(shell, id);
   if (id === undefined) {
     await shell.print(profiles, () => modelsText(profiles, shell.view.boxes));
   } else {
     const profile = findModel(profiles, id);
     await shell.print(profile, () => modelText(profile, shell.view.palette));
   }
+  return EXIT_CODES.ok.code;
+}
+
+async function printVram(shell: Shell, id: string | undefined): Promise<number> {
+  const { modelsVramWorkflow } = await import('../../workflows/models.ts');
+  const { modelsVramText } = await import('../../report/models-vram.ts');
+  const { profileFolders } = await import('../../workflows/model.ts');
+  const folders = profileFolders(shell.context, shell.options.profiles ?? null);
+  const table = await modelsVramWorkflow(folders, id ?? null, shell.context.now());
+  await shell.print(table, () => modelsVramText(table, shell.view.boxes));
   return EXIT_CODES.ok.code;
 }
