@@ -75,6 +75,23 @@ const requirementSchema = z.object({
 });
 export type RequirementResult = z.infer<typeof requirementSchema>;
 
+/** One real load of the model: what the engine allocated beside what was planned. */
+const verificationSchema = z.object({
+  engine: z.object({ path: z.string(), build: z.number().int().nullable() }),
+  devices: z.array(
+    z.object({
+      id: z.string(),
+      parts: z.array(z.object({ part: z.enum(PARTS), plannedBytes: count, measuredBytes: count })),
+      /** What the driver says the engine took; null where it does not tell. */
+      driverBytes: count.nullable(),
+    }),
+  ),
+  /** Resident memory of the engine's process, mapped file pages included. */
+  residentBytes: count.nullable(),
+  calibrationFile: z.string(),
+});
+export type Verification = z.infer<typeof verificationSchema>;
+
 export const planSchema = z.object({
   schema: z.literal(PLAN_SCHEMA),
   machine: machineSchema,
@@ -110,6 +127,8 @@ export const planSchema = z.object({
   ),
   /** Only with `--require`. */
   requirements: z.array(requirementSchema).optional(),
+  /** Only with `--verify`. */
+  verification: verificationSchema.optional(),
 });
 export type DeploymentPlan = z.infer<typeof planSchema>;
 

@@ -6,6 +6,9 @@ import type { EngineLayout, LayoutRow } from './layout-log.ts';
 /** Where a formula and the engine are further apart than this, the user is told. */
 const TOLERANCE = { share: 0.005, bytes: 8 * MIB } as const;
 
+/** Buffers are printed to 0.01 MiB. */
+export const ROUNDING = 0.01 * MIB;
+
 /** What the engine holds on one device, by the parts of a plan; a part it does not tell is absent. */
 export type PartFigures = Readonly<Partial<Record<Part, number>>>;
 
@@ -42,17 +45,33 @@ export function figuresOf(
   };
 }
 
+/** Where figures come from, and how finely the engine prints them. */
+export type Origin = {
+  readonly basis: Extract<Basis, 'simulated' | 'measured'>;
+  /** `laid out by llama.cpp b11669`. */
+  readonly text: string;
+  /** Of weights and KV cache, bytes. */
+  readonly resolution: number;
+};
+
 /**
- * A device with the engine's figures in place of the formulas'. Whole MiB are what the engine prints of
- * weights and KV cache: bytes that agree with them stay. The growth to the largest image is the formula's.
+ * A device with the engine's figures in place of the formulas'. The engine prints them rounded: bytes
+ * that agree with them stay. The growth to the largest image is the formula's.
  */
 export function withFigures(
   device: DeviceMemory,
   figures: PartFigures,
-  basis: Basis,
-  origin: string,
+  { basis, text: origin, resolution }: Origin,
 ): DeviceMemory {
-  const items = device.items.map((item) => replaced(item, figures[item.part], basis, origin));
+  const items = device.items.map((item) => {
+    const figure = figures[item.part];
+    if (figure === undefined) return item;
+    const whole = item.part === 'weights' || item.part === 'kv-cache';
+    const step = whole ? resolution : ROUNDING;
+    const agrees = item.bytes > figure - ROUNDING && item.bytes < figure + step;
+    const bytes = agrees ? item.bytes : figure;
+    return { ...item, bytes, basis, formula: `${origin}; formula: ${item.formula}` };
+  });
   const missing = Object.entries(figures).flatMap(([part, bytes]): MemoryItem[] =>
     bytes === 0 || items.some((item) => item.part === part)
       ? []
@@ -66,23 +85,6 @@ export function withFigures(
   const shift = encoderAt(device.items) - encoderAt(all);
   const grown = growth === 0 ? 0 : Math.max(0, growth + shift);
   return { ...device, items: all, afterLoadBytes, peakBytes: afterLoadBytes + grown };
-}
-
-function replaced(
-  item: MemoryItem,
-  figure: number | undefined,
-  basis: Basis,
-  origin: string,
-): MemoryItem {
-  if (figure === undefined) return item;
-  const whole = item.part === 'weights' || item.part === 'kv-cache';
-  const agrees = whole && Math.floor(item.bytes / MIB) === Math.floor(figure / MIB);
-  return {
-    part: item.part,
-    bytes: agrees ? item.bytes : figure,
-    basis,
-    formula: `${origin}; formula: ${item.formula}`,
-  };
 }
 
 /** Parts of a device in which formula and engine differ, and by more than the whole is trusted to. */

@@ -7,6 +7,8 @@ import type { OrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 type Env = Readonly<Record<string, string | undefined>>;
 
 export type Child = {
+  /** The program's own, except where a watchdog stands before it. */
+  readonly pid: number | undefined;
   /** Resolves when the process is gone and its output is read. */
   readonly gone: Promise<void>;
   readonly isGone: () => boolean;
@@ -52,6 +54,7 @@ export function startChild(
     child.on('close', finish);
   });
   return {
+    pid: command.guard === 'watchdog' ? undefined : child.pid,
     gone,
     isGone: () => ended,
     kill: async () => {

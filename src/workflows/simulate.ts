@@ -1,20 +1,14 @@
-import type { DeviceMemory, DeploymentPlan } from '../contracts/plan.ts';
-import type { ModelDescription, TextModel } from '../contracts/model.ts';
+import type { DeploymentPlan } from '../contracts/plan.ts';
 import { MmdeployError } from '../errors.ts';
-import { checkRequirements } from '../match/require.ts';
 import { resourcesOf } from '../match/resources.ts';
-import { judge, roomBytes, usableBytes } from '../match/verdict.ts';
 import type { DeviceInput } from '../memory/types.ts';
-import { tensorsBytes } from '../memory/weights.ts';
-import { gib } from '../plan/wording.ts';
-import { differencesOf, figuresOf, withFigures } from '../simulate/apply-layout.ts';
-import type { Difference, PartFigures } from '../simulate/apply-layout.ts';
-import type { EngineLayout } from '../simulate/layout-log.ts';
+import type { Origin } from '../simulate/apply-layout.ts';
 import { layoutArgs } from '../simulate/plan-args.ts';
 import { rpcServerOf } from '../simulate/rpc-server.ts';
 import { simulate } from '../simulate/simulate.ts';
 import { MIB } from '../units.ts';
 import type { Context } from './context.ts';
+import { recheck, versionOf, withLayout } from './engine-figures.ts';
 import type { SelectedEngine } from './engine.ts';
 import { selectEngine } from './engine.ts';
 import { loadModel } from './model.ts';
@@ -76,10 +70,13 @@ async function simulated(
       signal: ctx.signal,
     },
   );
-  const told = withLayout(plan, { ...model, text: model.text }, layout, gpus, versionOf(selected));
-  if (request.requirements.length === 0) return told;
-  const { contextMax } = model.text;
-  return { ...told, requirements: checkRequirements(request.requirements, told, contextMax) };
+  const origin: Origin = {
+    basis: 'simulated',
+    text: `laid out by ${versionOf(selected)}`,
+    resolution: MIB,
+  };
+  const told = withLayout(plan, { ...model, text: model.text }, layout, gpus, origin);
+  return recheck(told, request, model.text);
 }
 
 function realFiles({ headers }: LoadedModel) {
@@ -115,74 +112,6 @@ function rpcServerFor({ engine }: SelectedEngine): string {
       ],
     },
   );
-}
-
-function versionOf({ engine }: SelectedEngine): string {
-  return engine.build === null ? 'llama.cpp' : `llama.cpp b${engine.build}`;
-}
-
-function withLayout(
-  plan: DeploymentPlan,
-  model: ModelDescription & { readonly text: TextModel },
-  layout: EngineLayout,
-  gpus: readonly DeviceInput[],
-  engine: string,
-): DeploymentPlan {
-  const encoderWeights = model.encoder === null ? 0 : tensorsBytes(model.encoder.tensors);
-  const figures = (device: DeviceMemory): PartFigures => {
-    const index = gpus.findIndex(({ id }) => id === device.id);
-    return figuresOf(layout, index === -1 ? null : index, encoderWeights);
-  };
-  const devices = plan.memory.devices.map((device) =>
-    withFigures(device, figures(device), 'simulated', `laid out by ${engine}`),
-  );
-  const differences = plan.memory.devices.flatMap((device) =>
-    differencesOf(device, figures(device)),
-  );
-  const onCpu = gpus.length === 0 || plan.engine?.args.includes('--no-mmproj-offload') === true;
-  const offloaded =
-    (plan.settings?.gpuLayers ?? 0) <= model.text.layers || (model.encoder !== null && onCpu);
-  const verdict = judge(devices, offloaded);
-  return {
-    ...plan,
-    memory: { devices },
-    verdict,
-    reasons: reasonsWith(plan, devices, verdict, engine),
-    warnings: [...plan.warnings, ...differences.map((each) => differenceLine(each, engine))],
-  };
-}
-
-/** The first reason is the verdict's own: it names the room, which is another one now. */
-function reasonsWith(
-  plan: DeploymentPlan,
-  devices: readonly DeviceMemory[],
-  verdict: DeploymentPlan['verdict'],
-  engine: string,
-): string[] {
-  const cards = devices.filter(({ id }) => id !== 'host');
-  const [tightest] = [...(cards.length > 0 ? cards : devices)].sort(
-    (a, b) => roomBytes(a) - roomBytes(b),
-  );
-  if (tightest === undefined) return plan.reasons;
-  const room = roomBytes(tightest);
-  if (!Number.isFinite(room)) return plan.reasons;
-  const usable = gib(usableBytes(tightest) ?? 0);
-  const sentence =
-    room < 0
-      ? `${tightest.id} (${tightest.name}) needs ${gib(tightest.peakBytes)} and has ${usable} usable: ${gib(-room)} short`
-      : `${gib(room)} of ${usable} left on ${tightest.id} at the peak`;
-  const told = `${sentence} (as laid out by ${engine})`;
-  if (verdict !== plan.verdict) {
-    return [`${told}: \`${verdict}\` instead of \`${plan.verdict}\``, ...plan.reasons];
-  }
-  return verdict === 'fits' || verdict === 'tight'
-    ? [told, ...plan.reasons.slice(1)]
-    : plan.reasons;
-}
-
-function differenceLine({ device, part, formula, engine }: Difference, name: string): string {
-  const share = formula === 0 ? '' : ` (${(((engine - formula) / formula) * 100).toFixed(1)} %)`;
-  return `${device} ${part}: ${name} lays out ${gib(engine)} where the formula says ${gib(formula)}${share}`;
 }
 
 function notLlamaCpp({ model, engine }: DeploymentPlan): MmdeployError {

@@ -160,6 +160,8 @@ describe('plan refuses', () => {
     ['a context that is no number', ['llava-1.5-7b', '--context', '4k'], 2, /--context 4k/],
     ['a negative slot count', ['llava-1.5-7b', '--slots', '-3'], 2, /--slots/],
     ['what is not there yet', ['llava-1.5-7b', '--target', 'compose'], 2, /not there yet/],
+    ['a load that is also a simulation', ['demo', '--simulate', '--verify'], 2, /exclude/],
+    ['a load on another machine', ['llava-1.5-7b', '--verify'], 2, /this machine/],
     ['names of the Hub', ['hf:a/b'], 2, /not taken yet/],
     ['a machine file that is none', ['llava-1.5-7b', '--machine', 'package.json'], 2, /schema/],
     [

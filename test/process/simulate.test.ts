@@ -92,7 +92,9 @@ describe.skipIf(llamaServer === null)('simulatedPlan with the real engine', () =
     writeFileSync(file, JSON.stringify(entry));
     const again = await simulatedPlan(asked, ctx);
     expect(mibOf(again.plan, 'gpu0', 'compute')).toBe(999);
-    expect(again.plan.warnings.join('\n')).toMatch(/gpu0 compute: llama.cpp b\d+ lays out 999 MiB/);
+    expect(again.plan.warnings.join('\n')).toMatch(
+      /gpu0 compute: 999 MiB laid out by llama.cpp b\d+/,
+    );
   });
 
   it('needs no stand-in on a machine without a GPU', async () => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { EXIT_CODES, MmdeployError } from '../../errors.ts';
-import type { DeploymentPlan } from '../../contracts/plan.ts';
+import type { DeploymentPlan, Verification } from '../../contracts/plan.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import type { PlanOptions } from '../requests/plan.ts';
 import type { EnginePlan } from '../../workflows/simulate.ts';
@@ -42,7 +42,8 @@ function addVerdictOptions(command: Command): void {
 function addEngineOptions(command: Command): void {
   command
     .optionsGroup('Figures:')
-    .option('--simulate', 'lay the model out with llama.cpp itself: no weights, no GPU needed');
+    .option('--simulate', 'lay the model out with llama.cpp itself: no weights, no GPU needed')
+    .option('--verify', 'load the model once on this machine and measure what it takes');
 }
 
 /** Flags of the contract that later work brings: they say so instead of being unknown. */
@@ -74,12 +75,16 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
   if (given.recommend === true) return recommend(shell, model, given);
   if (model === undefined) {
     if (given.simulate === true) throw needsModel('--simulate');
+    if (given.verify === true) throw needsModel('--verify');
     const survey = await surveyWorkflow(toSurveyRequest(given), shell.context);
     await shell.print(survey, () => surveyText(survey, shell.view));
     return EXIT_CODES.ok.code;
   }
   const { plan, failure } = await planned(toPlanRequest(model, given), given, shell);
-  await shell.print(plan, () => planText(plan, shell.view));
+  const found = plan.verification === undefined ? null : await verified(plan.verification, shell);
+  await shell.print(plan, () =>
+    [planText(plan, shell.view), ...(found === null ? [] : [found])].join('\n\n'),
+  );
   if (failure !== null) throw failure;
   if (plan.verdict === 'no') {
     throw new MmdeployError('fit.none', plan.reasons[0] ?? `\`${model}\` fits nowhere here`, {
@@ -114,12 +119,23 @@ async function planned(
   options: PlanOptions,
   { context }: Shell,
 ): Promise<EnginePlan> {
+  if (options.verify === true) {
+    if (options.simulate === true) throw oneOfBoth();
+    const { verifiedPlan } = await import('../../workflows/verify.ts');
+    return verifiedPlan(request, context);
+  }
   if (options.simulate === true) {
     const { simulatedPlan } = await import('../../workflows/simulate.ts');
     return simulatedPlan(request, context);
   }
   const { planWorkflow } = await import('../../workflows/plan.ts');
   return { plan: await planWorkflow(request, context), failure: null };
+}
+
+async function verified(found: Verification, { view }: Shell): Promise<string | null> {
+  if (view.quiet) return null;
+  const { verificationText } = await import('../../report/verification.ts');
+  return verificationText(found, view);
 }
 
 /** A plan that fits but has less than was required. */
@@ -132,6 +148,12 @@ function refuseUnmet(plan: DeploymentPlan): void {
       ...unmet.flatMap(({ term, because }) => (because === null ? [] : [`${term}: ${because}`])),
       ...(plan.verdict === 'offload' ? plan.reasons.slice(1) : []),
     ],
+  });
+}
+
+function oneOfBoth(): MmdeployError {
+  return new MmdeployError('usage.invalid', '`--simulate` and `--verify` exclude each other', {
+    hints: ['`--verify` loads the real files here; `--simulate` needs neither files nor a GPU'],
   });
 }
 

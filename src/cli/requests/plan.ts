@@ -27,6 +27,7 @@ export type PlanOptions = CommonOptions & {
   readonly machine?: string;
   readonly interactive?: boolean;
   readonly simulate?: boolean;
+  readonly verify?: boolean;
   readonly require?: string;
   readonly recommend?: boolean;
   readonly target?: string;

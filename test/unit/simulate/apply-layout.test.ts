@@ -33,7 +33,8 @@ const layout = {
   host: { weights: 80 * MIB, kvCache: 0, compute: 7 * MIB },
   encoder: { gpu: 0, bytes: 75 * MIB, hostBytes: 4 * MIB },
 };
-const applied = withFigures(gpu, figuresOf(layout, 0, 50 * MIB), 'simulated', 'b1');
+const ORIGIN = { basis: 'simulated', text: 'b1', resolution: MIB } as const;
+const applied = withFigures(gpu, figuresOf(layout, 0, 50 * MIB), ORIGIN);
 const bytesOf = (part: string) =>
   (applied.items.find((each) => each.part === part)?.bytes ?? NaN) / MIB;
 
@@ -57,7 +58,7 @@ describe('withFigures', () => {
 
   it('adds what the plan has no part for, before the runtime', () => {
     const bare = { ...gpu, items: [item('weights', 1), item('runtime', 1)] };
-    const parts = withFigures(bare, { 'kv-cache': 9 }, 'measured', 'log').items.map((e) => e.part);
+    const parts = withFigures(bare, { 'kv-cache': 9 }, ORIGIN).items.map((e) => e.part);
     expect(parts).toEqual(['weights', 'kv-cache', 'runtime']);
   });
 

@@ -1,0 +1,100 @@
+import type { DeviceMemory, DeploymentPlan } from '../contracts/plan.ts';
+import type { ModelDescription, TextModel } from '../contracts/model.ts';
+import { checkRequirements } from '../match/require.ts';
+import { judge, roomBytes, usableBytes } from '../match/verdict.ts';
+import type { DeviceInput } from '../memory/types.ts';
+import { tensorsBytes } from '../memory/weights.ts';
+import { gib } from '../plan/wording.ts';
+import { differencesOf, figuresOf, withFigures } from '../simulate/apply-layout.ts';
+import type { Difference, Origin, PartFigures } from '../simulate/apply-layout.ts';
+import type { EngineLayout } from '../simulate/layout-log.ts';
+import type { SelectedEngine } from './engine.ts';
+import type { PlanRequest } from './plan.ts';
+
+/** `llama.cpp b11669`. */
+export function versionOf({ engine }: SelectedEngine): string {
+  return engine.build === null ? 'llama.cpp' : `llama.cpp b${engine.build}`;
+}
+
+/** What `--require` asks, asked of the new figures. */
+export function recheck(
+  plan: DeploymentPlan,
+  request: PlanRequest,
+  text: TextModel,
+): DeploymentPlan {
+  const { requirements } = request;
+  if (requirements.length === 0) return plan;
+  return { ...plan, requirements: checkRequirements(requirements, plan, text.contextMax) };
+}
+
+/** The figures of a layout for each device of a plan. */
+export function figuresBy(
+  model: ModelDescription,
+  layout: EngineLayout,
+  gpus: readonly DeviceInput[],
+): (device: DeviceMemory) => PartFigures {
+  const encoderWeights = model.encoder === null ? 0 : tensorsBytes(model.encoder.tensors);
+  return (device) => {
+    const index = gpus.findIndex(({ id }) => id === device.id);
+    return figuresOf(layout, index === -1 ? null : index, encoderWeights);
+  };
+}
+
+/** A plan with the engine's figures in place of the formulas', judged again; differences are warnings. */
+export function withLayout(
+  plan: DeploymentPlan,
+  model: ModelDescription & { readonly text: TextModel },
+  layout: EngineLayout,
+  gpus: readonly DeviceInput[],
+  origin: Origin,
+): DeploymentPlan {
+  const figures = figuresBy(model, layout, gpus);
+  const devices = plan.memory.devices.map((device) => withFigures(device, figures(device), origin));
+  const differences = plan.memory.devices.flatMap((device) =>
+    differencesOf(device, figures(device)),
+  );
+  const onCpu = gpus.length === 0 || plan.engine?.args.includes('--no-mmproj-offload') === true;
+  const offloaded =
+    (plan.settings?.gpuLayers ?? 0) <= model.text.layers || (model.encoder !== null && onCpu);
+  const verdict = judge(devices, offloaded);
+  return {
+    ...plan,
+    memory: { devices },
+    verdict,
+    reasons: reasonsWith(plan, devices, verdict, origin),
+    warnings: [...plan.warnings, ...differences.map((each) => differenceLine(each, origin))],
+  };
+}
+
+/** The first reason is the verdict's own: it names the room, which is another one now. */
+function reasonsWith(
+  plan: DeploymentPlan,
+  devices: readonly DeviceMemory[],
+  verdict: DeploymentPlan['verdict'],
+  { text }: Origin,
+): string[] {
+  const cards = devices.filter(({ id }) => id !== 'host');
+  const [tightest] = [...(cards.length > 0 ? cards : devices)].sort(
+    (a, b) => roomBytes(a) - roomBytes(b),
+  );
+  if (tightest === undefined) return plan.reasons;
+  const room = roomBytes(tightest);
+  if (!Number.isFinite(room)) return plan.reasons;
+  const usable = gib(usableBytes(tightest) ?? 0);
+  const sentence =
+    room < 0
+      ? `${tightest.id} (${tightest.name}) needs ${gib(tightest.peakBytes)} and has ${usable} usable: ${gib(-room)} short`
+      : `${gib(room)} of ${usable} left on ${tightest.id} at the peak`;
+  const told = `${sentence} (as ${text})`;
+  if (verdict !== plan.verdict) {
+    return [`${told}: \`${verdict}\` instead of \`${plan.verdict}\``, ...plan.reasons];
+  }
+  return verdict === 'fits' || verdict === 'tight'
+    ? [told, ...plan.reasons.slice(1)]
+    : plan.reasons;
+}
+
+function differenceLine({ device, part, formula, engine }: Difference, { text }: Origin): string {
+  const share = formula === 0 ? '' : ` (${(((engine - formula) / formula) * 100).toFixed(1)} %)`;
+  return `${device} ${part}: ${gib(engine)} ${text} where the formula says ${gib(formula)}${share}`;
+}
