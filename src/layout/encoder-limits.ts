@@ -1,3 +1,5 @@
+import type { EncoderModel } from '../contracts/model.ts';
+
 /** Between how many tokens an image of a family may cost, and which square is reserved for at load. */
 export type TokenLimits = {
   readonly least: number;
@@ -32,3 +34,15 @@ export function tokenLimits(projectorType: string): TokenLimits | null {
 
 /** Of so many blocks of Qwen2.5-VL the last attends to the whole picture (`clip.vision.n_wa_pattern`). */
 export const QWEN25_WINDOW_PATTERN = 8;
+
+/** Widths of Gemma 4 E2B and E4B, whose images are decoded like text. */
+const CAUSAL_GEMMA4_WIDTHS: readonly number[] = [1536, 2560];
+
+/** True where all tokens of an image see each other and share one micro-batch (`mtmd_decode_use_non_causal`). */
+export function decodesImagesAtOnce(
+  encoder: Pick<EncoderModel, 'projectorType' | 'projectionDim'>,
+): boolean {
+  const { projectorType, projectionDim } = encoder;
+  if (projectorType === 'gemma4v') return !CAUSAL_GEMMA4_WIDTHS.includes(projectionDim);
+  return projectorType === 'gemma3' || projectorType === 'gemma4uv';
+}

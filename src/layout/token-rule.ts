@@ -1,25 +1,45 @@
 import type { EncoderModel, TokenRuleUse } from '../contracts/model.ts';
+import { decodesImagesAtOnce, tokenLimits } from './encoder-limits.ts';
 import { numberArray, optionalNumber } from './header-view.ts';
 import type { HeaderView } from './header-view.ts';
 
 type Rule = Pick<TokenRuleUse, 'rule' | 'params' | 'wrapper'>;
-type RuleOf = (encoder: EncoderModel, header: HeaderView) => Rule;
+type RuleOf = (encoder: EncoderModel, header: HeaderView) => Rule | null;
+type Wrapper = TokenRuleUse['wrapper'];
 
-const NO_WRAPPER = { begin: '', end: '', tokens: 0 } as const;
+const around = (begin: string, end: string): Wrapper => ({
+  begin,
+  end,
+  tokens: (begin === '' ? 0 : 1) + (end === '' ? 0 : 1),
+});
+const NO_WRAPPER = around('', '');
+const START_OF_IMAGE = around('<start_of_image>', '<end_of_image>');
+const IMAGE_START = around('<|image_start|>', '<|image_end|>');
 
-/** `set_limit_image_tokens` of each family in `clip.cpp`. */
-const QWEN_LIMITS = { least: 8, most: 4096 } as const;
-const PIXTRAL_LIMITS = { least: 8, most: 1024 } as const;
-
-/** How llama.cpp counts the images of a projector, by `clip.projector_type`. */
+/** How llama.cpp counts the images of a projector, by `clip.projector_type` (llama.cpp b11118, mtmd.cpp). */
 const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
-  ['mlp', llava],
-  ['gemma3', gemma3],
-  ['pixtral', pixtral],
-  ['qwen2vl_merger', qwen],
-  ['qwen2.5vl_merger', qwen],
-  ['qwen3vl_merger', qwen],
+  ['deepseekocr', deepseekOcr],
+  ['deepseekocr2', deepseekOcr2],
+  ['gemma3', (encoder) => fixedGrid(encoder, START_OF_IMAGE)],
+  ['gemma3nv', gemma3n],
+  ['gemma4uv', gemma4],
+  ['gemma4v', gemma4],
+  ['glm4v', (encoder) => sized(encoder, around('<|begin_of_image|>', '<|end_of_image|>'))],
+  ['idefics3', idefics3],
   ['internvl', internvl],
+  ['janus_pro', (encoder) => fixedGrid(encoder, NO_WRAPPER)],
+  ['kimivl', (encoder) => sized(encoder, around('<|media_start|>', '<|media_end|>'))],
+  ['ldp', (encoder) => fixedGrid({ ...encoder, merge: 2 }, NO_WRAPPER)],
+  ['ldpv2', (encoder) => fixedGrid({ ...encoder, merge: 2 }, NO_WRAPPER)],
+  ['lfm2', lfm2],
+  ['llama4', llama4],
+  ['mlp', llava],
+  ['phi4', phi4],
+  ['pixtral', (encoder) => sized(encoder, around('', '[IMG_END]'), { rowBreaks: true })],
+  ['qwen2.5vl_merger', qwen],
+  ['qwen2vl_merger', qwen],
+  ['qwen3vl_merger', qwen],
+  ['resampler', minicpmv],
 ]);
 
 /**
@@ -27,59 +47,86 @@ const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
  * wrapper's token count is that of the published vocabulary: with another one tokenise its strings.
  */
 export function imageRuleOf(encoder: EncoderModel, header: HeaderView): TokenRuleUse | null {
-  const rule = RULES.get(encoder.projectorType)?.(encoder, header);
-  if (rule === undefined) return null;
+  const rule = RULES.get(encoder.projectorType)?.(encoder, header) ?? null;
+  if (rule === null) return null;
   return { ...rule, source: `${encoder.projectorType} projector of ${header.path}` };
 }
 
+function fixedGrid({ imageSize, patchSize, merge }: EncoderModel, wrapper: Wrapper): Rule {
+  return { rule: 'fixed-grid', params: { imageSize, patchSize, merge }, wrapper };
+}
+
 /** One square, or for LLaVA-1.6 an overview and tiles in one of the grids that the file lists. */
-function llava({ imageSize, patchSize, merge }: EncoderModel, header: HeaderView): Rule {
-  const square = { imageSize, patchSize, merge };
+function llava(encoder: EncoderModel, header: HeaderView): Rule {
+  const { imageSize, patchSize, merge } = encoder;
   const pins = numberArray(header, 'clip.vision.image_grid_pinpoints') ?? [];
-  if (pins.length === 0) return { rule: 'fixed-grid', params: square, wrapper: NO_WRAPPER };
+  if (pins.length === 0) return fixedGrid(encoder, NO_WRAPPER);
   const grids = Array.from({ length: Math.floor(pins.length / 2) }, (_, index) => ({
     columns: Math.floor((pins[2 * index] ?? 0) / imageSize),
     rows: Math.floor((pins[2 * index + 1] ?? 0) / imageSize),
   }));
-  return { rule: 'llava-uhd', params: { ...square, grids }, wrapper: NO_WRAPPER };
+  return { rule: 'llava-uhd', params: { imageSize, patchSize, merge, grids }, wrapper: NO_WRAPPER };
 }
 
-function gemma3({ imageSize, patchSize, merge }: EncoderModel): Rule {
+/** Grids of at most 3 x 3 tiles, a single one left out (`set_llava_uhd_res_candidates`). */
+function llama4({ imageSize, patchSize, merge }: EncoderModel): Rule {
+  const sides = [1, 2, 3];
+  const grids = sides
+    .flatMap((columns) => sides.map((rows) => ({ columns, rows })))
+    .filter(({ columns, rows }) => columns * rows > 1);
   return {
-    rule: 'fixed-grid',
-    params: { imageSize, patchSize, merge },
-    wrapper: { begin: '<start_of_image>', end: '<end_of_image>', tokens: 2 },
+    rule: 'llava-uhd',
+    params: { imageSize, patchSize, merge, grids },
+    wrapper: IMAGE_START,
   };
 }
 
-function pixtral(encoder: EncoderModel): Rule {
-  return {
-    rule: 'smart-resize',
-    params: { ...resizeParams(encoder, PIXTRAL_LIMITS), rowBreaks: true },
-    wrapper: { begin: '', end: '[IMG_END]', tokens: 1 },
-  };
+/** MobileNet ends in 16 x 16 whatever the picture. */
+function gemma3n({ imageSize }: EncoderModel): Rule {
+  return { rule: 'fixed', params: { tokens: 256, imageSize }, wrapper: START_OF_IMAGE };
 }
 
-function qwen(encoder: EncoderModel): Rule {
-  return {
-    rule: 'smart-resize',
-    params: resizeParams(encoder, QWEN_LIMITS),
-    wrapper: { begin: '<|vision_start|>', end: '<|vision_end|>', tokens: 2 },
-  };
+function gemma4(encoder: EncoderModel): Rule | null {
+  const wrapper = around('<|image>', '<image|>');
+  return sized(encoder, wrapper, { ubatchCaps: decodesImagesAtOnce(encoder) });
 }
 
-function resizeParams(
-  { patchSize, merge }: EncoderModel,
-  { least, most }: { readonly least: number; readonly most: number },
-) {
+function qwen(encoder: EncoderModel): Rule | null {
+  return sized(encoder, around('<|vision_start|>', '<|vision_end|>'));
+}
+
+/** The picture's own aspect ratio, between the family's limits. */
+function sized(
+  { projectorType, patchSize, merge }: EncoderModel,
+  wrapper: Wrapper,
+  more: Readonly<Record<string, boolean>> = {},
+): Rule | null {
+  const limits = tokenLimits(projectorType);
+  if (limits === null) return null;
   const factor = patchSize * merge;
   const cell = factor * factor;
   return {
-    factor,
-    minPixels: least * cell,
-    maxPixels: most * cell,
-    arithmetic: 'c-float32',
-  } as const;
+    rule: 'smart-resize',
+    params: {
+      factor,
+      minPixels: limits.least * cell,
+      maxPixels: limits.most * cell,
+      arithmetic: 'c-float32',
+      ...more,
+    },
+    wrapper,
+  };
+}
+
+function phi4({ patchSize }: EncoderModel, header: HeaderView): Rule | null {
+  const minPixels = optionalNumber(header, 'clip.vision.image_min_pixels');
+  const maxPixels = optionalNumber(header, 'clip.vision.image_max_pixels');
+  if (minPixels === undefined || maxPixels === undefined) return null;
+  return {
+    rule: 'smart-resize',
+    params: { factor: patchSize, minPixels, maxPixels, arithmetic: 'c-float32' },
+    wrapper: NO_WRAPPER,
+  };
 }
 
 function internvl({ imageSize, patchSize, merge }: EncoderModel, header: HeaderView): Rule {
@@ -92,6 +139,67 @@ function internvl({ imageSize, patchSize, merge }: EncoderModel, header: HeaderV
       minTiles: optionalNumber(header, 'clip.vision.preproc_min_tiles') ?? 1,
       maxTiles: optionalNumber(header, 'clip.vision.preproc_max_tiles') ?? 12,
     },
-    wrapper: { begin: '<img>', end: '</img>', tokens: 2 },
+    wrapper: around('<img>', '</img>'),
+  };
+}
+
+/** Version 2 (MiniCPM-V 2.5) wraps its slices once more; 3 and later agree. */
+function minicpmv({ imageSize, queries }: EncoderModel, header: HeaderView): Rule | null {
+  if (optionalNumber(header, 'clip.minicpmv_version') === 2) return null;
+  return {
+    rule: 'minicpm',
+    params: { sliceSize: imageSize, queries: queries ?? 64 },
+    wrapper: around('<image>', '</image>'),
+  };
+}
+
+function idefics3({ imageSize, patchSize, merge }: EncoderModel, header: HeaderView): Rule | null {
+  const longestEdge = optionalNumber(header, 'clip.vision.preproc_image_size');
+  if (longestEdge === undefined) return null;
+  return {
+    rule: 'idefics',
+    params: { tileSize: imageSize, patchSize, merge, longestEdge },
+    wrapper: NO_WRAPPER,
+  };
+}
+
+function lfm2({ projectorType, patchSize, merge }: EncoderModel): Rule | null {
+  const limits = tokenLimits(projectorType);
+  if (limits === null) return null;
+  return {
+    rule: 'lfm2',
+    params: {
+      factor: patchSize * merge,
+      patchSize,
+      minTokens: limits.least,
+      maxTokens: limits.most,
+      tileSize: 512,
+      minTiles: 2,
+      maxTiles: 10,
+      tolerance: 2,
+    },
+    wrapper: IMAGE_START,
+  };
+}
+
+function deepseekOcr(_: EncoderModel, header: HeaderView): Rule {
+  const side = { globalSide: 16, tileSize: 640, tileSide: 10, newlines: true };
+  return ocr(side, header, 9);
+}
+
+function deepseekOcr2(_: EncoderModel, header: HeaderView): Rule {
+  const side = { globalSide: 16, tileSize: 768, tileSide: 12, newlines: false };
+  return ocr(side, header, 6);
+}
+
+function ocr(side: Readonly<Record<string, unknown>>, header: HeaderView, most: number): Rule {
+  return {
+    rule: 'deepseek-ocr',
+    params: {
+      ...side,
+      minTiles: optionalNumber(header, 'clip.vision.preproc_min_tiles') ?? 2,
+      maxTiles: optionalNumber(header, 'clip.vision.preproc_max_tiles') ?? most,
+    },
+    wrapper: around('', '\n'),
   };
 }

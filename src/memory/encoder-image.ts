@@ -1,5 +1,5 @@
 import type { EncoderModel } from '../contracts/model.ts';
-import { tokenLimits } from '../layout/encoder-limits.ts';
+import { decodesImagesAtOnce, tokenLimits } from '../layout/encoder-limits.ts';
 import type { PictureSize } from './encoder-graph/scene.ts';
 
 /** What a projector encodes at once: one picture, or equal tiles side by side. */
@@ -11,8 +11,6 @@ const WARM_UP_FRAMES = 3000;
 const BATCH_TOKENS = 1024;
 /** Projectors whose graph takes several tiles (`support_batch`) and whose tiles are all equal. */
 const BATCHED: readonly string[] = ['internvl'];
-/** Widths of Gemma 4 E2B and E4B, which decode images causally (`mtmd_decode_use_non_causal`). */
-const CAUSAL_GEMMA4_WIDTHS: readonly number[] = [1536, 2560];
 
 /** The picture for which llama.cpp reserves memory at load. */
 export function warmUpPicture(encoder: EncoderModel): PictureSize {
@@ -68,11 +66,8 @@ export function imageTokensAtOnce(
   encoder: EncoderModel,
   imageMaxTokens: number | null,
 ): number | null {
-  const { projectorType, imageSize, patchSize, merge, projectionDim } = encoder;
+  if (!decodesImagesAtOnce(encoder)) return null;
+  const { projectorType, imageSize, patchSize, merge } = encoder;
   if (projectorType === 'gemma3') return Math.floor(imageSize / patchSize / merge) ** 2;
-  const isGemma4 =
-    projectorType === 'gemma4uv' ||
-    (projectorType === 'gemma4v' && !CAUSAL_GEMMA4_WIDTHS.includes(projectionDim));
-  if (!isGemma4) return null;
   return imageMaxTokens ?? tokenLimits(projectorType)?.most ?? null;
 }

@@ -1,9 +1,14 @@
 import type { EngineName } from '../contracts/basis.ts';
-import type { EncoderModel, ModelDescription, TokenRuleUse } from '../contracts/model.ts';
-import type { EncoderFormat } from '../layout/encoder.ts';
+import type {
+  EncoderModel,
+  ModelDescription,
+  TensorInfo,
+  TokenRuleUse,
+} from '../contracts/model.ts';
+import type { EncoderDims, EncoderFormat } from '../layout/encoder.ts';
 import { encoderModel, textModel } from '../layout/model.ts';
 import type { Profile } from './layers.ts';
-import type { VisionProfile } from './schema.ts';
+import type { AudioProfile, VisionProfile } from './schema.ts';
 
 /** Weight formats to lay a profile out in; F16 where none is given. */
 export type ProfileFormats = { readonly quant?: string; readonly encoderQuant?: EncoderFormat };
@@ -17,7 +22,7 @@ export function defaultEngine(profile: Profile): EngineName {
 
 /** What a profile knows, in the shape a GGUF pair is described in. Throws `usage.unknown-quant`. */
 export function describeProfile(profile: Profile, formats: ProfileFormats = {}): ModelDescription {
-  const { text, vision } = profile;
+  const { text } = profile;
   return {
     id: profile.id,
     name: profile.name,
@@ -27,19 +32,35 @@ export function describeProfile(profile: Profile, formats: ProfileFormats = {}):
     basis: 'profile',
     confidence: profile.confidence,
     text: text ? textModel(text, text.context, formats.quant) : null,
-    encoder: vision ? encoderOf(vision, formats.encoderQuant) : null,
+    encoder: encoderOf(profile, formats.encoderQuant),
     imageTokens: rulesOf(profile),
     quant: null,
     encoderQuant: null,
   };
 }
 
+/** The eyes, with the ears beside them; the ears alone where a model does not see. */
+function encoderOf({ vision, audio }: Profile, format?: EncoderFormat): EncoderModel | null {
+  const ears = audio ? laidOut(audioDims(audio), undefined, format) : null;
+  if (!vision) return ears;
+  const eyes = laidOut(visionDims(vision), vision.parameters, format);
+  return ears === null ? eyes : { ...eyes, audio: ears };
+}
+
 /**
  * A tower whose tensors are not known (llama.cpp has no projector for it) is one tensor of its
  * published parameter count: right in bytes for the float formats vLLM loads, its only use.
  */
-function encoderOf(vision: VisionProfile, format?: EncoderFormat): EncoderModel {
-  const dims = {
+function laidOut(dims: EncoderDims, parameters?: number, format?: EncoderFormat): EncoderModel {
+  const known = encoderModel(dims, format);
+  if (known) return known;
+  const tensors: TensorInfo[] =
+    parameters === undefined ? [] : [{ name: 'vision', shape: [parameters], type: 'F16' }];
+  return { ...dims, tensors };
+}
+
+function visionDims(vision: VisionProfile): EncoderDims {
+  return {
     projectorType: vision.projector,
     layers: vision.storedLayers ?? vision.layers,
     embedding: vision.embedding,
@@ -49,14 +70,40 @@ function encoderOf(vision: VisionProfile, format?: EncoderFormat): EncoderModel 
     imageSize: vision.imageSize,
     merge: vision.merge,
     projectionDim: vision.projectionDim,
+    rmsNorm: vision.norm === 'rms',
+    ...given(vision, OWN_DIMS),
   };
-  const known = encoderModel({ ...dims, rmsNorm: vision.norm === 'rms' }, format);
-  if (known) return known;
-  const total = vision.parameters;
+}
+
+const OWN_DIMS = [
+  'positions',
+  'windowPattern',
+  'deepstack',
+  'queries',
+  'standardize',
+  'projectorHidden',
+  'projectorBias',
+] as const;
+
+function audioDims(audio: AudioProfile): EncoderDims {
+  const { projector, layers, embedding, feedForward, heads, melBins, projectionDim } = audio;
   return {
-    ...dims,
-    tensors: total === undefined ? [] : [{ name: 'vision', shape: [total], type: 'F16' }],
+    ...{ projectorType: projector, layers, embedding, feedForward, heads, melBins, projectionDim },
+    ...{ patchSize: 0, imageSize: 0, merge: 1 },
+    ...given(audio, ['stack', 'projectorHidden'] as const),
   };
+}
+
+type Given<T, K extends keyof T> = { [P in K]?: Exclude<T[P], undefined> };
+
+/** The fields of `from` that have a value. */
+function given<T extends object, K extends keyof T>(from: T, keys: readonly K[]): Given<T, K> {
+  const found: Given<T, K> = {};
+  for (const key of keys) {
+    const value = from[key];
+    if (value !== undefined) found[key] = value as Exclude<T[K], undefined>;
+  }
+  return found;
 }
 
 function rulesOf({ imageTokens }: Profile): ModelDescription['imageTokens'] {

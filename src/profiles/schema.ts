@@ -70,11 +70,44 @@ const visionSchema = z.strictObject({
     .enum(['layer', 'rms'])
     .default('layer')
     .describe('of the tower; the two InternViT sizes differ in it'),
+  positions: count
+    .optional()
+    .describe(
+      'rows of the learned positions, where they are not one for each patch of `imageSize`',
+    ),
+  windowPattern: count
+    .optional()
+    .describe('of so many blocks the last attends to the whole picture (Qwen2.5-VL: 8)'),
+  deepstack: z
+    .array(z.int().nonnegative())
+    .min(1)
+    .optional()
+    .describe('blocks whose features reach the language model besides the last (Qwen3-VL)'),
+  queries: count.optional().describe('learned queries of a resampler (MiniCPM-V)'),
+  standardize: z.boolean().optional().describe('mean and deviation after the tower (Gemma 4)'),
+  projectorHidden: count
+    .optional()
+    .describe('width between the projector’s matrices, where it is not `projectionDim`'),
+  projectorBias: z.boolean().optional().describe('of the projector’s matrices (Pixtral: true)'),
   parameters: count
     .optional()
     .describe('of tower and projector together, where no tensor list of it is known'),
   warmUpImage: imageSize.describe('what llama.cpp reserves memory for at load'),
   defaultImage: imageSize.describe('the size to plan with when the user names none'),
+});
+
+/** The audio tower and its projector, in the terms of `clip.audio.*` keys. */
+const audioSchema = z.strictObject({
+  projector: name.describe('`clip.projector_type`: `ultravox`, `qwen2a`, `voxtral` …'),
+  tower: name,
+  layers: count,
+  embedding: count,
+  heads: count,
+  feedForward: count,
+  melBins: count.describe('`clip.audio.num_mel_bins`'),
+  stack: count.optional().describe('steps joined to one: `clip.audio.projector.stack_factor`'),
+  projectionDim: count.describe('must equal the language model’s embedding'),
+  projectorHidden: count.optional(),
 });
 
 const filesSchema = z.strictObject({
@@ -107,6 +140,7 @@ const variantFields = z.strictObject({
   notes: z.string().optional(),
   text: textSchema.optional().describe('left out for an API model'),
   vision: visionSchema.optional(),
+  audio: audioSchema.optional(),
   imageTokens: z
     .strictObject({
       'llama.cpp': tokenRuleUseSchema.optional(),
@@ -138,6 +172,7 @@ export const familySchema = z.strictObject({
 });
 
 export type VisionProfile = z.output<typeof visionSchema>;
+export type AudioProfile = z.output<typeof audioSchema>;
 export type ModelVariant = z.output<typeof variantSchema>;
 export type ModelFamily = z.output<typeof familySchema>;
 
@@ -160,6 +195,11 @@ function contradictions(variant: z.output<typeof variantFields>): Contradiction[
   if (text && vision && text.embedding !== vision.projectionDim) {
     const widths = `${vision.projectionDim}, not the language model's ${text.embedding}`;
     report(`the projector's output is ${widths}`, 'vision', 'projectionDim');
+  }
+  const { audio } = variant;
+  if (text && audio && text.embedding !== audio.projectionDim) {
+    const widths = `${audio.projectionDim}, not the language model's ${text.embedding}`;
+    report(`the projector's output is ${widths}`, 'audio', 'projectionDim');
   }
   for (const engine of sees ? engines : []) {
     if (!variant.imageTokens[engine]) report('no rule for this engine', 'imageTokens', engine);

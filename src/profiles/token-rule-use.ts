@@ -21,11 +21,15 @@ function use<const Id extends string, Params extends z.ZodType>(rule: Id, params
 
 export const tokenRuleUseSchema = z.discriminatedUnion('rule', [
   use('anyres', tokenRules.anyres.params),
+  use('deepseek-ocr', tokenRules['deepseek-ocr'].params),
   use('fixed', tokenRules.fixed.params),
   use('fixed-grid', tokenRules['fixed-grid'].params),
+  use('idefics', tokenRules.idefics.params),
   use('internvl-aspect', tokenRules['internvl-aspect'].params),
   use('internvl-effective', tokenRules['internvl-effective'].params),
+  use('lfm2', tokenRules.lfm2.params),
   use('llava-uhd', tokenRules['llava-uhd'].params),
+  use('minicpm', tokenRules.minicpm.params),
   use('openai-tile', tokenRules['openai-tile'].params),
   use('smart-resize', tokenRules['smart-resize'].params),
 ]);

@@ -1,19 +1,27 @@
 import { anyres } from './anyres.ts';
 import type { TokenRule } from './define.ts';
 import { internvlEffective, llavaUhd } from './effective-tiles.ts';
+import { deepseekOcr } from './deepseek-ocr.ts';
 import { fixed, fixedGrid } from './fixed.ts';
+import { idefics } from './idefics.ts';
 import { internvlAspect } from './internvl-aspect.ts';
+import { lfm2 } from './lfm2.ts';
+import { minicpm } from './minicpm.ts';
 import { openaiTile } from './openai-tile.ts';
 import { smartResize } from './smart-resize.ts';
 
 /** Every way of counting an image that profiles may name. A new rule is one file and one line here. */
 export const tokenRules = {
   anyres,
+  'deepseek-ocr': deepseekOcr,
   fixed,
   'fixed-grid': fixedGrid,
+  idefics,
   'internvl-aspect': internvlAspect,
   'internvl-effective': internvlEffective,
+  lfm2,
   'llava-uhd': llavaUhd,
+  minicpm,
   'openai-tile': openaiTile,
   'smart-resize': smartResize,
 } satisfies Record<string, TokenRule>;

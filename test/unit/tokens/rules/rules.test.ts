@@ -9,7 +9,27 @@ const GRIDS = [
 ];
 const PARAMS = {
   anyres: { imageSize: 336, patchSize: 14, grids: GRIDS },
+  'deepseek-ocr': {
+    globalSide: 16,
+    tileSize: 640,
+    tileSide: 10,
+    newlines: true,
+    minTiles: 2,
+    maxTiles: 9,
+  },
   fixed: { tokens: 256, imageSize: 448 },
+  idefics: { tileSize: 512, patchSize: 16, merge: 4, longestEdge: 2048 },
+  lfm2: {
+    factor: 32,
+    patchSize: 16,
+    minTokens: 64,
+    maxTokens: 256,
+    tileSize: 512,
+    minTiles: 2,
+    maxTiles: 10,
+    tolerance: 2,
+  },
+  minicpm: { sliceSize: 448, queries: 64 },
   'fixed-grid': { imageSize: 336, patchSize: 14 },
   'internvl-aspect': {
     imageSize: 448,
