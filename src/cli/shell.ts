@@ -32,6 +32,8 @@ export type Shell = {
   readonly options: CommonOptions;
   readonly view: View;
   readonly context: Context;
+  /** Warnings on stderr, for the text form of a result; JSON and YAML carry them in the document. */
+  readonly warn: (warnings: readonly string[]) => void;
   /** Prints a result on stdout: `document` as JSON or YAML, or the text made for people. */
   readonly print: (document: unknown, text: () => string) => Promise<void>;
 };
@@ -74,6 +76,10 @@ export async function openShell(
       explain: options.explain === true,
     },
     context,
+    warn: (warnings) => {
+      if (options.output !== 'table') return;
+      for (const warning of warnings) context.notice(`warning: ${warning}`);
+    },
     print: async (document, text) => io.stdout(await rendered(document, text, options.output)),
   };
 }

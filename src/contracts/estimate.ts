@@ -50,7 +50,10 @@ export type ModelEstimate = {
     readonly video: number | null;
     readonly wrapper: number | null;
   };
+  /** Bounds of the total, equal where nothing was approximated; null where the total is unknown. */
   readonly range: { readonly low: number; readonly high: number } | null;
+  /** Inputs that were read but that this model and engine do not take: no token of theirs is in the total. */
+  readonly uncounted: number;
   readonly confidence: Confidence;
   readonly basis: Basis;
   readonly rule: string;

@@ -35,7 +35,10 @@ export function totalOf(
     tokens: unknown
       ? { total: null, text: null, image: null, audio: null, video: null, wrapper: null }
       : { total, text, image, audio: 0, video: 0, wrapper },
-    range: confidence === 'range' ? rangeOf(taken, template ?? 0) : null,
+    range: unknown ? null : rangeOf(taken, template ?? 0),
+    uncounted: sum(
+      counted.filter(({ refused }) => refused !== null).map(({ input }) => input.count),
+    ),
     confidence,
     basis: model.description.basis,
     rule: ruleOf(model, counted),

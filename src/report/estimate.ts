@@ -24,9 +24,6 @@ export function estimateText(estimate: Estimate, view: EstimateView): string {
     ...(view.explain ? [estimate.models.map(explanation).join('\n')] : []),
     ...estimate.models.flatMap((model) => itemTable(model, view)),
     ...unreadableList(estimate.inputs.unreadable, view.palette),
-    ...(estimate.warnings.length === 0
-      ? []
-      : [estimate.warnings.map((text) => view.palette.warn(`warning: ${text}`)).join('\n')]),
   ];
   return sections.join('\n\n');
 }
@@ -69,7 +66,7 @@ function modelTable(models: readonly ModelEstimate[], view: EstimateView): strin
 
 /** A total that rests on an approximation is never shown as if it were exact. */
 function total({ tokens, range }: ModelEstimate): string {
-  if (range === null) return whole(tokens.total);
+  if (range === null || range.low === range.high) return whole(tokens.total);
   return `about ${whole(tokens.total)} (${whole(range.low)} to ${whole(range.high)})`;
 }
 

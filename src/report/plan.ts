@@ -29,9 +29,6 @@ export function planText(plan: DeploymentPlan, view: View): string {
   if (plan.alternatives.length > 0) {
     lines.push('', ...plan.alternatives.map((each, index) => alternativeLine(each, index, view)));
   }
-  if (plan.warnings.length > 0) {
-    lines.push('', ...plan.warnings.map((warning) => view.palette.warn(`warning: ${warning}`)));
-  }
   if (plan.engine !== null && plan.verdict !== 'no') {
     lines.push('', field('Start', commandLine(plan.engine.name, plan.engine.args), view));
   }

@@ -37,7 +37,7 @@ export type DemoResult = {
 const QUESTION = 'What is in these pictures?';
 
 /**
- * The whole tour on real parts: detect, plan, estimate, serve, ask about two images, compare. The
+ * The whole tour on real parts: detect, plan, estimate, serve, ask about the images, compare. The
  * estimate is made from the model's files alone, before the engine runs.
  * Throws `demo.mismatch` when the engine bills another number of prompt tokens.
  */
@@ -53,8 +53,7 @@ export async function demoWorkflow(
   const images = await writeDemoImages(join(ctx.folders.cache, 'demo', 'images'));
   const estimate = await estimateImages(files, images, ctx);
   steps.estimated(estimate, images);
-  // llama-server decodes PNG and JPEG by itself; WebP only where ffmpeg is installed.
-  const asked = images.map(({ path }) => path).filter((path) => !path.endsWith('.webp'));
+  const asked = images.map(({ path }) => path);
   const expected = expectedTokens(files.model, estimate, asked);
   const { engine } = await ensureEngine(ctx, { flag: null, gpus: plan.machine.gpus });
   steps.engine(engine.path, `${engine.version ?? '?'} (build ${engine.build ?? '?'})`);

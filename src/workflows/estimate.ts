@@ -79,11 +79,16 @@ export async function estimateWorkflow(request: EstimateRequest, ctx: Context): 
 
 /** What `--strict` makes of inputs that could not be read; null when every one could. */
 export function incomplete(estimate: Estimate): MmdeployError | null {
-  const { unreadable } = estimate.inputs;
-  if (unreadable.length === 0) return null;
+  const unread = estimate.inputs.unreadable.length;
+  const refusals = estimate.models.filter(({ uncounted }) => uncounted > 0);
+  if (unread === 0 && refusals.length === 0) return null;
+  const reasons = [
+    ...(unread > 0 ? [`${unread} could not be read`] : []),
+    ...refusals.map(({ id, engine, uncounted }) => `${uncounted} not taken by ${id} on ${engine}`),
+  ];
   return new MmdeployError(
     'input.incomplete',
-    `${unreadable.length} inputs could not be read (--strict)`,
+    `not every input is counted (--strict): ${reasons.join(', ')}`,
     { hints: ['without `--strict` they are listed and left out: `mmdeploy estimate …`'] },
   );
 }

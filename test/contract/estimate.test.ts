@@ -77,7 +77,8 @@ describe('the estimate document', () => {
           id: 'gpt-4o',
           engine: 'api',
           tokens: { total: 1105, text: 0, image: 1105, audio: 0, video: 0, wrapper: 0 },
-          range: null,
+          range: { low: 1105, high: 1105 },
+          uncounted: 0,
           confidence: 'formula',
           basis: 'profile',
           rule: 'openai-tile',
@@ -102,7 +103,8 @@ describe('the estimate document', () => {
           id: 'internvl2-26b',
           engine: 'llama.cpp',
           tokens: { total: 3330, text: 0, image: 3328, audio: 0, video: 0, wrapper: 2 },
-          range: null,
+          range: { low: 3330, high: 3330 },
+          uncounted: 0,
           confidence: 'formula',
           basis: 'profile',
           rule: 'internvl-effective',
@@ -236,13 +238,7 @@ describe('a folder of everything', () => {
         empty.png: the file is empty
         fake.jpg: neither an image nor a text file
         paper.pdf: a document is not counted yet
-        speech.wav: audio is not counted yet
-
-      warning: hidden files and folders left out: 1
-      warning: gpt-4o on api: 1 input not counted: the API takes no TIFF: convert it to PNG or JPEG
-      warning: llava-1.5-7b on llama.cpp: 1 input not counted: llama.cpp takes no TIFF: convert it to PNG or JPEG
-      warning: llava-1.5-7b on llama.cpp: WebP needs ffmpeg in PATH
-      warning: llava-1.5-7b on llama.cpp: 1 input with an EXIF rotation, which it ignores: it sees them on their side"
+        speech.wav: audio is not counted yet"
     `);
     expect(estimateText(document, { ...view, quiet: true })).toMatchInlineSnapshot(`
       "gpt-4o api 1792 $0.004480

@@ -54,6 +54,7 @@ async function runEstimate(shell: Shell, command: Command): Promise<number> {
   await shell.print(estimate, () =>
     estimateText(estimate, { ...shell.view, items: request.items }),
   );
+  shell.warn(estimate.warnings);
   const left = request.strict ? incomplete(estimate) : null;
   if (left !== null) throw left;
   return EXIT_CODES.ok.code;

@@ -85,6 +85,7 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
   await shell.print(plan, () =>
     [planText(plan, shell.view), ...(found === null ? [] : [found])].join('\n\n'),
   );
+  shell.warn(plan.warnings);
   if (failure !== null) throw failure;
   if (plan.verdict === 'no') {
     throw new MmdeployError('fit.none', plan.reasons[0] ?? `\`${model}\` fits nowhere here`, {

@@ -31,13 +31,23 @@ const photo = (format: string, turned = false) =>
   imageInput(`photo.${format}`, { width: 1080, height: 1920, turned, format });
 
 describe('totals', () => {
+  it('tells how many inputs a model did not take', () => {
+    const llava = model('llava-1.5-7b', 'llama.cpp');
+    const inputs = [photo('tiff'), photo('png')];
+    expect(totalOf(llava, countInputs(inputs, llava, settings), options)).toMatchObject({
+      tokens: { total: 576 },
+      uncounted: 1,
+    });
+  });
+
   it('splits image and wrapper tokens, and adds up', () => {
     const qwen = model('qwen2.5-vl-7b', 'llama.cpp');
     const inputs = [parseImageDescription('1920x1080*3'), parseTextTokens(40)];
     const total = totalOf(qwen, countInputs(inputs, qwen, settings), options);
     expect(total).toMatchObject({
       tokens: { total: 3 * 2693 + 40, text: 40, image: 3 * 2691, audio: 0, video: 0, wrapper: 6 },
-      range: null,
+      range: { low: 3 * 2693 + 40, high: 3 * 2693 + 40 },
+      uncounted: 0,
       confidence: 'formula',
       basis: 'profile',
       rule: 'smart-resize',
