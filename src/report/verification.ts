@@ -36,4 +36,9 @@ export function verificationText(found: Verification, view: View): string {
 }
 
 const mib = (bytes: number) => (bytes / MIB).toFixed(2);
-const signed = (bytes: number) => `${bytes > 0 ? '+' : ''}${mib(bytes)}`;
+
+function signed(bytes: number): string {
+  const text = mib(Math.abs(bytes));
+  if (text === '0.00') return text;
+  return `${bytes > 0 ? '+' : '-'}${text}`;
+}

@@ -13,8 +13,8 @@ export type LayoutRun = {
   readonly gpus: number;
   /** The engine has real GPUs, which are to take no part. */
   readonly hasDevices: boolean;
-  /** llama-server's, without address, devices and fitting. */
-  readonly args: readonly string[];
+  /** llama-server's, without address, devices and fitting; files may be written while GPUs start. */
+  readonly args: () => Promise<readonly string[]>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly guard: OrphanGuard;
   readonly signal: AbortSignal;
@@ -31,13 +31,16 @@ const NO_STAND_INS: StandIns = { ports: [], stop: () => Promise.resolve() };
 export async function engineLayout(run: LayoutRun): Promise<EngineLayout> {
   const { rpcServer, gpus, env, guard } = run;
   const signal = AbortSignal.any([run.signal, AbortSignal.timeout(run.timeoutMs)]);
+  const args = run.args();
+  // Awaited below; should a stand-in fail first, that is what is told.
+  args.catch(() => undefined);
   const stands =
     rpcServer === null || gpus === 0
       ? NO_STAND_INS
       : await startStandIns({ file: rpcServer, env, guard }, gpus, signal);
   try {
     const devices = deviceArgs(stands.ports, run.hasDevices);
-    const log = await logUpToLayout(run, devices, signal);
+    const log = await logUpToLayout(run, [...devices, ...(await args)], signal);
     const layout = parseLayout(log, stands.ports);
     if (layout !== null) return layout;
     if (run.signal.aborted) throw new MmdeployError('interrupted', 'interrupted');
@@ -59,7 +62,7 @@ function deviceArgs(ports: readonly number[], hasDevices: boolean): string[] {
 
 async function logUpToLayout(
   run: LayoutRun,
-  devices: readonly string[],
+  given: readonly string[],
   signal: AbortSignal,
 ): Promise<string> {
   let log = '';
@@ -67,7 +70,7 @@ async function logUpToLayout(
   const seen = new Promise<void>((resolve) => {
     complete = resolve;
   });
-  const args = [...devices, ...run.args, '--offline', '--port', '0', '--verbosity', '5'];
+  const args = [...given, '--offline', '--port', '0', '--verbosity', '5'];
   const child = startChild(
     { file: run.llamaServer, args, env: run.env, guard: run.guard },
     (text) => {

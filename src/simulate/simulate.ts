@@ -44,16 +44,21 @@ export async function simulate(simulation: Simulation, deps: SimulateDeps): Prom
   const kept = layoutFile(folder, key);
   const known = await readLayout(kept);
   if (known !== null) return known;
-  const guard = await chooseOrphanGuard(deps.run, deps.platform);
-  const runFolder = await makeRunFolder(folder);
+  const [guard, runFolder] = await Promise.all([
+    chooseOrphanGuard(deps.run, deps.platform),
+    makeRunFolder(folder),
+  ]);
+  const files =
+    simulation.files === null
+      ? writeSparsePair(model, runFolder.path)
+      : Promise.resolve(simulation.files);
   try {
-    const files = simulation.files ?? (await writeSparsePair(model, runFolder.path));
     const layout = await engineLayout({
       llamaServer: path,
       rpcServer: deps.rpcServer,
       gpus,
       hasDevices: devices.length > 0,
-      args: [...fileArgs(files), ...args],
+      args: async () => [...fileArgs(await files), ...args],
       env: deps.env,
       guard,
       signal: deps.signal,
@@ -62,6 +67,8 @@ export async function simulate(simulation: Simulation, deps: SimulateDeps): Prom
     await writeLayout(kept, layout);
     return layout;
   } finally {
+    // A file that is still being written would bring the folder back.
+    await files.catch(() => undefined);
     await runFolder.remove();
   }
 }

@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, inject, it } from 'vitest';
 import type { PlanOptions } from '../../src/cli/requests/plan.ts';
 import { toPlanRequest } from '../../src/cli/requests/plan.ts';
@@ -118,6 +120,56 @@ describe.skipIf(llamaServer === null)('simulatedPlan with the real engine', () =
     expect(failure?.code).toBe('interrupted');
     expect(readdirSync(folder)).toEqual([]);
     expect(commandsWith(folder)).toEqual([]);
+  });
+});
+
+/** The processes below `pid`, by the kernel's own list. */
+function descendants(pid: number): number[] {
+  const parents = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name): [number, number][] => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        return [[Number(name), Number(/\) \S (\d+)/.exec(stat)?.[1])]];
+      } catch {
+        return [];
+      }
+    });
+  const below = (parent: number): number[] =>
+    parents.flatMap(([child, of]) => (of === parent ? [child, ...below(child)] : []));
+  return below(pid);
+}
+
+/** Whether a process runs; one that nobody has collected yet does not. */
+const runs = (pid: number) => {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+describe.skipIf(llamaServer === null || process.platform !== 'linux')('kill -9', () => {
+  it('takes engine and stand-ins along, and the next run removes the files', async () => {
+    const home = freshHome();
+    const env = { PATH: '/usr/bin:/bin', HOME: home, MMDEPLOY_LLAMA_SERVER: llamaServer ?? '' };
+    const folder = join(folders(env).cache, 'simulations');
+    const bin = fileURLToPath(new URL('../../bin/mmdeploy.js', import.meta.url));
+    const argv = [bin, 'plan', 'internvl2-26b', '--gpu', '2x 80GiB', '--simulate'];
+    const child = spawn(process.execPath, argv, { env, stdio: 'ignore' });
+    const pid = child.pid ?? 0;
+    // The engine's own command line names the folder; a probe's does not.
+    await expect
+      .poll(() => commandsWith(folder).length, { timeout: 20_000, interval: 5 })
+      .toBeGreaterThan(0);
+    const left = descendants(pid);
+    expect(left.length).toBeGreaterThanOrEqual(3);
+    child.kill('SIGKILL');
+    await expect.poll(() => left.filter(runs), { timeout: 10_000 }).toEqual([]);
+    expect(readdirSync(folder).filter((name) => name.startsWith('run-'))).toHaveLength(1);
+    const { remove } = await makeRunFolder(folder);
+    await remove();
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 
