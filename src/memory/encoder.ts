@@ -23,9 +23,13 @@ export type EncoderCompute = {
 const F32 = 4;
 const F16 = 2;
 
+/** What llama.cpp's loader asks for by one name in both towers, so that a mixed file's is held twice. */
+const HELD_TWICE = /^v\.(class_embd|norm_embd\.|patch_embd\.)/;
+
 /** Weights of tower and projector: the sum of the tensors of the projector file. */
 export function encoderWeights({ tensors, audio }: EncoderModel): PartBytes {
-  const all = [...tensors, ...(audio?.tensors ?? [])];
+  const again = tensors.filter(({ name }) => audio !== undefined && HELD_TWICE.test(name));
+  const all = [...tensors, ...(audio?.tensors ?? []), ...again];
   return {
     bytes: tensorsBytes(all),
     formula: `sum of ${all.length} tensors of the projector file`,

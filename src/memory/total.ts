@@ -56,7 +56,7 @@ function encoderOf({ model, settings }: MemoryInput): Encoder | null {
   return {
     weights: encoderWeights(model.encoder),
     load: encoderComputeAtLoad(model.encoder),
-    peak: encoderComputeAtPeak(model.encoder, settings.imageMaxTokens),
+    peak: encoderComputeAtPeak(model.encoder, settings.imageMaxTokens, settings.ubatch),
   };
 }
 

@@ -81,6 +81,26 @@ describe('the second peak', () => {
   });
 });
 
+describe('a file with eyes and ears (Qwen2.5-Omni-7B)', () => {
+  it('takes both towers, and what both load by one name twice', () => {
+    const eyes = measuredEncoder('qwen2.5-vl-7b');
+    const ears = encoderOf({ ...earsOf('qwen2-audio-7b'), projectionDim: eyes.projectionDim });
+    const both = { ...eyes, audio: ears };
+    const load = encoderComputeAtLoad(both);
+    const onDevice = (encoderWeights(both).bytes + load.device.bytes) / MIB;
+    // Printed by llama-server for such a file: 3139.87 MiB, and 157.24 on the host.
+    expect(Math.abs(onDevice - 3139.87)).toBeLessThanOrEqual(0.02);
+    expect(Math.abs(load.host.bytes / MIB - 157.24)).toBeLessThanOrEqual(0.02);
+    expect(encoderComputeAtPeak(both, null).device.bytes).toBeGreaterThan(load.device.bytes);
+  });
+});
+
+const earsOf = (id: string) => {
+  const found = MEASURED_ENCODERS.find((entry) => entry.id === id);
+  if (found === undefined) throw new Error(`no encoder ${id}`);
+  return found.dims;
+};
+
 describe('images decoded at once', () => {
   it.each([
     ['gemma-3-4b', 256],
