@@ -24,6 +24,8 @@ type Mix = {
   readonly attnV?: Choice;
   readonly attnOutput?: Choice;
   readonly ffnDown?: Choice;
+  /** Stacks of experts, whatever their kind. */
+  readonly experts?: GgmlTypeName;
 };
 
 const always =
@@ -100,6 +102,7 @@ const MIXES = {
     ffnDown: ({ index, of }) => (index < Math.floor(of / 16) ? 'Q5_K' : 'Q4_K'),
   },
   Q3_K_S: { base: 'Q3_K' },
+  MXFP4_MOE: { base: 'Q8_0', experts: 'MXFP4' },
   Q2_K: {
     base: 'Q2_K',
     attnV: grouped('Q4_K', 'Q3_K'),
@@ -139,13 +142,18 @@ export function quantise(
   const mix: Mix = mixOf(quant);
   const tied = !tensors.some(({ name }) => name === 'output.weight');
   const headsPerKv = kvHeadsOf(model) === 0 ? 0 : model.heads / kvHeadsOf(model);
-  const values = tensors.filter(({ name }) => kindOf(name) === 'attnV').length;
+  const values = valueBlocks(tensors);
   return tensors.map((tensor) => {
     if (!isQuantised(tensor)) return tensor;
+    if (mix.experts !== undefined && (tensor.shape[2] ?? 1) > 1) {
+      return { ...tensor, type: fitting(tensor, mix.experts) };
+    }
     if (ggmlType(mix.base).blockSize === 1) return { ...tensor, type: mix.base };
     const kind = kindOf(tensor.name);
-    const index = Number(/^blk\.(\d+)\./.exec(tensor.name)?.[1] ?? 0);
-    const of = kind === 'attnV' ? values : model.layers;
+    const block = blockOf(tensor);
+    // Where not every block attends, value matrices are counted by themselves.
+    const index = kind === 'attnV' ? values.indexOf(block) : block;
+    const of = kind === 'attnV' ? values.length : model.layers;
     const type =
       kind === 'output' || (kind === 'tokenEmbedding' && tied && Object.hasOwn(MIXES, quant))
         ? outputType(tensor, mix.base)
@@ -153,6 +161,15 @@ export function quantise(
     const lifted = kind === 'attnV' && isSeventyB(model) ? liftedValue(type) : type;
     return { ...tensor, type: fitting(tensor, lifted) };
   });
+}
+
+function blockOf({ name }: TensorInfo): number {
+  return Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? 0);
+}
+
+function valueBlocks(tensors: readonly TensorInfo[]): number[] {
+  const values = tensors.filter(({ name }) => kindOf(name) === 'attnV');
+  return values.map(blockOf).sort((one, other) => one - other);
 }
 
 function kvHeadsOf({ kvHeads }: QuantisedModel): number {
@@ -170,7 +187,7 @@ function mixOf(quant: string): Mix {
 type Kind = 'tokenEmbedding' | 'output' | 'attnV' | 'attnOutput' | 'ffnDown' | 'other';
 
 const KINDS: readonly (readonly [RegExp, Kind])[] = [
-  [/^token_embd\.weight$/, 'tokenEmbedding'],
+  [/^(per_layer_)?token_embd\.weight$/, 'tokenEmbedding'],
   [/^output\.weight$/, 'output'],
   [/attn_(v|qkv|kv_b)\.weight$/, 'attnV'],
   [/attn_output\.weight$/, 'attnOutput'],
@@ -181,13 +198,17 @@ function kindOf(name: string): Kind {
   return KINDS.find(([pattern]) => pattern.test(name))?.[1] ?? 'other';
 }
 
+/** Routers, what is looked up in a vision tower, and small matrices that set the course of whole layers. */
+const NEVER_QUANTISED =
+  /ffn_gate_inp\.weight|\.position_embd|\.patch_embd|altup|laurel|per_layer_model_proj|ssm_conv1d|shortconv\.conv\.weight/;
+
 /** Matrices and stacks of experts, but no norms, no router, and nothing of a vision tower that is looked up. */
 function isQuantised({ name, shape }: TensorInfo): boolean {
   return (
     shape.length >= 2 &&
     name.endsWith('weight') &&
     !name.endsWith('_norm.weight') &&
-    !/ffn_gate_inp\.weight|\.position_embd|\.patch_embd/.test(name)
+    !NEVER_QUANTISED.test(name)
   );
 }
 

@@ -69,7 +69,7 @@ function rotationsOf(
       ? context.shared(`rotation ${part} ${kind}`, 'f32', size, size)
       : null;
   let size = ROTATION;
-  while (lengths.key % (2 * size) === 0) size *= 2;
+  while (lengths.key > 0 && lengths.key % (2 * size) === 0) size *= 2;
   return {
     key: make('k', keyType, lengths.key, size),
     value: make('v', valueType, lengths.value, ROTATION),

@@ -1,5 +1,6 @@
 import { hyperNumber } from '../../layout/hyper.ts';
 import { perLayerWidth } from '../../layout/text-extras.ts';
+import { MissingTensor } from './text-context.ts';
 import type { TextContext } from './text-context.ts';
 import {
   compute,
@@ -26,7 +27,7 @@ const SCALED: ReadonlySet<string> = new Set(['granite', 'granitemoe', 'minicpm']
 export function embeddings(context: TextContext): GraphTensor {
   const { text, tokens, graph } = context;
   const table = context.weight('token_embd.weight', null);
-  if (table === null) throw new Error('no token embedding');
+  if (table === null) throw new MissingTensor('no token embedding');
   const width = text.embedding * (1 + (hyperNumber(text, 'n_deepstack_layers') ?? 0));
   const looked = rows(table, input('i32', tokens));
   const lookedMixed = rows(table, input('i32', tokens));
@@ -81,7 +82,7 @@ export function perLayerEmbeddings(
     const own = context.scale(selected);
     const weight = context.weight('per_layer_model_proj.weight', 0);
     const norm = context.weight('per_layer_proj_norm.weight', 0);
-    if (weight === null || norm === null) throw new Error('no per-layer projection');
+    if (weight === null || norm === null) throw new MissingTensor('no per-layer projection');
     const projected = reshape(
       context.scale(matrixProduct(weight, entry)),
       width,

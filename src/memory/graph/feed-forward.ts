@@ -1,4 +1,5 @@
 import { hyperNumber } from '../../layout/hyper.ts';
+import { MissingTensor } from './text-context.ts';
 import type { TextContext } from './text-context.ts';
 import {
   compute,
@@ -34,6 +35,9 @@ export function feedForward(
   return context.project(layer, `ffn_down${suffix}`, active);
 }
 
+/** `LLAMA_MAX_EXPERTS`. */
+const MAX_EXPERTS = 512;
+
 export type ExpertOptions = {
   readonly gating: 'softmax' | 'sigmoid' | 'softmax-of-chosen';
   /** The weights of the chosen experts are made to add up to one. */
@@ -54,7 +58,7 @@ export function experts(
 ): GraphTensor {
   const { graph, tokens } = context;
   const [width] = of.shape;
-  const used = hyperNumber(context.text, 'expert_used_count') ?? 1;
+  const used = Math.min(hyperNumber(context.text, 'expert_used_count') ?? 1, MAX_EXPERTS);
   const { selected, weights } = route(context, layer, of, used, options);
   graph.expand(weights);
   let entry = reshape(of, width, 1, tokensOf(of));
@@ -69,7 +73,7 @@ export function experts(
   );
   for (const part of parts) graph.expand(part);
   const [first, ...others] = parts;
-  if (first === undefined) throw new Error(`no expert of ${tokens} tokens`);
+  if (first === undefined) throw new MissingTensor(`no expert of ${tokens} tokens`);
   if (others.length === 0) return context.contiguous(first);
   return others.reduce((sum, part) => {
     const added = elementwise('ADD', sum, part);
@@ -135,11 +139,11 @@ function expertProducts(
     const up = product('ffn_up_exps', entry);
     const gate = product('ffn_gate_exps', entry);
     const first = gate ?? up;
-    if (first === null) throw new Error(`layer ${layer} has no experts`);
+    if (first === null) throw new MissingTensor(`layer ${layer} has no experts`);
     active = gate === null ? elementwise('UNARY', first) : compute('GLU', first.shape, [first, up]);
   }
   const down = product('ffn_down_exps', active);
-  if (down === null) throw new Error(`layer ${layer} has no experts`);
+  if (down === null) throw new MissingTensor(`layer ${layer} has no experts`);
   return down;
 }
 

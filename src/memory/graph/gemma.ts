@@ -2,6 +2,7 @@ import { cachingLayers, headLengths, isSliding } from '../../layout/layer-kinds.
 import { perLayerWidth } from '../../layout/text-extras.ts';
 import { attend } from './attention.ts';
 import { experts, feedForward } from './feed-forward.ts';
+import { MissingTensor } from './text-context.ts';
 import type { TextContext } from './text-context.ts';
 import { elementwise, matrixProduct, reshape, rows, view } from './tensor.ts';
 import type { GraphTensor } from './tensor.ts';
@@ -51,7 +52,7 @@ export function gemmaExperts(
   const scaled = context.scale(elementwise('RMS_NORM', middle));
   const weighted = elementwise('MUL', scaled, context.layerWeight(layer, 'ffn_gate_inp.scale'));
   const router = context.layerWeight(layer, 'ffn_gate_inp.weight');
-  if (router === null) throw new Error(`layer ${layer} has no router`);
+  if (router === null) throw new MissingTensor(`layer ${layer} has no router`);
   const routed = experts(context, layer, entry, {
     gating: 'softmax',
     normalised: true,

@@ -1,6 +1,7 @@
 import { cachingLayers, headLengths } from '../../layout/layer-kinds.ts';
 import { ALTUP_STREAMS, perLayerWidth } from '../../layout/text-extras.ts';
 import { attend } from './attention.ts';
+import { MissingTensor } from './text-context.ts';
 import type { TextContext } from './text-context.ts';
 import {
   compute,
@@ -41,7 +42,7 @@ function matched(of: GraphTensor, target: GraphTensor): GraphTensor {
 export function gemma3nStreams(context: TextContext, entry: GraphTensor): GraphTensor {
   const [width, tokens] = entry.shape;
   const weight = context.weight('altup_proj.weight', context.text.layers);
-  if (weight === null) throw new Error('no altup projection');
+  if (weight === null) throw new MissingTensor('no altup projection');
   const target = magnitude(entry);
   const repeated = compute('REPEAT', [width, tokens, ALTUP_STREAMS - 1], [entry]);
   const others = matched(matrixProduct(weight, repeated), target);
@@ -51,7 +52,7 @@ export function gemma3nStreams(context: TextContext, entry: GraphTensor): GraphT
 /** One stream again, of the rows whose logits are asked for. */
 export function gemma3nMerge(context: TextContext, streams: GraphTensor): GraphTensor {
   const weight = context.weight('altup_unembd_proj.weight', context.text.layers);
-  if (weight === null) throw new Error('no altup projection');
+  if (weight === null) throw new MissingTensor('no altup projection');
   const target = magnitude(stream(streams));
   const others = matched(matrixProduct(weight, otherStreams(streams)), target);
   let sum = stream(streams);

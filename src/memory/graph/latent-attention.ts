@@ -1,5 +1,6 @@
 import { hyperNumber } from '../../layout/hyper.ts';
 import { attend } from './attention.ts';
+import { MissingTensor } from './text-context.ts';
 import type { TextContext } from './text-context.ts';
 import { compute, matrixProduct, permute, reshape, view } from './tensor.ts';
 import type { GraphTensor } from './tensor.ts';
@@ -29,7 +30,8 @@ export function latentAttention(
   const latent = context.norm(layer, 'attn_kv_a_norm', kept);
   const expand = context.layerWeight(layer, 'attn_k_b.weight');
   const values = context.layerWeight(layer, 'attn_v_b.weight');
-  if (expand === null || values === null) throw new Error(`layer ${layer} has no latent matrices`);
+  if (expand === null || values === null)
+    throw new MissingTensor(`layer ${layer} has no latent matrices`);
   const absorbed = permute(matrixProduct(expand, permute(plain, [0, 2, 1, 3])), [0, 2, 1, 3]);
   const value = reshape(latent, rank, 1, tokens);
   return attend(context, {

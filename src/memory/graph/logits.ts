@@ -1,4 +1,5 @@
 import { hyperNumber } from '../../layout/hyper.ts';
+import { MissingTensor } from './text-context.ts';
 import type { TextContext } from './text-context.ts';
 import { elementwise, matrixProduct } from './tensor.ts';
 import type { GraphTensor } from './tensor.ts';
@@ -13,7 +14,7 @@ export function logits(context: TextContext, current: GraphTensor): GraphTensor 
   const op = bias === null ? 'RMS_NORM' : 'NORM';
   const normed = weight === null ? current : context.normBy(weight, bias, current, op);
   const head = context.weight('output.weight', text.layers) ?? context.tied();
-  if (head === null) throw new Error('no output head');
+  if (head === null) throw new MissingTensor('no output head');
   const product = matrixProduct(head, normed);
   const extra = context.weight('output.bias', text.layers);
   const scores = extra === null ? product : elementwise('ADD', product, extra);

@@ -29,6 +29,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'qwen3vlmoe',
 ]);
 
+/** Whether the graph of an architecture is laid out as llama.cpp builds it. */
 export function knowsGraph({ arch }: Pick<TextModel, 'arch'>): boolean {
   return KNOWN.has(arch);
 }

@@ -194,4 +194,4 @@ const MROPE: ReadonlySet<string> = new Set([
 ]);
 
 /** A file that lacks a tensor which its architecture's graph needs: no graph, an estimate instead. */
-class MissingTensor extends Error {}
+export class MissingTensor extends Error {}

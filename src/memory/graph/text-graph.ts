@@ -13,9 +13,10 @@ import { allocate } from './allocate.ts';
 import { embeddings, perLayerEmbeddings } from './embeddings.ts';
 import { SPARSE_LAYERS, gemma3nBlock, gemma3nMerge, gemma3nStreams } from './gemma3n.ts';
 import { logits } from './logits.ts';
+import { knowsGraph } from './recipes.ts';
 import { PIPELINE_COPIES, schedule } from './schedule.ts';
 
-import { TextContext } from './text-context.ts';
+import { MissingTensor, TextContext } from './text-context.ts';
 import type { TextGraphSetup } from './text-context.ts';
 import { transformerBlock } from './transformer-block.ts';
 export type { TextGraphSetup } from './text-context.ts';
@@ -23,10 +24,19 @@ export type { TextGraphSetup } from './text-context.ts';
 /** Bytes of the compute buffer on each GPU, in order, and on the host. */
 export type ComputeBytes = { readonly gpus: readonly number[]; readonly host: number };
 
-/** What llama.cpp reserves for the compute graph of `setup`, to the byte but for alignments. */
-export function reservedBytes(setup: TextGraphSetup): ComputeBytes {
+/**
+ * What llama.cpp reserves for the compute graph of `setup`, to the byte but for alignments. Null for an
+ * architecture that is not known, or a file that lacks tensors of it.
+ */
+export function reservedBytes(setup: TextGraphSetup): ComputeBytes | null {
+  if (!knowsGraph(setup.text)) return null;
   const context = new TextContext(setup);
-  build(context);
+  try {
+    build(context);
+  } catch (error) {
+    if (error instanceof MissingTensor) return null;
+    throw error;
+  }
   // Pipeline parallelism: several GPUs, all layers on them, no tensor placed by hand.
   const pipeline = setup.gpus > 1 && !setup.placement.includes(null) && setup.cpuMoeLayers === 0;
   const placed = schedule(context.graph, context.cpu, pipeline ? PIPELINE_COPIES : 1);
