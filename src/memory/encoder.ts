@@ -99,6 +99,8 @@ function computeFor(encoder: EncoderModel, pictures: Pictures): EncoderCompute {
   const { size, count } = pictures;
   const scene = new Scene(encoder, size);
   const [device = 0, host = 0] = allocate(schedule(graph(scene), ENCODER_HOST, 1), 2);
+  // Dimensions that fit no graph (a damaged header) make no figure.
+  if (!Number.isSafeInteger(Math.ceil(device * count + host * count))) return guess(encoder, size);
   const many = count === 1 ? '' : `${count} tiles of `;
   const seen =
     encoder.melBins === undefined

@@ -90,7 +90,7 @@ function block(scene: Scene, x: GraphTensor, name: string, options: BlockOptions
 /** Qwen3-VL (models/qwen3vl.cpp): learned positions, and features of some blocks beside the output. */
 export function qwen3vl(scene: Scene): Graph {
   const { patches } = scene;
-  const { embedding, layers, merge } = scene.encoder;
+  const { embedding, merge } = scene.encoder;
   let x = scene.bias(inSquares(scene, patchesFirst(twoFrames(scene))), 'v.patch_embd.bias');
   x = add(x, inSquares(scene, resizedPositions(scene)));
   const positions = scene.indices(4 * patches);
@@ -98,7 +98,7 @@ export function qwen3vl(scene: Scene): Graph {
   let features: GraphTensor | null = null;
   const squares = (y: GraphTensor) =>
     reshape(y, embedding * merge * merge, patches / (merge * merge));
-  for (let index = 0; index < layers; index++) {
+  for (let index = 0; index < scene.everyBlock; index++) {
     x = block(scene, x, `v.blk.${index}`, { norm: 'layer', rotate, mask: null });
     const deep = `v.deepstack.${index}`;
     if (scene.find(`${deep}.fc1.weight`) === null) continue;

@@ -67,6 +67,11 @@ export class Scene {
     return this.encoder.embedding / this.encoder.heads;
   }
 
+  /** Every block that can have weights: a damaged header may claim any number. */
+  get everyBlock(): number {
+    return Math.min(this.encoder.layers, this.encoder.tensors.length);
+  }
+
   /** The weight called `name`; null when the file has none. */
   find(name: string): GraphTensor | null {
     return this.#weights.get(name) ?? null;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EncoderModel } from '../../../src/contracts/model.ts';
+import { requiredEncoderTensors } from '../../../src/layout/missing.ts';
 import { graphOf } from '../../../src/memory/encoder-graph/index.ts';
 import { ENCODER_HOST, Scene } from '../../../src/memory/encoder-graph/scene.ts';
 import { imageTokensAtOnce, warmUpPicture } from '../../../src/memory/encoder-image.ts';
@@ -130,6 +131,27 @@ describe('a shortened tower', () => {
       const deepstack = dims.deepstack?.filter((block) => block < layers);
       const encoder = encoderOf({ ...dims, layers, ...(deepstack && { deepstack }) });
       expect(encoderComputeAtLoad(encoder).device.bytes).toBe(whole(encoder));
+    }
+  });
+});
+
+describe('a damaged header', () => {
+  const absurd = [0, 1, 7, 2 ** 31, Number.MAX_SAFE_INTEGER];
+
+  it.each(MEASURED_ENCODERS)('of $id ends in a figure at once', ({ dims }) => {
+    const encoder = encoderOf(dims);
+    for (const field of ['layers', 'heads', 'patchSize', 'imageSize', 'merge', 'stack'] as const) {
+      for (const value of absurd) {
+        const damaged = { ...encoder, [field]: value };
+        for (const compute of [
+          encoderComputeAtLoad(damaged),
+          encoderComputeAtPeak(damaged, null),
+        ]) {
+          expect(compute.device.bytes).toBeGreaterThanOrEqual(0);
+          expect(compute.host.bytes).toBeGreaterThanOrEqual(0);
+        }
+        expect(Array.isArray(requiredEncoderTensors(damaged))).toBe(true);
+      }
     }
   });
 });
