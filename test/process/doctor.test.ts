@@ -213,6 +213,16 @@ describe.skipIf(process.platform !== 'linux')('the workflow', () => {
     expect(machine.memory.totalBytes).toBeGreaterThan(0);
   });
 
+  test('keeps memory and processor when the look-up of the host name hangs', async () => {
+    install('hostname', 'exec sleep 60');
+    const machine = await detectMachine(deps({ budgetMs: 3000 }));
+    expect(machine.probes).toContainEqual(
+      expect.objectContaining({ tool: 'systeminformation', status: 'timeout' }),
+    );
+    expect(machine.memory.availableBytes).toBeGreaterThan(0);
+    expect(machine.cpu.logicalCores).toBeGreaterThan(0);
+  });
+
   test('leaves no warning of Node on stderr', async () => {
     const heard: string[] = [];
     const listen = (warning: Error) => heard.push(warning.message);

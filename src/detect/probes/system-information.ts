@@ -23,7 +23,7 @@ export type SystemFacts = {
   readonly controllers: readonly Systeminformation.GraphicsControllerData[];
 };
 
-// `graphics` waits for the others: it starts lspci and nvidia-smi and holds everything up meanwhile.
+// `graphics` last: it starts lspci and nvidia-smi and waits for them without limit.
 const PARTS = ['mem', 'cpu', 'osInfo', 'graphics'] as const;
 
 /** Runs systeminformation. On macOS its graphics part is left to `system_profiler`'s probe. */
