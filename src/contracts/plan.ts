@@ -121,8 +121,14 @@ export const planSchema = z.object({
       quant: z.string().nullable(),
       contextPerSlot: count,
       slots: count,
+      /** Cap on the tokens of one image; null: the model's own. */
+      imageMaxTokens: count.nullable(),
+      /** Over all GPUs, or of the host where there is none. */
       peakBytes: count,
       verdict: verdictSchema,
+      /** What it has more of than the plan, and what less. */
+      gains: z.array(z.string()),
+      givesUp: z.array(z.string()),
     }),
   ),
   /** Only with `--require`. */

@@ -3,6 +3,7 @@ import type { ModelDescription } from '../contracts/model.ts';
 import type { Candidate, DeploymentPlan } from '../contracts/plan.ts';
 import { PLAN_SCHEMA } from '../contracts/plan.ts';
 import { llamaServerArgs } from '../engines/llama-cpp.ts';
+import type { Alternative } from '../match/alternatives.ts';
 import type { Change } from '../match/changes.ts';
 import type { Evaluated } from '../match/types.ts';
 import type { PlanFiles } from './files.ts';
@@ -12,7 +13,7 @@ import { reasonsFor } from './reasons.ts';
 export type PlanInput = {
   readonly model: ModelDescription;
   readonly chosen: Evaluated;
-  readonly alternatives: readonly Evaluated[];
+  readonly alternatives: readonly Alternative[];
   /** What would make a plan that does not fit fit. */
   readonly changes: readonly Change[];
   readonly files: PlanFiles;
@@ -98,14 +99,21 @@ export function modelSummary(model: ModelDescription): Candidate['model'] {
   };
 }
 
-function alternative(evaluated: Evaluated): Candidate['alternatives'][number] {
+function alternative({
+  result: evaluated,
+  gains,
+  givesUp,
+}: Alternative): Candidate['alternatives'][number] {
   const gpus = evaluated.devices.filter(({ id }) => id !== 'host');
   const counted = gpus.length > 0 ? gpus : evaluated.devices;
   return {
     quant: evaluated.formats.quant,
     contextPerSlot: evaluated.settings.contextPerSlot,
     slots: evaluated.settings.slots,
+    imageMaxTokens: evaluated.settings.imageMaxTokens,
     peakBytes: counted.reduce((total, device) => total + device.peakBytes, 0),
     verdict: evaluated.verdict,
+    gains: [...gains],
+    givesUp: [...givesUp],
   };
 }

@@ -23,7 +23,7 @@ export function unknownFileWarnings(
     if (file === null || file.path !== null || file.source !== null) return [];
     const what = role === 'model' ? 'weights' : 'projector';
     return [
-      `no published file of these ${what} is known: make or find one and name it ${fileArgument(file, named[role])}`,
+      `no published file of the ${what} is known: make or find one and name it ${fileArgument(file, named[role])}`,
     ];
   });
 }

@@ -3,6 +3,7 @@ import type { Candidate, DeploymentPlan, DeviceMemory } from '../contracts/plan.
 import { PARTS } from '../contracts/plan.ts';
 import { roomBytes, usableBytes } from '../match/verdict.ts';
 import { counted, gib } from '../plan/wording.ts';
+import { memoryBars } from './memory-bar.ts';
 import type { View } from './palette.ts';
 import { textTable } from './text-table.ts';
 
@@ -13,6 +14,9 @@ const VERDICT_WORDS = {
   no: 'No fit',
   api: 'API',
 } as const;
+
+/** Columns that are assumed where the output is no terminal. */
+const PIPE_COLUMNS = 80;
 
 /** The plan as text: machine, verdict, memory by part and device, what else there is. */
 export function planText(plan: DeploymentPlan, view: View): string {
@@ -25,9 +29,11 @@ export function planText(plan: DeploymentPlan, view: View): string {
     ...plan.reasons.map((reason) => field('', reason, view)),
   ];
   if (plan.memory.devices.length > 0) lines.push('', memoryTable(plan.memory.devices, view));
+  const bars = memoryBars(plan.memory.devices, view.boxes === false ? PIPE_COLUMNS : view.boxes);
+  if (bars.length > 0) lines.push('', ...bars);
   if (view.explain) lines.push('', ...explanation(plan.memory.devices));
   if (plan.alternatives.length > 0) {
-    lines.push('', ...plan.alternatives.map((each, index) => alternativeLine(each, index, view)));
+    lines.push('', alternativesTable(plan.alternatives, view));
   }
   if (plan.engine !== null && plan.verdict !== 'no') {
     lines.push('', field('Start', commandLine(plan.engine.name, plan.engine.args), view));
@@ -103,15 +109,25 @@ function explanation(devices: readonly DeviceMemory[]): string[] {
   ]);
 }
 
-function alternativeLine(
-  each: Candidate['alternatives'][number],
-  index: number,
-  view: View,
-): string {
-  const text =
-    `${each.quant ?? 'as stored'}, ${each.contextPerSlot} tokens, ${counted(each.slots, 'slot')}: ` +
-    `${gib(each.peakBytes)} (${each.verdict})`;
-  return field(index === 0 ? 'Also' : '', text, view);
+/** Resolution, users, context and quality against each other. */
+function alternativesTable(alternatives: Candidate['alternatives'], view: View): string {
+  return textTable(
+    {
+      head: ['instead', 'context', 'slots', 'image', 'peak', 'verdict', 'gains', 'gives up'],
+      align: ['left', 'right', 'right', 'right', 'right', 'left', 'left', 'left'],
+      rows: alternatives.map((each) => [
+        each.quant ?? 'as stored',
+        String(each.contextPerSlot),
+        String(each.slots),
+        each.imageMaxTokens === null ? 'any' : `${each.imageMaxTokens} tokens`,
+        gib(each.peakBytes),
+        each.verdict,
+        each.gains.join(', '),
+        each.givesUp.join(', ') || 'nothing',
+      ]),
+    },
+    view.boxes,
+  );
 }
 
 function commandLine(engine: string, args: readonly string[]): string {

@@ -3,15 +3,14 @@ import type { Candidate, DeploymentPlan, Survey } from '../contracts/plan.ts';
 import { SURVEY_SCHEMA } from '../contracts/plan.ts';
 import type { EngineName } from '../contracts/basis.ts';
 import { MmdeployError } from '../errors.ts';
+import { alternativesTo } from '../match/alternatives.ts';
 import { mendingChanges } from '../match/changes.ts';
-import { evaluate } from '../match/evaluate.ts';
-import { QUANT_LADDER } from '../match/formats.ts';
 import type { MatchedResources } from '../match/resources.ts';
 import { resourcesOf } from '../match/resources.ts';
 import type { Requirement } from '../match/require.ts';
 import { checkRequirements } from '../match/require.ts';
-import { isGoodQuant, pointOf, search } from '../match/search.ts';
-import type { Evaluated, ModelSource, Wishes } from '../match/types.ts';
+import { isGoodQuant, search } from '../match/search.ts';
+import type { Evaluated, Wishes } from '../match/types.ts';
 import { searchVllm } from '../match/vllm.ts';
 import { vllmCandidate } from '../plan/build-vllm.ts';
 import { apiCandidate, llamaCppCandidate, toPlan } from '../plan/build.ts';
@@ -163,24 +162,6 @@ function planOnVllm(
     trustRemoteCode: /^(Qwen\/Qwen-VL|OpenGVLab\/InternVL)/.test(repository),
     warnings: [...loaded.warnings, ...only, ...others],
   });
-}
-
-/** Up to three other quants at the same context and slots, with what they need. */
-function alternativesTo(
-  source: ModelSource,
-  resources: MatchedResources,
-  wishes: Wishes,
-  chosen: Evaluated,
-): Evaluated[] {
-  if (source.model.basis === 'gguf' || chosen.verdict === 'no') return [];
-  const rank = (QUANT_LADDER as readonly string[]).indexOf(chosen.formats.quant);
-  const around = QUANT_LADDER.filter((_, index) => index !== rank && Math.abs(index - rank) <= 2);
-  return around.slice(0, 3).map((quant) =>
-    evaluate(source, resources, wishes, {
-      ...pointOf(chosen),
-      formats: { ...chosen.formats, quant },
-    }),
-  );
 }
 
 function contextWarnings({ model, settings }: Evaluated): string[] {
