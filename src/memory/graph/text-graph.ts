@@ -56,7 +56,8 @@ function distinctLayers({ text, setup }: TextContext, last: number): number[] {
   const deepstack = hyperNumber(text, 'n_deepstack_layers') ?? 0;
   // Caches and embeddings that other layers own are copied to another device once for each reader.
   const crossing =
-    new Set(setup.placement).size > 1 && (perLayerWidth(text) > 0 || cachingLayers(text) <= last);
+    new Set(setup.placement).size > 1 &&
+    (perLayerWidth(text) > 0 || deepstack > 0 || cachingLayers(text) <= last);
   let before = '';
   return Array.from({ length: last + 1 }, (_, layer) => layer).filter((layer) => {
     const kind = layerKind(text, setup, layer);
