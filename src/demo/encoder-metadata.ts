@@ -53,7 +53,6 @@ export function encoderMetadata(name: string, encoder: Dims): Metadata {
     ['general.file_type', count(FILE_TYPE_F16)],
     [`clip.has_${tower}_encoder`, yes(true)],
     ['clip.projector_type', text(projectorType)],
-    [`clip.use_${activation}`, yes(!QUICK_GELU.includes(projectorType))],
     [`clip.${tower}.embedding_length`, count(encoder.embedding)],
     [`clip.${tower}.feed_forward_length`, count(encoder.feedForward)],
     [`clip.${tower}.projection_dim`, count(encoder.projectionDim)],
@@ -61,6 +60,7 @@ export function encoderMetadata(name: string, encoder: Dims): Metadata {
     [`clip.${tower}.attention.head_count`, count(encoder.heads)],
     [`clip.${tower}.attention.layer_norm_epsilon`, real(1e-5)],
     ...(tower === 'vision' ? visionKeys(encoder) : audioKeys(encoder)),
+    [`clip.use_${activation}`, yes(!QUICK_GELU.includes(projectorType))],
     ...(PROJECTOR_KEYS[projectorType]?.(encoder) ?? []),
   ];
 }
