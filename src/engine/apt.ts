@@ -11,7 +11,7 @@ const DOWNLOAD_TIMEOUT_MS = 20 * 60_000;
 
 /** The next step wherever Debian's packages are not to be had. */
 export const RELEASE_HINT =
-  'Install the official archive instead: `mmdeploy engine install release`';
+  'install the official archive instead: `mmdeploy engine install release`';
 
 export type AptState = { readonly folder: string; readonly config: string };
 
@@ -26,7 +26,7 @@ export type AptSource = {
 function quoted(path: string): string {
   if (/["\\\n]/.test(path)) {
     throw new MmdeployError('engine.install', `apt cannot work in a folder of this name: ${path}`, {
-      hints: ['Set `XDG_DATA_HOME` to a folder without quotes in its name', RELEASE_HINT],
+      hints: ['set `XDG_DATA_HOME` to a folder without quotes in its name', RELEASE_HINT],
     });
   }
   return `"${path}"`;

@@ -12,6 +12,6 @@ export function escapes(path: string): boolean {
 
 export function refused(file: string, reason: string): MmdeployError {
   return new MmdeployError('engine.install', `${basename(file)} cannot be unpacked: ${reason}`, {
-    hints: ['Nothing was installed; give another archive with `--url` and `--sha256`'],
+    hints: ['nothing was installed; give another archive with `--url` and `--sha256`'],
   });
 }

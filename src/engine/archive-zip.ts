@@ -52,7 +52,7 @@ export async function unpackZip(file: string, into: string, ctx: InstallContext)
     return;
   }
   throw new MmdeployError('tool.missing', `a program that unpacks ${basename(file)} is missing`, {
-    hints: [`Install \`${tools[0]?.program ?? 'unzip'}\` and run the command again`],
+    hints: [`install \`${tools[0]?.program ?? 'unzip'}\` and run the command again`],
   });
 }
 

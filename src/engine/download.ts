@@ -53,7 +53,7 @@ export async function download(ask: DownloadRequest, ctx: InstallContext): Promi
     await rm(part, { force: true });
     throw new MmdeployError('engine.install', `${ask.url} has the wrong SHA-256`, {
       details: [`expected ${ask.sha256}`, `received ${actual}`],
-      hints: ['Run the command again; if it stays wrong, the file was changed: do not use it'],
+      hints: ['run the command again; if it stays wrong, the file was changed: do not use it'],
     });
   }
   await rename(part, ask.file);
@@ -97,8 +97,8 @@ async function fetchAll(url: string, part: string, session: Session): Promise<vo
 function unreachable(url: string, reason: string): MmdeployError {
   return new MmdeployError('engine.download', `cannot download ${url}: ${reason}`, {
     hints: [
-      'Check the network (HTTPS_PROXY is respected); what has arrived is kept and taken up again',
-      'On Debian, its own packages will do: `mmdeploy engine install debian`',
+      'check the network (HTTPS_PROXY is respected); what has arrived is kept and taken up again',
+      'on Debian, its own packages will do: `mmdeploy engine install debian`',
     ],
   });
 }

@@ -58,7 +58,7 @@ export async function installRelease(
           throw new MmdeployError(
             'engine.install',
             `${basename(order.main.url)} holds no llama-server`,
-            { hints: ['Give the address of a llama.cpp release archive with `--url`'] },
+            { hints: ['give the address of a llama.cpp release archive with `--url`'] },
           );
         }
         if (order.companion !== null) {
@@ -159,7 +159,7 @@ async function sumsOf(
     const sum = known[index] ?? listed[name];
     if (sum !== undefined) return sum;
     throw new MmdeployError('engine.install', `no SHA-256 is known for ${name}`, {
-      hints: ['Give it with `--sha256 SUM`, as the release page shows it'],
+      hints: ['give it with `--sha256 SUM`, as the release page shows it'],
     });
   });
 }
@@ -167,7 +167,7 @@ async function sumsOf(
 function orderOf(request: ReleaseInstall, url: string): Order {
   if (!URL.canParse(url) || !/^(https?|file):$/.test(new URL(url).protocol)) {
     throw new MmdeployError('usage.invalid', `\`--url ${url}\` is not an address of an archive`, {
-      hints: ['Give an `https://…` or `file:///…` address that ends in `.tar.gz` or `.zip`'],
+      hints: ['give an `https://…` or `file:///…` address that ends in `.tar.gz` or `.zip`'],
     });
   }
   const name = basename(new URL(url).pathname);

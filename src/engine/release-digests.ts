@@ -28,7 +28,7 @@ export async function releaseDigests(
     });
     if (response.statusCode === 404) {
       throw new MmdeployError('engine.install', `llama.cpp has no release \`${tag}\``, {
-        hints: [`The pinned one works: \`mmdeploy engine install release\` (b${recipe.build})`],
+        hints: [`the pinned one works: \`mmdeploy engine install release\` (b${recipe.build})`],
       });
     }
     if (response.statusCode !== 200) throw new Error(`HTTP ${response.statusCode}`);

@@ -97,7 +97,7 @@ async function assertAnswers(engine: InstalledEngine, ctx: InstallContext): Prom
   throw new MmdeployError(
     'engine.install',
     `the installed llama-server does not run here: ${probe.reason}`,
-    { hints: ['Another source may: `mmdeploy engine install debian`, or `--accelerator cpu`'] },
+    { hints: ['another source may: `mmdeploy engine install debian`, or `--accelerator cpu`'] },
   );
 }
 
@@ -139,13 +139,13 @@ function asInstallError(error: unknown, root: string, signal: AbortSignal): unkn
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOSPC') {
     return new MmdeployError('engine.install', `no space left on the disk of ${root}`, {
-      hints: ['Set `XDG_DATA_HOME` to a folder on another disk and run the command again'],
+      hints: ['set `XDG_DATA_HOME` to a folder on another disk and run the command again'],
       cause: error,
     });
   }
   if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
     return new MmdeployError('engine.install', `cannot write to ${root}: ${messageOf(error)}`, {
-      hints: ['Set `XDG_DATA_HOME` to a folder that you may write to and run the command again'],
+      hints: ['set `XDG_DATA_HOME` to a folder that you may write to and run the command again'],
       cause: error,
     });
   }

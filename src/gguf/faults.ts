@@ -27,7 +27,7 @@ export function shellWord(path: string): string {
 export function invalid(file: string, offset: number, what: string): MmdeployError {
   return new MmdeployError('gguf.invalid', `${file}: ${what} (byte ${offset})`, {
     hints: [
-      `The file is damaged or was written wrongly: fetch it again, then \`mmdeploy plan ${shellWord(file)}\``,
+      `the file is damaged or was written wrongly: fetch it again, then \`mmdeploy plan ${shellWord(file)}\``,
     ],
   });
 }
@@ -36,7 +36,7 @@ export function invalid(file: string, offset: number, what: string): MmdeployErr
 export function unsupported(file: string, offset: number, what: string): MmdeployError {
   return new MmdeployError('gguf.unsupported', `${file}: ${what} (byte ${offset})`, {
     hints: [
-      `Convert it anew with llama.cpp's convert_hf_to_gguf.py, then \`mmdeploy plan ${shellWord(file)}\``,
+      `convert it anew with llama.cpp's convert_hf_to_gguf.py, then \`mmdeploy plan ${shellWord(file)}\``,
     ],
   });
 }
@@ -60,7 +60,7 @@ export function truncated(
     `${file}: ${fault.size} of ${total} bytes are there: ${why} (${fault.what} at byte ${fault.offset} lies beyond the end)`,
     {
       hints: [
-        `Resume it with \`curl -L -C - -o ${shellWord(file)} URL\` or fetch it again, then \`mmdeploy plan ${shellWord(file)}\``,
+        `resume it with \`curl -L -C - -o ${shellWord(file)} URL\` or fetch it again, then \`mmdeploy plan ${shellWord(file)}\``,
       ],
     },
   );

@@ -27,7 +27,7 @@ export function notGguf(path: string, size: number, bytes: Uint8Array): Mmdeploy
   return new MmdeployError(
     'gguf.invalid',
     `${path}: not a GGUF file: it starts with 0x${start}, not with "GGUF" (byte 0)`,
-    { hints: ['Give the path of a .gguf file: `mmdeploy plan MODEL.gguf`'] },
+    { hints: ['give the path of a .gguf file: `mmdeploy plan MODEL.gguf`'] },
   );
 }
 
@@ -57,14 +57,14 @@ const KINDS: readonly Recognise[] = [
     const real = bytes === undefined ? 'the model' : `the model of ${bytes} bytes`;
     return invalidAs(
       `a git-lfs pointer, not ${real}: the repository was cloned without git-lfs`,
-      'Run `git lfs install && git lfs pull` in that clone',
+      'run `git lfs install && git lfs pull` in that clone',
     );
   },
   (head) =>
     /^\ufeff?\s*<(!doctype html|html|head|script|!--)/i.test(head.toString('utf8'))
       ? invalidAs(
           'an HTML page saved under the name of a model: a login, error or file page',
-          'Download the file itself (on Hugging Face the link with /resolve/ in place of /blob/, with `HF_TOKEN` where the model is gated)',
+          'download the file itself (on Hugging Face the link with /resolve/ in place of /blob/, with `HF_TOKEN` where the model is gated)',
         )
       : null,
   (head) => {

@@ -97,7 +97,7 @@ function missing(path: string): MmdeployError {
 function unreadable(path: string, error: unknown): MmdeployError {
   return new MmdeployError('file.unreadable', `${path}: cannot be read: ${messageOf(error)}`, {
     hints: [
-      `Make it readable for this user (\`ls -l ${shellWord(path)}\` shows its mode), then \`mmdeploy plan ${shellWord(path)}\``,
+      `make it readable for this user (\`ls -l ${shellWord(path)}\` shows its mode), then \`mmdeploy plan ${shellWord(path)}\``,
     ],
     cause: error,
   });

@@ -30,7 +30,7 @@ export function shardPaths(file: ParsedGguf, count: number): string[] {
     throw new MmdeployError(
       'gguf.invalid',
       `${file.path}: one of ${count} files of a split model, but its name does not end in -NNNNN-of-${digits(count)}.gguf, so the others cannot be found`,
-      { hints: [`Give all ${count} files their names back, then \`mmdeploy plan ${pattern}\``] },
+      { hints: [`give all ${count} files their names back, then \`mmdeploy plan ${pattern}\``] },
     );
   }
   const { stem } = parts;
@@ -50,7 +50,7 @@ export function missingShard(path: string, given: string, count: number): Mmdepl
     `${path}: no such file, but ${given} is one of ${count} files of a split model`,
     {
       hints: [
-        `Fetch ${basename(path)} into ${shellWord(dirname(path))}, then \`mmdeploy plan ${shellWord(given)}\``,
+        `fetch ${basename(path)} into ${shellWord(dirname(path))}, then \`mmdeploy plan ${shellWord(given)}\``,
       ],
     },
   );

@@ -179,8 +179,8 @@ function kvHeadsOf({ kvHeads }: QuantisedModel): number {
 function mixOf(quant: string): Mix {
   if (Object.hasOwn(MIXES, quant)) return MIXES[quant as MixName];
   if (isPlain(quant)) return { base: quant };
-  throw new MmdeployError('usage.unknown-quant', `Unknown quant ${quant}`, {
-    hints: [`Nearest names: ${nearest(quant, QUANT_NAMES).join(', ') || QUANT_NAMES.join(', ')}`],
+  throw new MmdeployError('usage.unknown-quant', `unknown quant \`${quant}\``, {
+    hints: [`nearest names: ${nearest(quant, QUANT_NAMES).join(', ') || QUANT_NAMES.join(', ')}`],
   });
 }
 

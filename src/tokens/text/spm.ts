@@ -118,7 +118,7 @@ function byteId(byte: number, vocab: SpmVocabulary): number {
   if (id !== undefined) return id;
   throw new MmdeployError('gguf.invalid', `The vocabulary has no token ${name} for that byte`, {
     hints: [
-      'The engine cannot read this text either: convert the model anew, then `mmdeploy plan FILE`',
+      'the engine cannot read this text either: convert the model anew, then `mmdeploy plan FILE`',
     ],
   });
 }

@@ -111,7 +111,7 @@ function listOf(metadata: TokenizerKeys, key: string, length: number) {
 
 function fault(key: string, what: string): MmdeployError {
   return new MmdeployError('gguf.invalid', `${PREFIX}${key} ${what}`, {
-    hints: ['The file has no usable vocabulary: fetch it again, then `mmdeploy plan FILE`'],
+    hints: ['the file has no usable vocabulary: fetch it again, then `mmdeploy plan FILE`'],
   });
 }
 

@@ -160,9 +160,9 @@ describe('what is no GGUF file', () => {
   const safetensors = Buffer.concat([u64(20), Buffer.from('{"w":{"dtype":"F16"}}')]);
   const lfs = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 4368450304\n';
   it.each<[string, Buffer | string, ErrorCode, RegExp, RegExp]>([
-    ['an empty file', '', 'gguf.truncated', /is empty/, /Fetch the file again/],
-    ['two bytes', 'GG', 'gguf.truncated', /only 2 bytes/, /Fetch the file again/],
-    ['zeros', Buffer.alloc(4096), 'gguf.truncated', /zeros/, /Fetch the file again/],
+    ['an empty file', '', 'gguf.truncated', /is empty/, /fetch the file again/i],
+    ['two bytes', 'GG', 'gguf.truncated', /only 2 bytes/, /fetch the file again/i],
+    ['zeros', Buffer.alloc(4096), 'gguf.truncated', /zeros/, /fetch the file again/i],
     ['a git-lfs pointer', lfs, 'gguf.invalid', /git-lfs pointer.*4368450304/, /git lfs pull/],
     [
       'an HTML page',
@@ -172,8 +172,8 @@ describe('what is no GGUF file', () => {
       /\/resolve\//,
     ],
     ['safetensors', safetensors, 'gguf.unsupported', /safetensors/, /convert_hf_to_gguf/],
-    ['GGJT', 'tjgg\u0003\u0000\u0000\u0000', 'gguf.unsupported', /before GGUF/, /Fetch a GGUF/],
-    ['a zip', 'PK\u0003\u0004\u0000\u0000', 'gguf.unsupported', /zip archive/, /Fetch a GGUF/],
+    ['GGJT', 'tjgg\u0003\u0000\u0000\u0000', 'gguf.unsupported', /before GGUF/, /fetch a GGUF/i],
+    ['a zip', 'PK\u0003\u0004\u0000\u0000', 'gguf.unsupported', /zip archive/, /fetch a GGUF/i],
     ['gzip', Buffer.from([0x1f, 0x8b, 8, 0]), 'gguf.unsupported', /compressed/, /gunzip/],
     ['a message', 'Entry not found', 'gguf.invalid', /says "Entry not found"/, /mend its cause/],
     ['JSON', '{"error":"gated"}', 'gguf.invalid', /says "\{"error":"gated"\}"/, /mend its cause/],
