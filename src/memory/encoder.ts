@@ -92,8 +92,21 @@ export function largestImageTokens(encoder: EncoderModel, bytes: number): number
   return low;
 }
 
-/** Buffers of the projector's own graph as llama.cpp lays it out; of an unknown one, an upper guess. */
+/** Layouts already made: a search asks about the same tower dozens of times. */
+const LAID_OUT = new WeakMap<EncoderModel, Map<string, EncoderCompute>>();
+
 function computeFor(encoder: EncoderModel, pictures: Pictures): EncoderCompute {
+  const known = LAID_OUT.get(encoder) ?? new Map<string, EncoderCompute>();
+  LAID_OUT.set(encoder, known);
+  const { size, count } = pictures;
+  const key = `${count} x ${size.width}x${size.height}`;
+  const compute = known.get(key) ?? layOut(encoder, pictures);
+  known.set(key, compute);
+  return compute;
+}
+
+/** Buffers of the projector's own graph as llama.cpp lays it out; of an unknown one, an upper guess. */
+function layOut(encoder: EncoderModel, pictures: Pictures): EncoderCompute {
   const graph = graphOf(encoder.projectorType);
   if (graph === null) return guess(encoder, pictures.size);
   const { size, count } = pictures;

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import type { ModelFile } from '../contracts/model.ts';
+import type { ModelDescription, ModelFile } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
 import type { GgufHeader } from '../gguf/header.ts';
 import { readGgufHeader } from '../gguf/read-file.ts';
@@ -89,16 +89,32 @@ export function profileModel(profile: Profile, warnings: readonly string[] = [])
   return {
     source: {
       model: describeProfile(profile),
-      inFormats: ({ quant, encoderQuant }) =>
-        describeProfile(profile, {
-          quant,
-          ...(encoderQuant === null ? {} : { encoderQuant: encoderFormat(encoderQuant) }),
-        }),
+      inFormats: describedOnce(profile),
     },
     profile,
     headers: null,
     files: (formats) => hubFiles(profile, formats),
     warnings: [...warnings, ...doubtful],
+  };
+}
+
+/** Each format is described once, and encoders of one format are one object: a search asks again and again. */
+function describedOnce(profile: Profile): ModelSource['inFormats'] {
+  const models = new Map<string, ModelDescription>();
+  const encoders = new Map<string | null, ModelDescription['encoder']>();
+  return ({ quant, encoderQuant }) => {
+    const key = `${quant} ${encoderQuant ?? ''}`;
+    const before = models.get(key);
+    if (before !== undefined) return before;
+    const described = describeProfile(profile, {
+      quant,
+      ...(encoderQuant === null ? {} : { encoderQuant: encoderFormat(encoderQuant) }),
+    });
+    const encoder = encoders.get(encoderQuant) ?? described.encoder;
+    encoders.set(encoderQuant, encoder);
+    const model = { ...described, encoder };
+    models.set(key, model);
+    return model;
   };
 }
 

@@ -296,7 +296,9 @@ describe('quantise', () => {
         hints: [expect.stringContaining('Q4_K_M')],
       }),
     );
-    expect(() => textModel(llava7b.text, 8192, 'constructor')).toThrow(/unknown quant `constructor`/);
+    expect(() => textModel(llava7b.text, 8192, 'constructor')).toThrow(
+      /unknown quant `constructor`/,
+    );
   });
 
   it('leaves routers, norms and position tables alone', () => {
