@@ -157,6 +157,8 @@ describe.skipIf(llamaServer === null || process.platform !== 'linux')('kill -9',
     const bin = fileURLToPath(new URL('../../bin/mmdeploy.js', import.meta.url));
     const argv = [bin, 'plan', 'internvl2-26b', '--gpu', '2x 80GiB', '--simulate'];
     const child = spawn(process.execPath, argv, { env, stdio: 'ignore' });
+    // Until it is reaped, a killed process still has its number.
+    const reaped = new Promise((resolve) => child.on('close', resolve));
     const pid = child.pid ?? 0;
     // The engine's own command line names the folder; a probe's does not.
     await expect
@@ -165,6 +167,7 @@ describe.skipIf(llamaServer === null || process.platform !== 'linux')('kill -9',
     const left = descendants(pid);
     expect(left.length).toBeGreaterThanOrEqual(3);
     child.kill('SIGKILL');
+    await reaped;
     await expect.poll(() => left.filter(runs), { timeout: 10_000 }).toEqual([]);
     expect(readdirSync(folder).filter((name) => name.startsWith('run-'))).toHaveLength(1);
     const { remove } = await makeRunFolder(folder);
