@@ -1,7 +1,5 @@
 import type { EngineFound, Machine } from '../contracts/machine.ts';
-import { makeHost } from '../detect/host.ts';
 import { detectMachine } from '../detect/machine.ts';
-import { captureRaw } from '../detect/raw.ts';
 import type { Context } from './context.ts';
 
 /** `mmdeploy doctor`: what this machine has. A machine without a GPU is an answer, not an error. */
@@ -15,7 +13,9 @@ export function doctorWorkflow(
 }
 
 /** `mmdeploy doctor --raw`: the tools' own output, without anything that identifies its owner. */
-export function rawCaptures(ctx: Context): Promise<string> {
+export async function rawCaptures(ctx: Context): Promise<string> {
+  const { captureRaw } = await import('../detect/raw.ts');
+  const { makeHost } = await import('../detect/host.ts');
   const { run, env, platform, signal } = ctx;
   return captureRaw(makeHost({ run, env, platform, signal }));
 }

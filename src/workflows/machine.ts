@@ -3,9 +3,6 @@ import { resolve } from 'node:path';
 import type { Gpu, Machine } from '../contracts/machine.ts';
 import { MACHINE_SCHEMA } from '../contracts/machine.ts';
 import { MmdeployError, messageOf } from '../errors.ts';
-import { parseGpuSpec } from '../match/gpu-spec.ts';
-import { parseMachine } from '../match/machine-file.ts';
-import { loadCards } from '../profiles/load.ts';
 import type { Context } from './context.ts';
 import { doctorWorkflow } from './doctor.ts';
 import { listEngines } from './engine.ts';
@@ -29,6 +26,9 @@ export async function resolveMachine(request: MachineRequest, ctx: Context): Pro
   }
   if (machineFile !== null) return readMachine(resolve(ctx.cwd, machineFile));
   if (gpus.length === 0) return detect(ctx);
+  // Loaded where cards are named: a plan for this machine has no need of the table and its checks.
+  const { parseGpuSpec } = await import('../match/gpu-spec.ts');
+  const { loadCards } = await import('../profiles/load.ts');
   const cards = await loadCards(profileFolders(ctx, request.profilesDir));
   const asked: Gpu[] = [];
   for (const spec of gpus) asked.push(...parseGpuSpec(spec, cards, asked.length));
@@ -55,6 +55,7 @@ async function readMachine(file: string): Promise<Machine> {
       cause: error,
     });
   }
+  const { parseMachine } = await import('../match/machine-file.ts');
   return parseMachine(text, file);
 }
 

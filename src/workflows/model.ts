@@ -12,10 +12,9 @@ import { ENCODER_FORMATS } from '../match/formats.ts';
 import type { Formats, ModelSource } from '../match/types.ts';
 import type { PlanFiles } from '../plan/files.ts';
 import { describeProfile } from '../profiles/describe.ts';
-import type { Profile } from '../profiles/layers.ts';
+import type { Profile, ProfileSet } from '../profiles/layers.ts';
 import { findModel } from '../profiles/layers.ts';
 import type { ProfileFolders } from '../profiles/load.ts';
-import { loadProfiles } from '../profiles/load.ts';
 import type { Context } from './context.ts';
 
 export type ModelRequest = {
@@ -49,7 +48,7 @@ export async function loadModel(request: ModelRequest, ctx: Context): Promise<Lo
   if (looksLikePath(name) || (existsSync(path) && !(await isProfile(request, ctx)))) {
     return loadGgufPair(path, request, ctx);
   }
-  const { profiles, notices } = await loadProfiles(profileFolders(ctx, request.profilesDir));
+  const { profiles, notices } = await loadAll(profileFolders(ctx, request.profilesDir));
   const profile = findModel(profiles, name);
   if (request.mmproj !== null) throw projectorOfProfile(profile.id, request.mmproj);
   return profileModel(profile, notices);
@@ -70,12 +69,18 @@ export function profileFolders(ctx: Context, profilesDir: string | null): Profil
   };
 }
 
+/** Loaded for profiles only: a GGUF file is planned without their schemas. */
+async function loadAll(folders: ProfileFolders): Promise<ProfileSet> {
+  const { loadProfiles } = await import('../profiles/load.ts');
+  return loadProfiles(folders);
+}
+
 function looksLikePath(name: string): boolean {
   return name.endsWith('.gguf') || isAbsolute(name) || /^\.{0,2}[/\\]/.test(name);
 }
 
 async function isProfile({ name, profilesDir }: ModelRequest, ctx: Context): Promise<boolean> {
-  const { profiles } = await loadProfiles(profileFolders(ctx, profilesDir));
+  const { profiles } = await loadAll(profileFolders(ctx, profilesDir));
   const wanted = name.toLowerCase();
   return profiles.some(({ id, aliases }) => id === wanted || aliases.includes(wanted));
 }

@@ -14,7 +14,6 @@ import type { Evaluated, Wishes } from '../match/types.ts';
 import { searchVllm } from '../match/vllm.ts';
 import { vllmCandidate } from '../plan/build-vllm.ts';
 import { apiCandidate, llamaCppCandidate, toPlan } from '../plan/build.ts';
-import { loadProfiles } from '../profiles/load.ts';
 import { sum } from '../units.ts';
 import type { Context } from './context.ts';
 import { engineFacts } from './engine.ts';
@@ -65,6 +64,7 @@ export async function surveyWorkflow(
   request: Omit<PlanRequest, 'model'> & { readonly profilesDir: string | null },
   ctx: Context,
 ): Promise<Survey> {
+  const { loadProfiles } = await import('../profiles/load.ts');
   const [machine, { profiles }] = await Promise.all([
     resolveMachine(request.machine, ctx),
     loadProfiles(profileFolders(ctx, request.profilesDir)),
