@@ -41,4 +41,5 @@ for (const entry of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
   rewritten += 1;
 }
 // A build that rewrote nothing would ship two copies, or the slow one, unnoticed.
-if (rewritten === 0) throw new Error('no module of dist imports zod: has the import changed its form?');
+if (rewritten === 0)
+  throw new Error('no module of dist imports zod: has the import changed its form?');
