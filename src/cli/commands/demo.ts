@@ -21,6 +21,8 @@ async function runDemo(shell: Shell): Promise<number> {
   const table = shell.options.output === 'table';
   const say = table && !quiet ? (text: string) => shell.io.stdout(text) : () => undefined;
   const step = (label: string, text: string) => say(`${palette.bold(label.padEnd(9))} ${text}\n`);
+  // Notices may come between the question and the first word of the answer.
+  let answering = false;
   const result = await demoWorkflow(
     shell.context,
     {
@@ -41,9 +43,12 @@ async function runDemo(shell: Shell): Promise<number> {
       serving: (url) => step('serving', url),
       question: (question, images) => {
         step('ask', `${question}  (${images.map((path) => basename(path)).join(', ')})`);
-        say(palette.bold('answer'.padEnd(9)));
       },
-      answer: say,
+      answer: (text) => {
+        if (!answering) say(palette.bold('answer'.padEnd(9)));
+        answering = true;
+        say(text);
+      },
     },
     shell.io.force,
   );
