@@ -96,7 +96,7 @@ async function identify(
     const kind = await readExecutableKind(path).catch(() => null);
     const why = kind && whyNotRunnable(kind, deps.platform, deps.arch ?? process.arch);
     if (why !== null) return why;
-    // llama-server itself is a small stub: a new backend beside it changes the folder's time.
+    // llama-server itself is a small launcher: a new backend beside it changes the folder's time.
     const folder = await stat(dirname(await realpath(path)));
     return { path, stamp: `${file.mtimeMs} ${file.size} ${folder.mtimeMs}` };
   } catch (error) {
