@@ -17,6 +17,7 @@ const scaleFactor = ({ merge }: Dims): Metadata => [
 
 /** Keys that only one projector reads, beside the activation. */
 const PROJECTOR_KEYS: Readonly<Record<string, (encoder: Dims) => Metadata>> = {
+  gemma4uv: scaleFactor,
   gemma4v: scaleFactor,
   glm4v: spatialMerge,
   idefics3: scaleFactor,

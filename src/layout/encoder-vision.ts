@@ -245,3 +245,15 @@ export function gemma4v(list: TensorList, dims: EncoderDims): void {
   }
   linear(list, 'mm.input_projection', embedding, projectionDim, false);
 }
+
+/** No tower: large patches between three norms, positions by column and by row (Gemma 4 12B). */
+export function gemma4uv(list: TensorList, dims: EncoderDims): void {
+  const { embedding, merge, patchSize, projectionDim } = dims;
+  const pixels = 3 * (patchSize * merge) ** 2;
+  linear(list, 'v.patch_embd', pixels, embedding);
+  for (const [at, width] of [pixels, embedding, embedding].entries()) {
+    norm(list, `v.patch_norm.${at + 1}`, width);
+  }
+  list.add('v.position_embd.weight', [embedding, positionRows(dims), 2], 'F32');
+  linear(list, 'mm.input_projection', embedding, projectionDim, false);
+}

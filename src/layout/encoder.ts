@@ -4,6 +4,7 @@ import { qwen2a, ultravox, voxtral } from './encoder-audio.ts';
 import type { EncoderDims } from './encoder-list.ts';
 import {
   gemma3,
+  gemma4uv,
   gemma4v,
   glm4v,
   idefics3,
@@ -31,6 +32,7 @@ type Layout = (list: TensorList, dims: EncoderDims) => void;
 /** Layouts by `clip.projector_type`, with the names that llama.cpp's `clip.cpp` loads. */
 const LAYOUTS = {
   gemma3,
+  gemma4uv,
   gemma4v,
   glm4v,
   idefics3,

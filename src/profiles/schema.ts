@@ -55,13 +55,13 @@ const visionSchema = z.strictObject({
     '`clip.projector_type`, or what the model calls it where llama.cpp has none',
   ),
   tower: name,
-  layers: count.describe('as published'),
+  layers: z.int().nonnegative().describe('as published; 0 where there is no tower (Gemma 4 12B)'),
   storedLayers: count
     .optional()
     .describe('blocks in the projector file, where it leaves some out (LLaVA-1.5: 23 of 24)'),
   embedding: count,
-  heads: count,
-  feedForward: count,
+  heads: z.int().nonnegative(),
+  feedForward: z.int().nonnegative(),
   patchSize: count,
   imageSize: count.describe('`clip.vision.image_size`'),
   merge: count.default(1).describe('side of the square of patches that becomes one token'),

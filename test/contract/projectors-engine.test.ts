@@ -35,6 +35,13 @@ const edge = (value: number): Metadata => [
 const FAMILIES: [string, EncoderDims, Metadata?][] = [
   ['Gemma 3', small({ projectorType: 'gemma3', imageSize: 896, merge: 4 })],
   ['Gemma 4', small({ projectorType: 'gemma4v', patchSize: 16, merge: 3, positions: 1024 })],
+  [
+    'Gemma 4 12B',
+    small({
+      ...{ projectorType: 'gemma4uv', patchSize: 16, merge: 3, positions: 1120 },
+      ...{ layers: 0, heads: 0, feedForward: 0 },
+    }),
+  ],
   ['GLM-4.1V', small({ projectorType: 'glm4v', merge: 2 })],
   ['Idefics3', small({ projectorType: 'idefics3', imageSize: 364, merge: 2 }), edge(1456)],
   ['InternVL', small({ projectorType: 'internvl', imageSize: 448, merge: 2 })],

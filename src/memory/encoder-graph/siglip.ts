@@ -1,13 +1,5 @@
 import type { Graph, GraphTensor } from '../graph/tensor.ts';
-import {
-  compute,
-  elementwise,
-  matrixProduct,
-  permute,
-  reshape,
-  rows as pickRows,
-  view,
-} from '../graph/tensor.ts';
+import { compute, elementwise, matrixProduct, permute, reshape, view } from '../graph/tensor.ts';
 import { concat, pack, plainNorm, pool, swapSides } from './ops.ts';
 import { resizedPositions } from './positions.ts';
 import type { Scene } from './scene.ts';
@@ -117,24 +109,4 @@ function withRowBreaks(scene: Scene, x: GraphTensor): GraphTensor {
   const breaks = elementwise('ADD', blank, token);
   const joined = concat(reshape(x, width, across, down), breaks, 1);
   return view(joined, [width, across * down + down - 1]);
-}
-
-/** Gemma 4 (models/gemma4v.cpp): positions by column and by row, averaged squares, one matrix. */
-export function gemma4v(scene: Scene): Graph {
-  const { columns, rows, patches } = scene;
-  const { embedding, merge } = scene.encoder;
-  let x = scene.patchRows(elementwise('SCALE', scene.picture()));
-  const [across, down] = [scene.indices(patches), scene.indices(patches)];
-  const table = storedPositions(scene);
-  const half = view(table, [embedding, table.shape[1]]);
-  x = elementwise('ADD', elementwise('ADD', x, pickRows(half, across)), pickRows(half, down));
-  const rotate = (part: GraphTensor) =>
-    elementwise('ROPE', elementwise('ROPE', part, across), down);
-  x = vit(scene, x, { norm: 'rms', rotate, normValues: true });
-  const pooled = pool(pack(swapSides(x), [columns, rows, embedding]), merge);
-  const tokens = pooled.shape[0] * pooled.shape[1];
-  x = elementwise('SCALE', pack(swapSides(reshape(pooled, tokens, embedding))));
-  x = scene.scale(scene.bias(x, 'v.std_bias'), 'v.std_scale');
-  const normed = plainNorm(x, 'rms');
-  return scene.finish(matrixProduct(scene.get('mm.input_projection.weight'), normed));
 }

@@ -34,7 +34,7 @@ describe('encoder memory after the largest image against ggml-rpc-server', () =>
   it.each(measured)('$id', ({ dims, peak }) => {
     const bytes = encoderComputeAtPeak(encoderOf(dims), null).device.bytes;
     // The largest image of Gemma 4 is 1120 tokens; 33 x 33 were measured.
-    const tokens = dims.projectorType === 'gemma4v' ? 33 * 33 : null;
+    const tokens = dims.projectorType.startsWith('gemma4') ? 33 * 33 : null;
     const same = encoderComputeAtPeak(encoderOf(dims), tokens).device.bytes;
     expect(Math.abs(same / MIB - peak.device)).toBeLessThanOrEqual(peak.within ?? 0.02);
     expect(bytes).toBeGreaterThanOrEqual(same);
@@ -105,7 +105,9 @@ const earsOf = (id: string) => {
 describe('images decoded at once', () => {
   it.each([
     ['gemma-3-4b', 256],
+    ['gemma-4-12b', 1120],
     ['gemma-4-31b', 1120],
+    ['gemma-4-e2b', null],
     ['gemma-4-e4b', null],
     ['qwen2.5-vl-7b', null],
   ] as const)('%s: %s', (id, tokens) => {
