@@ -60,6 +60,15 @@ const settingsSchema = z.object({
   slots: count,
   ctxSize: count,
   kvType: z.string(),
+  /** llama.cpp only, from here to `flashAttention`: the type of V where `kvType` is that of K. */
+  kvTypeV: z.string().optional(),
+  /** One cache that all slots share. */
+  kvUnified: z.boolean().optional(),
+  /** Sliding layers keep the whole context. */
+  swaFull: z.boolean().optional(),
+  /** Blocks, from the first, whose experts stay on the CPU. */
+  cpuMoeLayers: count.optional(),
+  flashAttention: z.boolean().optional(),
   ubatch: count,
   gpuLayers: count,
   imageMaxTokens: count.nullable(),

@@ -18,6 +18,11 @@ export type LlamaServerInput = {
   readonly gpuLayers: number;
   readonly ubatch: number;
   readonly kvType: string;
+  readonly kvTypeV: string;
+  readonly unifiedKv: boolean;
+  readonly swaFull: boolean;
+  /** Blocks, from the first, whose experts stay on the CPU. */
+  readonly cpuMoeLayers: number;
   readonly flashAttention: boolean;
   readonly imageMaxTokens: number | null;
   readonly tensorSplit: readonly number[] | null;
@@ -44,7 +49,10 @@ export function llamaServerArgs(input: LlamaServerInput): string[] {
   );
   if (input.ubatch > DEFAULT_BATCH) args.push('--batch-size', String(input.ubatch));
   args.push('--flash-attn', input.flashAttention ? 'on' : 'off');
-  args.push('--cache-type-k', input.kvType, '--cache-type-v', input.kvType);
+  args.push('--cache-type-k', input.kvType, '--cache-type-v', input.kvTypeV);
+  if (input.unifiedKv) args.push('--kv-unified');
+  if (input.swaFull) args.push('--swa-full');
+  if (input.cpuMoeLayers > 0) args.push('--n-cpu-moe', String(input.cpuMoeLayers));
   if (input.tensorSplit !== null) args.push('--tensor-split', input.tensorSplit.join(','));
   if (input.mmproj !== null && !input.encoderOnGpu && input.gpuLayers > 0) {
     args.push('--no-mmproj-offload');

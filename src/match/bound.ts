@@ -3,6 +3,7 @@ import { kvCache } from '../memory/kv-cache.ts';
 import type { DeviceInput } from '../memory/types.ts';
 import { placeWeights, tensorsBytes } from '../memory/weights.ts';
 import { sum } from '../units.ts';
+import { cacheWishes, expertsOnCpu } from './evaluate.ts';
 import type { Point } from './evaluate.ts';
 import type { Resources, Wishes } from './types.ts';
 import { usableBytes } from './verdict.ts';
@@ -17,10 +18,11 @@ function leastGpuBytes(model: ModelDescription, wishes: Wishes, point: Point): n
   const placement = Array.from({ length: text.layers + 1 }, (_, layer) =>
     layer >= text.layers + 1 - point.gpuLayers ? 0 : null,
   );
-  const cache = kvCache(text, { ...point, kvType: wishes.kvType ?? 'f16' }, placement, 0).bytes;
+  const cache = kvCache(text, { ...point, ...cacheWishes(wishes) }, placement, 0).bytes;
   const encoderBytes =
     encoder === null || point.encoderGpu === null ? 0 : encoderWeights(encoder.tensors);
-  return textWeights(text, placement) + cache + encoderBytes;
+  const spared = expertsOnCpu(text, wishes, point.gpuLayers);
+  return textWeights(text, placement, spared) + cache + encoderBytes;
 }
 
 /** True when the point cannot fit on these GPUs, however it is laid out. */
@@ -49,11 +51,15 @@ function encoderWeights(tensors: Tensors): number {
   return known;
 }
 
-function textWeights(text: TextModel, placement: readonly (number | null)[]): number {
-  const all = !placement.includes(null);
+function textWeights(
+  text: TextModel,
+  placement: readonly (number | null)[],
+  cpuMoeLayers: number,
+): number {
+  const all = !placement.includes(null) && cpuMoeLayers === 0;
   const known = all ? whole.get(text.tensors) : undefined;
   if (known !== undefined) return known;
-  const bytes = placeWeights(text, placement).gpus[0] ?? 0;
+  const bytes = placeWeights(text, placement, cpuMoeLayers).gpus[0] ?? 0;
   if (all) whole.set(text.tensors, bytes);
   return bytes;
 }

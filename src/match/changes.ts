@@ -58,7 +58,10 @@ function attempt(
   const point = {
     ...before,
     gpuLayers: wholeLayers(source.model, resources),
-    encoderGpu: resources.gpus.length > 0 && source.model.encoder !== null ? 0 : null,
+    encoderGpu:
+      resources.gpus.length > 0 && source.model.encoder !== null && !changed.encoderOnCpu
+        ? 0
+        : null,
     formats: {
       quant: changed.quant ?? before.formats.quant,
       encoderQuant: changed.encoderQuant ?? before.formats.encoderQuant,
@@ -92,7 +95,9 @@ function kindsOfChange(
     contexts.push({ flags: `--context ${contextPerSlot}`, change: { contextPerSlot } });
   }
   const kv: Attempt[] =
-    settings.kvType === 'f16' ? [{ flags: '--kv-type q8_0', change: { kvType: 'q8_0' } }] : [];
+    settings.kvType === 'f16' && settings.flashAttention
+      ? [{ flags: '--kv-type q8_0', change: { kvType: 'q8_0' } }]
+      : [];
   return [
     slots,
     contexts,

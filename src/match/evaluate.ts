@@ -1,5 +1,6 @@
-import type { ModelDescription } from '../contracts/model.ts';
+import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
+import { hasExperts } from '../layout/layer-kinds.ts';
 import { deviceMemory } from '../memory/total.ts';
 import type { LaunchSettings } from '../memory/types.ts';
 import { imageLaunch } from './launch.ts';
@@ -43,10 +44,10 @@ export function evaluateFormatted(
   const settings: LaunchSettings = {
     contextPerSlot: point.contextPerSlot,
     slots: point.slots,
-    kvType: wishes.kvType ?? 'f16',
+    ...cacheWishes(wishes),
+    cpuMoeLayers: expertsOnCpu(text, wishes, point.gpuLayers),
     ubatch,
     gpuLayers: point.gpuLayers,
-    flashAttention: true,
     imageMaxTokens,
     tensorSplit: wishes.tensorSplit,
   };
@@ -57,11 +58,26 @@ export function evaluateFormatted(
     encoderGpu: point.encoderGpu,
   });
   const offloaded =
-    point.gpuLayers <= text.layers || (model.encoder !== null && point.encoderGpu === null);
+    point.gpuLayers <= text.layers ||
+    (settings.cpuMoeLayers ?? 0) > 0 ||
+    (model.encoder !== null && point.encoderGpu === null);
   return {
     ...{ formats: point.formats, model, settings, encoderGpu: point.encoderGpu, devices },
     ...{ notes, fault },
     verdict: fault === null ? judge(devices, offloaded) : 'no',
     roomBytes: Math.min(...devices.map(roomBytes)),
   };
+}
+
+/** What of the wishes the size of the KV cache depends on. */
+export function cacheWishes({ kvType, kvTypeV, unifiedKv, swaFull, flashAttention }: Wishes) {
+  const keys = kvType ?? 'f16';
+  return { kvType: keys, kvTypeV: kvTypeV ?? keys, unifiedKv, swaFull, flashAttention };
+}
+
+/** Blocks whose experts are kept from the GPU; none where the model has no experts or no GPU takes part. */
+export function expertsOnCpu(text: TextModel, { cpuMoeLayers }: Wishes, gpuLayers: number): number {
+  if (cpuMoeLayers === 0 || gpuLayers === 0) return 0;
+  const some = text.kvHeads.some((_, layer) => hasExperts(text, layer));
+  return some ? Math.min(cpuMoeLayers, text.layers) : 0;
 }

@@ -56,8 +56,8 @@ function onGpus(
       if (isTooLarge(model, resources, wishes, point)) continue;
       const whole = evaluateFormatted(model, resources, wishes, point);
       if (whole.fault !== null) return whole;
-      if (whole.verdict === 'fits') return grow(whole, text, resources, wishes);
-      if (whole.verdict === 'tight') tight ??= whole;
+      if (isHeldWell(whole)) return grow(whole, text, resources, wishes);
+      if (whole.verdict !== 'no') tight ??= whole;
     }
     if (tight !== null) return tight;
   }
@@ -65,6 +65,11 @@ function onGpus(
   if (wishes.gpuLayers === null || least === undefined) return null;
   // What was asked for does not fit: the format that comes nearest says by how much.
   return evaluate(source, resources, wishes, { ...start, formats: least });
+}
+
+/** Every GPU keeps its room, whatever was asked to stay on the CPU. */
+function isHeldWell({ verdict, devices }: Evaluated): boolean {
+  return verdict !== 'no' && isComfortable(devices);
 }
 
 /** Formats of good quality, then the rest; formats that are not on the ladder are what was asked for. */
@@ -113,7 +118,7 @@ function startPoint(
     contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes),
     slots: requiredSlots(wishes),
     gpuLayers: hasGpu ? Math.min(wishes.gpuLayers ?? Infinity, text.layers + 1) : 0,
-    encoderGpu: hasGpu && model.encoder !== null ? 0 : null,
+    encoderGpu: hasGpu && model.encoder !== null && !wishes.encoderOnCpu ? 0 : null,
   };
 }
 
@@ -127,7 +132,7 @@ function grow(base: Evaluated, text: TextModel, resources: Resources, wishes: Wi
       const point = { ...pointOf(current), ...change };
       if (isTooLarge(current.model, resources, wishes, point)) continue;
       const next = evaluateFormatted(current.model, resources, wishes, point);
-      if (next.verdict !== 'fits') continue;
+      if (!isHeldWell(next)) continue;
       current = next;
       return;
     }

@@ -21,6 +21,17 @@ export type Wishes = {
   readonly contextPerSlot: number | null;
   readonly slots: number | null;
   readonly kvType: string | null;
+  /** Type of V where it is not to be that of K. */
+  readonly kvTypeV: string | null;
+  /** One cache that all slots share (`--kv-unified`), not a part of it for each. */
+  readonly unifiedKv: boolean;
+  /** Sliding layers keep the whole context (`--swa-full`). */
+  readonly swaFull: boolean;
+  readonly flashAttention: boolean;
+  /** Blocks, from the first, whose experts stay on the CPU; `Infinity`: those of every block. */
+  readonly cpuMoeLayers: number;
+  /** The encoder stays on the CPU (`--no-mmproj-offload`). */
+  readonly encoderOnCpu: boolean;
   readonly ubatch: number | null;
   /** A number of layers (`Infinity`: all, and nothing less), or null: as many as fit. */
   readonly gpuLayers: number | null;
@@ -44,6 +55,12 @@ export const NO_WISHES: Wishes = {
   contextPerSlot: null,
   slots: null,
   kvType: null,
+  kvTypeV: null,
+  unifiedKv: false,
+  swaFull: false,
+  flashAttention: true,
+  cpuMoeLayers: 0,
+  encoderOnCpu: false,
   ubatch: null,
   gpuLayers: null,
   tensorSplit: null,

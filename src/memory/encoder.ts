@@ -36,15 +36,26 @@ export function encoderWeights({ tensors, audio }: EncoderModel): PartBytes {
   };
 }
 
+/** How attention is computed; `off` (`--flash-attn off`) keeps the scores of every pair of patches. */
+export type EncoderAttention = 'flash' | 'off';
+
 /** Compute buffers that llama.cpp reserves at load, for its warm-up image. */
-export function encoderComputeAtLoad(encoder: EncoderModel): EncoderCompute {
-  return withAudio(encoder, computeFor(encoder, { size: warmUpPicture(encoder), count: 1 }));
+export function encoderComputeAtLoad(
+  encoder: EncoderModel,
+  attention: EncoderAttention = 'flash',
+): EncoderCompute {
+  const warmUp = { size: warmUpPicture(encoder), count: 1 };
+  return withAudio(encoder, computeFor(encoder, warmUp, attention), attention);
 }
 
 /** A second tower for audio has buffers of its own, which a clip of any length leaves as they are. */
-function withAudio({ audio }: EncoderModel, eyes: EncoderCompute): EncoderCompute {
+function withAudio(
+  { audio }: EncoderModel,
+  eyes: EncoderCompute,
+  attention: EncoderAttention,
+): EncoderCompute {
   if (audio === undefined) return eyes;
-  const ears = encoderComputeAtLoad(audio);
+  const ears = encoderComputeAtLoad(audio, attention);
   const both = (one: PartBytes, other: PartBytes): PartBytes => ({
     bytes: one.bytes + other.bytes,
     formula: `${one.formula} + ${other.formula}`,
@@ -64,11 +75,13 @@ export function encoderComputeAtPeak(
   encoder: EncoderModel,
   imageMaxTokens: number | null,
   ubatch: number | null = null,
+  attention: EncoderAttention = 'flash',
 ): EncoderCompute {
   const atOnce = imageTokensAtOnce(encoder, imageMaxTokens);
   const cap = atOnce === null || ubatch === null ? imageMaxTokens : Math.min(atOnce, ubatch);
-  const peak = withAudio(encoder, computeFor(encoder, largestPictures(encoder, cap)));
-  const load = encoderComputeAtLoad(encoder);
+  const largest = computeFor(encoder, largestPictures(encoder, cap), attention);
+  const peak = withAudio(encoder, largest, attention);
+  const load = encoderComputeAtLoad(encoder, attention);
   // The buffers never shrink: a cap below the warm-up image saves nothing.
   return peak.device.bytes > load.device.bytes ? peak : load;
 }
@@ -95,25 +108,35 @@ export function largestImageTokens(encoder: EncoderModel, bytes: number): number
 /** Layouts already made: a search asks about the same tower dozens of times. */
 const LAID_OUT = new WeakMap<EncoderModel, Map<string, EncoderCompute>>();
 
-function computeFor(encoder: EncoderModel, pictures: Pictures): EncoderCompute {
+function computeFor(
+  encoder: EncoderModel,
+  pictures: Pictures,
+  attention: EncoderAttention,
+): EncoderCompute {
   const known = LAID_OUT.get(encoder) ?? new Map<string, EncoderCompute>();
   LAID_OUT.set(encoder, known);
   const { size, count } = pictures;
-  const key = `${count} x ${size.width}x${size.height}`;
-  const compute = known.get(key) ?? layOut(encoder, pictures);
+  const key = `${count} x ${size.width}x${size.height} ${attention}`;
+  const compute = known.get(key) ?? layOut(encoder, pictures, attention);
   known.set(key, compute);
   return compute;
 }
 
 /** Buffers of the projector's own graph as llama.cpp lays it out; of an unknown one, an upper guess. */
-function layOut(encoder: EncoderModel, pictures: Pictures): EncoderCompute {
+function layOut(
+  encoder: EncoderModel,
+  pictures: Pictures,
+  attention: EncoderAttention,
+): EncoderCompute {
   const graph = graphOf(encoder.projectorType);
-  if (graph === null) return guess(encoder, pictures.size);
+  if (graph === null) return guess(encoder, pictures.size, attention);
   const { size, count } = pictures;
-  const scene = new Scene(encoder, size);
+  const scene = new Scene(encoder, size, { flashAttention: attention === 'flash' });
   const [device = 0, host = 0] = allocate(schedule(graph(scene), ENCODER_HOST, 1), 2);
   // Dimensions that fit no graph (a damaged header) make no figure.
-  if (!Number.isSafeInteger(Math.ceil(device * count + host * count))) return guess(encoder, size);
+  if (!Number.isSafeInteger(Math.ceil(device * count + host * count))) {
+    return guess(encoder, size, attention);
+  }
   const many = count === 1 ? '' : `${count} tiles of `;
   const seen =
     encoder.melBins === undefined
@@ -133,15 +156,22 @@ function layOut(encoder: EncoderModel, pictures: Pictures): EncoderCompute {
  * The widest phase of any measured tower: n (3 feed-forward + 4 width) x 4 B, a mask of n^2 x 2 B, and
  * the picture. d = width, ff = feed-forward, n = patches.
  */
-function guess({ embedding, feedForward, patchSize }: EncoderModel, size: PictureSize) {
+function guess(
+  { embedding, feedForward, heads, patchSize }: EncoderModel,
+  size: PictureSize,
+  attention: EncoderAttention,
+) {
   const side = Math.max(patchSize, 1);
   const n = Math.floor(size.width / side) * Math.floor(size.height / side);
   const picture = size.width * size.height * 3 * F32;
   const inputs = picture + F16 * n * n + 4 * F32 * n;
+  const scores = attention === 'flash' ? 0 : 2 * F32 * heads * n * n;
   return {
     device: {
-      bytes: F32 * n * (3 * feedForward + 4 * embedding) + inputs,
-      formula: `4 B x ${n} positions x (3 x ${feedForward} + 4 x ${embedding}) + mask ${n}^2 x 2 B + picture`,
+      bytes: F32 * n * (3 * feedForward + 4 * embedding) + scores + inputs,
+      formula:
+        `4 B x ${n} positions x (3 x ${feedForward} + 4 x ${embedding}) + mask ${n}^2 x 2 B + picture` +
+        (scores === 0 ? '' : ` + scores 2 x ${heads} x ${n}^2 x 4 B`),
     },
     host: { bytes: inputs, formula: 'picture, masks and positions handed to the encoder' },
     measuredGraph: false,

@@ -53,10 +53,11 @@ export function deviceMemory(input: MemoryInput): DeviceMemory[] {
 
 function encoderOf({ model, settings }: MemoryInput): Encoder | null {
   if (model.encoder === null) return null;
+  const attention = settings.flashAttention ? 'flash' : 'off';
   return {
     weights: encoderWeights(model.encoder),
-    load: encoderComputeAtLoad(model.encoder),
-    peak: encoderComputeAtPeak(model.encoder, settings.imageMaxTokens, settings.ubatch),
+    load: encoderComputeAtLoad(model.encoder, attention),
+    peak: encoderComputeAtPeak(model.encoder, settings.imageMaxTokens, settings.ubatch, attention),
   };
 }
 
@@ -74,10 +75,14 @@ function gpuMemory(
   const items: MemoryItem[] = [];
   if (placement.includes(index)) {
     const layers = layersOn(placement, index);
+    const spared = settings.cpuMoeLayers ?? 0;
     items.push(
       item('weights', basis, {
         bytes: weightBytes,
-        formula: `tensors of ${layers} of ${text.layers} layers${placement[text.layers] === index ? ' and the output layer' : ''}`,
+        formula:
+          `tensors of ${layers} of ${text.layers} layers` +
+          (placement[text.layers] === index ? ' and the output layer' : '') +
+          (spared === 0 ? '' : `, without the experts of the first ${spared} layers`),
       }),
       item('kv-cache', basis, kvCache(text, settings, placement, index)),
       item('compute', computeBasis(basis, compute), compute.gpus[index] ?? NOTHING),
@@ -105,10 +110,15 @@ function hostMemory(
   const { model, text, settings } = input;
   const basis = model.basis;
   const layers = layersOn(placement, null);
+  const spared = settings.cpuMoeLayers ?? 0;
   const items: MemoryItem[] = [
     item('weights', basis, {
       bytes: weightBytes,
-      formula: layers === 0 ? 'input embeddings' : `input embeddings and ${layers} layers`,
+      formula: [
+        'input embeddings',
+        ...(layers === 0 ? [] : [`${layers} layers`]),
+        ...(spared === 0 ? [] : [`the experts of the first ${spared} layers`]),
+      ].join(' and '),
     }),
   ];
   if (layers > 0) items.push(item('kv-cache', basis, kvCache(text, settings, placement, null)));

@@ -28,6 +28,9 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
   const { chosen, files, model } = input;
   const { settings, formats } = chosen;
   const ctxSize = settings.contextPerSlot * settings.slots;
+  const { kvType, kvTypeV = kvType, unifiedKv = false, swaFull = false } = settings;
+  const cache = { kvTypeV, unifiedKv, swaFull };
+  const cpuMoeLayers = settings.cpuMoeLayers ?? 0;
   const named = {
     model: `${model.id}-${formats.quant}.gguf`,
     mmproj: `${model.id}-mmproj-${formats.encoderQuant ?? 'F16'}.gguf`,
@@ -42,6 +45,8 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
     gpuLayers: settings.gpuLayers,
     ubatch: settings.ubatch,
     kvType: settings.kvType,
+    ...cache,
+    cpuMoeLayers,
     flashAttention: settings.flashAttention,
     imageMaxTokens: settings.imageMaxTokens,
     tensorSplit: settings.tensorSplit,
@@ -57,6 +62,11 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
       slots: settings.slots,
       ctxSize,
       kvType: settings.kvType,
+      kvTypeV: cache.kvTypeV,
+      kvUnified: cache.unifiedKv,
+      swaFull: cache.swaFull,
+      cpuMoeLayers,
+      flashAttention: settings.flashAttention,
       ubatch: settings.ubatch,
       gpuLayers: settings.gpuLayers,
       imageMaxTokens: settings.imageMaxTokens,

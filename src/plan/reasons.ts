@@ -48,6 +48,7 @@ function changeSentence({ flags, result }: Change): string {
 
 function offloadSentence(chosen: Evaluated): string {
   const layers = chosen.model.text?.layers ?? 0;
+  const { gpuLayers, cpuMoeLayers = 0 } = chosen.settings;
   const gpus = chosen.devices.filter(({ id }) => id !== 'host');
   if (gpus.length === 0) return 'CPU only: every layer and the encoder run on the CPU';
   const encoder =
@@ -56,7 +57,13 @@ function offloadSentence(chosen: Evaluated): string {
       : chosen.encoderGpu === null
         ? '; the encoder runs on the CPU'
         : '; the encoder runs on the GPU';
-  return `${chosen.settings.gpuLayers} of ${layers + 1} layers fit on the GPU, the rest run on the CPU${encoder}`;
+  const split =
+    gpuLayers > layers
+      ? 'all layers run on the GPU'
+      : `${gpuLayers} of ${layers + 1} layers fit on the GPU, the rest run on the CPU`;
+  const spared = cpuMoeLayers >= layers ? 'all' : `the first ${cpuMoeLayers}`;
+  const experts = cpuMoeLayers === 0 ? '' : `; the experts of ${spared} layers stay on the CPU`;
+  return `${split}${experts}${encoder}`;
 }
 
 function tightestDevice(devices: readonly DeviceMemory[]): DeviceMemory | null {

@@ -65,9 +65,15 @@ function verdictLine(plan: Candidate): string {
   const encoder = settings.encoderQuant === null ? '' : `, encoder ${settings.encoderQuant}`;
   return (
     `${settings.quant ?? 'as stored'}${encoder}, ${settings.contextPerSlot} tokens of context, ` +
-    `${counted(settings.slots, 'slot')}, KV ${settings.kvType}` +
+    `${counted(settings.slots, 'slot')}, KV ${kvTypes(settings)}` +
     (plan.engine === null ? '' : `, ${plan.engine.name}`)
   );
+}
+
+/** `f16`, or `q8_0/f16` where K and V differ, and whether the slots share one cache. */
+function kvTypes({ kvType, kvTypeV, kvUnified }: NonNullable<Candidate['settings']>): string {
+  const types = kvTypeV === undefined || kvTypeV === kvType ? kvType : `${kvType}/${kvTypeV}`;
+  return kvUnified === true ? `${types}, shared` : types;
 }
 
 function memoryTable(devices: readonly DeviceMemory[], view: View): string {

@@ -32,9 +32,10 @@ describe('plan -o json', () => {
       ),
     );
     expect(Object.keys(document['settings'] ?? {})).toEqual(
-      'quant encoderQuant contextPerSlot slots ctxSize kvType ubatch gpuLayers imageMaxTokens'.split(
-        ' ',
-      ),
+      (
+        'quant encoderQuant contextPerSlot slots ctxSize ' +
+        'kvType kvTypeV kvUnified swaFull cpuMoeLayers flashAttention ubatch gpuLayers imageMaxTokens'
+      ).split(' '),
     );
     expect(Object.keys(document['model'] ?? {})).toEqual(
       'id name family modalities engines'.split(' '),

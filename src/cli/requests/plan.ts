@@ -15,6 +15,14 @@ export type PlanOptions = CommonOptions & {
   readonly context?: string;
   readonly slots?: string;
   readonly kvType?: string;
+  readonly kvTypeV?: string;
+  readonly kvUnified?: boolean;
+  readonly swaFull?: boolean;
+  readonly flashAttn?: 'on' | 'off' | 'auto';
+  readonly cpuMoe?: boolean;
+  readonly nCpuMoe?: string;
+  /** `--no-mmproj-offload` makes it false. */
+  readonly mmprojOffload?: boolean;
   readonly ubatch?: string;
   readonly gpuLayers?: string;
   readonly tensorSplit?: string;
@@ -66,7 +74,9 @@ function toWishes(options: PlanOptions): Wishes {
     encoderQuant: options.encoderQuant?.toUpperCase() ?? null,
     contextPerSlot: wholeNumber('--context', options.context),
     slots: wholeNumber('--slots', options.slots),
-    kvType: kvType(options.kvType),
+    ...cacheWishes(options),
+    cpuMoeLayers: cpuMoeLayers(options),
+    encoderOnCpu: options.mmprojOffload === false,
     ubatch: wholeNumber('--ubatch', options.ubatch),
     gpuLayers: gpuLayers(options.gpuLayers),
     tensorSplit: shares('--tensor-split', options.tensorSplit),
@@ -86,12 +96,50 @@ function toWorkload({ users, images, text, outputTokens }: PlanOptions): Workloa
   };
 }
 
-function kvType(value: string | undefined): string | null {
+type CacheWishes = Pick<Wishes, 'kvType' | 'kvTypeV' | 'unifiedKv' | 'swaFull' | 'flashAttention'>;
+
+function cacheWishes(options: PlanOptions): CacheWishes {
+  const wishes = {
+    kvType: kvType('--kv-type', options.kvType),
+    kvTypeV: kvType('--kv-type-v', options.kvTypeV),
+    unifiedKv: options.kvUnified === true,
+    swaFull: options.swaFull === true,
+    flashAttention: options.flashAttn !== 'off',
+  };
+  const values = wishes.kvTypeV ?? wishes.kvType ?? 'f16';
+  if (!wishes.flashAttention && isQuantised(values)) throw needsFlash(values);
+  return wishes;
+}
+
+function isQuantised(type: string): boolean {
+  return !['f32', 'f16', 'bf16'].includes(type);
+}
+
+function needsFlash(values: string): MmdeployError {
+  return new MmdeployError(
+    'usage.invalid',
+    `\`--flash-attn off\` with V in ${values}: llama.cpp reads a quantised V with flash attention only`,
+    {
+      hints: ['leave `--flash-attn off` out, or keep V as it is: `--kv-type-v f16`'],
+    },
+  );
+}
+
+function cpuMoeLayers({ cpuMoe, nCpuMoe }: PlanOptions): number {
+  const some = wholeNumber('--n-cpu-moe', nCpuMoe, 0);
+  if (cpuMoe !== true) return some ?? 0;
+  if (some === null) return Number.POSITIVE_INFINITY;
+  throw new MmdeployError('usage.invalid', '`--cpu-moe` and `--n-cpu-moe` exclude each other', {
+    hints: ['`--cpu-moe` is every layer; `--n-cpu-moe N` the first N of them'],
+  });
+}
+
+function kvType(flag: string, value: string | undefined): string | null {
   if (value === undefined) return null;
   const type = value.toLowerCase();
   if ((KV_TYPES as readonly string[]).includes(type)) return type;
   const near = nearest(type, KV_TYPES).map((name) => `\`${name}\``);
-  throw new MmdeployError('usage.unknown-quant', `unknown KV cache type \`${value}\``, {
+  throw new MmdeployError('usage.unknown-quant', `\`${flag} ${value}\`: unknown KV cache type`, {
     hints: [
       ...(near.length > 0 ? [`did you mean ${near.join(', ')}?`] : []),
       `the engine takes ${KV_TYPES.join(', ')}`,

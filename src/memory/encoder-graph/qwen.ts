@@ -43,7 +43,7 @@ export function qwen2vl(scene: Scene): Graph {
   const norm: NormKind = isSecond ? 'rms' : 'layer';
   const quarter = patches / 4;
   const positions = scene.indices(4 * patches);
-  const mask = input('f16', patches, patches);
+  const mask = input(scene.flashAttention ? 'f16' : 'f32', patches, patches);
   let x = inSquares(scene, patchesFirst(twoFrames(scene)));
   if (windows > 0) {
     const picked = pickRows(reshape(x, 4 * embedding, quarter), scene.indices(quarter));

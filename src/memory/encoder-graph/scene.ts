@@ -28,6 +28,12 @@ const REPEATING_BLOCKS = 4;
 const shortened = (layers: number) =>
   Math.min(layers, REPEATING_BLOCKS + ((layers - REPEATING_BLOCKS) % 2));
 
+export type SceneOptions = {
+  /** Blocks to lay out where not only the few that repeat. */
+  readonly blocks?: number;
+  readonly flashAttention?: boolean;
+};
+
 /** A weight lies in the model's own buffer: the size of its elements does not matter here. */
 const heldWeight = (shape: readonly number[]) => held(ENCODER_DEVICE, true, shape, 1);
 
@@ -42,13 +48,14 @@ export class Scene {
   readonly rows: number;
   /** Blocks to lay out: each takes the place of the one before, so that a few show the widest moment. */
   readonly blocks: number;
+  readonly flashAttention: boolean;
   readonly #weights: ReadonlyMap<string, GraphTensor>;
   readonly #graph = new Graph();
 
   constructor(
     encoder: EncoderModel,
     size: PictureSize,
-    blocks: number = shortened(encoder.layers),
+    { blocks = shortened(encoder.layers), flashAttention = true }: SceneOptions = {},
   ) {
     this.encoder = encoder;
     this.size = size;
@@ -56,6 +63,7 @@ export class Scene {
     this.columns = Math.floor(size.width / patch);
     this.rows = Math.floor(size.height / patch);
     this.blocks = blocks;
+    this.flashAttention = flashAttention;
     this.#weights = new Map(encoder.tensors.map(({ name, shape }) => [name, heldWeight(shape)]));
   }
 
@@ -117,7 +125,7 @@ export class Scene {
     return this.linear(active, down);
   }
 
-  /** Flash attention and the output matrix (`build_attn`). */
+  /** Attention and the output matrix (`build_attn`). */
   attention(
     [q, k, v]: readonly [GraphTensor, GraphTensor, GraphTensor],
     output: string,
@@ -126,6 +134,17 @@ export class Scene {
     // `ggml_build_forward_order`: q, k and v are computed before anything that reads them.
     for (const part of [q, k, v]) this.#graph.expand(part);
     const queries = permute(q, [0, 2, 1, 3]);
+    if (!this.flashAttention) {
+      const shares = elementwise(
+        'SOFT_MAX',
+        matrixProduct(permute(k, [0, 2, 1, 3]), queries),
+        mask,
+      );
+      const mixed = matrixProduct(pack(permute(v, [1, 2, 0, 3])), shares);
+      const [width, rows, heads, pictures] = mixed.shape;
+      const whole = pack(permute(mixed, [0, 2, 1, 3]), [width * heads, rows * pictures]);
+      return this.linear(whole, output);
+    }
     const keys = pack(permute(k, [0, 2, 1, 3]), undefined, 'f16');
     const values = pack(permute(v, [0, 2, 1, 3]), undefined, 'f16');
     const [a, b, c, d] = [values.shape[0], queries.shape[2], queries.shape[1], queries.shape[3]];

@@ -122,7 +122,7 @@ describe('images decoded at once', () => {
 describe('a shortened tower', () => {
   const whole = (encoder: EncoderModel): number => {
     const size = warmUpPicture(encoder);
-    const scene = new Scene(encoder, size, encoder.layers);
+    const scene = new Scene(encoder, size, { blocks: encoder.layers });
     const graph = graphOf(encoder.projectorType)?.(scene);
     if (graph === undefined) throw new Error(encoder.projectorType);
     return allocate(schedule(graph, ENCODER_HOST, 1), 2)[0] ?? Number.NaN;
