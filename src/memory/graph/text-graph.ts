@@ -48,24 +48,33 @@ export function reservedBytes(setup: TextGraphSetup): ComputeBytes | null {
 const SETTLED = 2;
 
 /**
- * Blocks that are laid out: equal ones one after another use the same memory again, so that only the first
- * few of each kind on each device count, and the last.
+ * Blocks that are laid out: equal ones one after another use the same memory again, so that of each pair
+ * of neighbours only the first few count, and the last block. Both of a pair are kept: a block computes
+ * elsewhere when the next one lies on another device.
  */
 function distinctLayers({ text, setup }: TextContext, last: number): number[] {
-  const seen = new Map<string, number>();
+  const all = Array.from({ length: last + 1 }, (_, layer) => layer);
   const deepstack = hyperNumber(text, 'n_deepstack_layers') ?? 0;
   // Caches and embeddings that other layers own are copied to another device once for each reader.
   const crossing =
     new Set(setup.placement).size > 1 &&
     (perLayerWidth(text) > 0 || deepstack > 0 || cachingLayers(text) <= last);
-  let before = '';
-  return Array.from({ length: last + 1 }, (_, layer) => layer).filter((layer) => {
-    const kind = layerKind(text, setup, layer);
-    const pair = `${before} > ${kind}`;
-    before = kind;
+  if (crossing) return all;
+  const fresh = freshPairs(all.map((layer) => layerKind(text, setup, layer)));
+  return all.filter(
+    (layer) =>
+      fresh[layer] === true || fresh[layer + 1] === true || layer >= last || layer < deepstack,
+  );
+}
+
+/** Whether the pair that ends at each place has come up fewer times than settle it. */
+function freshPairs(kinds: readonly string[]): boolean[] {
+  const seen = new Map<string, number>();
+  return kinds.map((kind, index) => {
+    const pair = `${kinds[index - 1] ?? ''} > ${kind}`;
     const count = (seen.get(pair) ?? 0) + 1;
     seen.set(pair, count);
-    return count <= SETTLED || layer >= last || crossing || layer < deepstack;
+    return count <= SETTLED;
   });
 }
 
