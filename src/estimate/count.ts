@@ -81,7 +81,8 @@ function imageCounter(model: CountedModel, settings: TokenSettings) {
     if ('refused' in count) return refusedInput(input, use.rule, count.refused);
     const tokens = count.tokens + wrapper;
     const item = itemOf(input, tokens, use.rule, count.detail);
-    return { input, item, wrapper, low: tokens, high: tokens, refused: null };
+    const bound = (value: number | undefined) => (value ?? count.tokens) + wrapper;
+    return { input, item, wrapper, low: bound(count.low), high: bound(count.high), refused: null };
   };
 }
 

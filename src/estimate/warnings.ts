@@ -53,10 +53,21 @@ function idleSettings(model: CountedModel, settings: TokenSettings): string[] {
     ...(limited && rule !== 'smart-resize'
       ? [`image token limits change nothing for ${model.id} on ${model.engine} (${rule})`]
       : []),
-    ...(settings.detail !== null && rule !== 'openai-tile'
+    ...(settings.detail !== null && !DETAILED.includes(rule)
       ? [`\`--detail\` changes nothing for ${model.id} on ${model.engine} (${rule})`]
       : []),
+    ...(settings.mediaResolution !== null && !obeysResolution(model, rule)
+      ? [`\`--media-resolution\` changes nothing for ${model.id} on ${model.engine} (${rule})`]
+      : []),
   ];
+}
+
+/** Rules that `detail` of an OpenAI image part decides. */
+const DETAILED = ['openai-patch', 'openai-tile'];
+
+function obeysResolution({ description, engine }: CountedModel, rule: string): boolean {
+  if (rule !== 'smart-resize') return rule.startsWith('gemini-');
+  return description.imageTokens[engine]?.params.highMaxPixels !== undefined;
 }
 
 function longInputs(model: CountedModel, counted: readonly CountedInput[]): string[] {

@@ -21,15 +21,22 @@ function use<const Id extends string, Params extends z.ZodType>(rule: Id, params
 
 export const tokenRuleUseSchema = z.discriminatedUnion('rule', [
   use('anyres', tokenRules.anyres.params),
+  use('claude-area', tokenRules['claude-area'].params),
+  use('claude-patch', tokenRules['claude-patch'].params),
   use('deepseek-ocr', tokenRules['deepseek-ocr'].params),
   use('fixed', tokenRules.fixed.params),
   use('fixed-grid', tokenRules['fixed-grid'].params),
+  use('gemini-budget', tokenRules['gemini-budget'].params),
+  use('gemini-tiles', tokenRules['gemini-tiles'].params),
   use('idefics', tokenRules.idefics.params),
   use('internvl-aspect', tokenRules['internvl-aspect'].params),
   use('internvl-effective', tokenRules['internvl-effective'].params),
   use('lfm2', tokenRules.lfm2.params),
   use('llava-uhd', tokenRules['llava-uhd'].params),
+  use('longest-edge', tokenRules['longest-edge'].params),
+  use('measured', tokenRules.measured.params),
   use('minicpm', tokenRules.minicpm.params),
+  use('openai-patch', tokenRules['openai-patch'].params),
   use('openai-tile', tokenRules['openai-tile'].params),
   use('smart-resize', tokenRules['smart-resize'].params),
 ]);

@@ -1,3 +1,7 @@
+/** Levels of Gemini's `media_resolution`; `high` is also Qwen's `vl_high_resolution_images`. */
+export const MEDIA_RESOLUTIONS = ['low', 'medium', 'high', 'ultra_high'] as const;
+export type MediaResolution = (typeof MEDIA_RESOLUTIONS)[number];
+
 /** What a user or an engine's flags can change about an image's token count; null = the model's own value. */
 export type TokenSettings = {
   /** `--image-min-tokens` / `--image-max-tokens` of llama.cpp: only sized-by-content families obey them. */
@@ -7,6 +11,7 @@ export type TokenSettings = {
   readonly ubatch: number | null;
   /** `detail` of an OpenAI image part. */
   readonly detail: 'low' | 'high' | 'original' | 'auto' | null;
+  readonly mediaResolution: MediaResolution | null;
 };
 
 export const DEFAULT_TOKEN_SETTINGS: TokenSettings = {
@@ -14,4 +19,5 @@ export const DEFAULT_TOKEN_SETTINGS: TokenSettings = {
   imageMaxTokens: null,
   ubatch: null,
   detail: null,
+  mediaResolution: null,
 };

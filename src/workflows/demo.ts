@@ -76,7 +76,13 @@ function estimateImages(
     {
       paths: images.map(({ path }) => path),
       ...{ images: [], texts: [], textTokens: [], models: [files.model], mmproj: files.mmproj },
-      ...{ engine: 'auto', detail: null, imageMinTokens: null, imageMaxTokens: null },
+      ...{
+        engine: 'auto',
+        detail: null,
+        mediaResolution: null,
+        imageMinTokens: null,
+        imageMaxTokens: null,
+      },
       ...{ ubatch: null, items: true, outputTokens: null, strict: false, profilesDir: null },
     },
     ctx,

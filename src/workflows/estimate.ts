@@ -29,6 +29,7 @@ export type EstimateRequest = {
   readonly models: readonly string[];
   readonly engine: EngineName | 'auto';
   readonly detail: TokenSettings['detail'];
+  readonly mediaResolution: TokenSettings['mediaResolution'];
   readonly imageMinTokens: number | null;
   readonly imageMaxTokens: number | null;
   readonly ubatch: number | null;
@@ -218,7 +219,8 @@ function settingsOf(request: EstimateRequest): TokenSettings {
     );
   }
   const ubatch = wholeNumber('ubatch', request.ubatch, 1) ?? DEFAULT_UBATCH;
-  return { imageMinTokens, imageMaxTokens, ubatch, detail: request.detail };
+  const { detail, mediaResolution } = request;
+  return { imageMinTokens, imageMaxTokens, ubatch, detail, mediaResolution };
 }
 
 function wholeNumber(flag: string, value: number | null, least = 0): number | null {

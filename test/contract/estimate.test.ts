@@ -40,6 +40,7 @@ const BLANK: EstimateRequest = {
   models: [],
   engine: 'auto',
   detail: null,
+  mediaResolution: null,
   imageMinTokens: null,
   imageMaxTokens: null,
   ubatch: null,

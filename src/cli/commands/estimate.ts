@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { EXIT_CODES } from '../../errors.ts';
 import type { EstimateOptions } from '../requests/estimate.ts';
+import { MEDIA_RESOLUTIONS } from '../../tokens/settings.ts';
 import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
 
@@ -34,6 +35,11 @@ export function registerEstimate({ begin, action }: Registrar): void {
         'high',
         'original',
         'auto',
+      ]),
+    )
+    .addOption(
+      new Option('--media-resolution <level>', '`media_resolution` of Gemini and Qwen').choices([
+        ...MEDIA_RESOLUTIONS,
       ]),
     )
     .option('--image-min-tokens <n>', 'as the engine is started')

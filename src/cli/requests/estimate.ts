@@ -10,6 +10,7 @@ export type EstimateOptions = CommonOptions & {
   readonly text?: readonly string[];
   readonly textTokens?: readonly string[];
   readonly detail?: NonNullable<EstimateRequest['detail']>;
+  readonly mediaResolution?: NonNullable<EstimateRequest['mediaResolution']>;
   readonly imageMinTokens?: string;
   readonly imageMaxTokens?: string;
   readonly ubatch?: string;
@@ -31,6 +32,7 @@ export function toEstimateRequest(
     models: options.model ?? [],
     engine: options.engine,
     detail: options.detail ?? null,
+    mediaResolution: options.mediaResolution ?? null,
     imageMinTokens: wholeNumber('--image-min-tokens', options.imageMinTokens),
     imageMaxTokens: wholeNumber('--image-max-tokens', options.imageMaxTokens),
     ubatch: wholeNumber('--ubatch', options.ubatch),

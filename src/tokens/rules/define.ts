@@ -8,6 +8,9 @@ export type ImageSize = { readonly width: number; readonly height: number };
 type TokenCount = {
   /** Tokens of the image itself; wrappers are added by the caller. */
   readonly tokens: number;
+  /** Bounds, where the vendor's own documents disagree; both are `tokens` where left out. */
+  readonly low?: number;
+  readonly high?: number;
   /** How it came about, e.g. `69x39 cells of 28 px`. */
   readonly detail: string;
 };

@@ -1,27 +1,39 @@
 import { anyres } from './anyres.ts';
+import { claudeArea, claudePatch } from './claude.ts';
 import type { TokenRule } from './define.ts';
 import { internvlEffective, llavaUhd } from './effective-tiles.ts';
 import { deepseekOcr } from './deepseek-ocr.ts';
 import { fixed, fixedGrid } from './fixed.ts';
+import { geminiBudget, geminiTiles } from './gemini.ts';
 import { idefics } from './idefics.ts';
 import { internvlAspect } from './internvl-aspect.ts';
 import { lfm2 } from './lfm2.ts';
+import { longestEdge } from './longest-edge.ts';
+import { measured } from './measured.ts';
 import { minicpm } from './minicpm.ts';
+import { openaiPatch } from './openai-patch.ts';
 import { openaiTile } from './openai-tile.ts';
 import { smartResize } from './smart-resize.ts';
 
 /** Every way of counting an image that profiles may name. A new rule is one file and one line here. */
 export const tokenRules = {
   anyres,
+  'claude-area': claudeArea,
+  'claude-patch': claudePatch,
   'deepseek-ocr': deepseekOcr,
   fixed,
   'fixed-grid': fixedGrid,
+  'gemini-budget': geminiBudget,
+  'gemini-tiles': geminiTiles,
   idefics,
   'internvl-aspect': internvlAspect,
   'internvl-effective': internvlEffective,
   lfm2,
   'llava-uhd': llavaUhd,
+  'longest-edge': longestEdge,
+  measured,
   minicpm,
+  'openai-patch': openaiPatch,
   'openai-tile': openaiTile,
   'smart-resize': smartResize,
 } satisfies Record<string, TokenRule>;

@@ -22,6 +22,11 @@ const params = z.strictObject({
     .describe('patch size x merge: side of the square of one token, pixels'),
   minPixels: z.int().nonnegative().describe('pictures below are enlarged to it'),
   maxPixels: z.int().positive().describe('pictures above are shrunk to it'),
+  highMaxPixels: z
+    .int()
+    .positive()
+    .optional()
+    .describe('the limit at `--media-resolution high`: `vl_high_resolution_images` of Qwen’s API'),
   arithmetic: z.enum(['c-float32', 'python', 'javascript']),
   rowBreaks: z.boolean().default(false).describe('one token more between two rows (Pixtral)'),
   ubatchCaps: z
@@ -89,7 +94,9 @@ function resizeSmart(size: ImageSize, use: Params, settings: TokenSettings): Ima
 function pixelLimits(use: Params, settings: TokenSettings) {
   const cell = use.factor * use.factor;
   const { imageMinTokens, imageMaxTokens, ubatch } = settings;
-  const asked = imageMaxTokens === null ? use.maxPixels : imageMaxTokens * cell;
+  const own = settings.mediaResolution === 'high' ? use.highMaxPixels : undefined;
+  // Qwen's API ignores `max_pixels` where `vl_high_resolution_images` is set.
+  const asked = own ?? (imageMaxTokens === null ? use.maxPixels : imageMaxTokens * cell);
   return {
     minPixels: imageMinTokens === null ? use.minPixels : imageMinTokens * cell,
     maxPixels: use.ubatchCaps && ubatch !== null ? Math.min(asked, ubatch * cell) : asked,
