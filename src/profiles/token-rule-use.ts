@@ -38,5 +38,7 @@ export const tokenRuleUseSchema = z.discriminatedUnion('rule', [
   use('minicpm', tokenRules.minicpm.params),
   use('openai-patch', tokenRules['openai-patch'].params),
   use('openai-tile', tokenRules['openai-tile'].params),
+  use('patch-limit', tokenRules['patch-limit'].params),
+  use('pixel-budget', tokenRules['pixel-budget'].params),
   use('smart-resize', tokenRules['smart-resize'].params),
 ]);

@@ -13,6 +13,8 @@ import { measured } from './measured.ts';
 import { minicpm } from './minicpm.ts';
 import { openaiPatch } from './openai-patch.ts';
 import { openaiTile } from './openai-tile.ts';
+import { patchLimit } from './patch-limit.ts';
+import { pixelBudget } from './pixel-budget.ts';
 import { smartResize } from './smart-resize.ts';
 
 /** Every way of counting an image that profiles may name. A new rule is one file and one line here. */
@@ -35,6 +37,8 @@ export const tokenRules = {
   minicpm,
   'openai-patch': openaiPatch,
   'openai-tile': openaiTile,
+  'patch-limit': patchLimit,
+  'pixel-budget': pixelBudget,
   'smart-resize': smartResize,
 } satisfies Record<string, TokenRule>;
 

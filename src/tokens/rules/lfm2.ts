@@ -17,6 +17,7 @@ const params = z.strictObject({
   tileSize: z.int().positive(),
   minTiles: z.int().positive(),
   maxTiles: z.int().positive(),
+  arithmetic: z.enum(['c-float32', 'python']).default('c-float32'),
   tolerance: z.number().positive().describe('a picture is cut beyond so many times `maxTokens`'),
   tileWrapper: z.int().nonnegative().default(1).describe('tokens before each tile'),
   thumbnailWrapper: z.int().nonnegative().default(1),
@@ -25,7 +26,8 @@ type Params = z.output<typeof params>;
 
 /**
  * LFM2-VL: one picture of bounded size, or tiles in the grid whose aspect ratio is nearest and a thumbnail
- * (llama.cpp b11118 mtmd-image.cpp, `mtmd_image_preprocessor_lfm2`).
+ * (llama.cpp b11118 mtmd-image.cpp, `mtmd_image_preprocessor_lfm2`; vllm/model_executor/models/lfm2_vl.py,
+ * where only the arithmetic differs).
  */
 export const lfm2 = defineTokenRule({
   id: 'lfm2',
@@ -51,13 +53,13 @@ export const lfm2 = defineTokenRule({
   },
 });
 
-function wholePicture({ factor, minTokens, maxTokens }: Params) {
+function wholePicture({ factor, minTokens, maxTokens, arithmetic }: Params) {
   const cell = factor * factor;
   return smartResize.bind({
     factor,
     minPixels: minTokens * cell,
     maxPixels: maxTokens * cell,
-    arithmetic: 'c-float32',
+    arithmetic,
   });
 }
 

@@ -206,6 +206,34 @@ const CASES: readonly Case[] = [
     tokens: [2912, 2227, 2227, 2227, 2227, 2227, 2228, 2228],
   },
   {
+    family: 'Pixtral, transformers',
+    how: 'rule',
+    rule: 'longest-edge',
+    params: { longestEdge: 1024, factor: 16 },
+    tokens: [461, 1229, 3119, 2339, 2339, 2339, 2367, 3007],
+  },
+  {
+    family: 'Mistral Small 3.1 and Ministral 3, transformers',
+    how: 'rule',
+    rule: 'longest-edge',
+    params: { longestEdge: 1540, factor: 28 },
+    tokens: [155, 431, 1063, 1221, 1735, 1735, 1759, 2199],
+  },
+  {
+    family: 'Gemma 4, transformers',
+    how: 'rule',
+    rule: 'pixel-budget',
+    params: { factor: 48, budget: 280 },
+    tokens: [256, 266, 266, 264, 264, 264, 264, 266],
+  },
+  {
+    family: 'Kimi-VL, vLLM',
+    how: 'rule',
+    rule: 'patch-limit',
+    params: { patchSize: 14, merge: 2, maxPatches: 4096 },
+    tokens: [144, 414, 1036, 1075, 1032, 1032, 1032, 1053],
+  },
+  {
     // Begin and end of the image are the caller's.
     family: 'LFM2-VL, llama.cpp',
     how: 'run',

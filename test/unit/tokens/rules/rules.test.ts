@@ -52,6 +52,8 @@ const PARAMS = {
     auto: 'high',
   },
   'openai-tile': { base: 85, tile: 170 },
+  'patch-limit': { patchSize: 14, merge: 2, maxPatches: 4096 },
+  'pixel-budget': { factor: 48, budget: 280 },
   'smart-resize': { factor: 28, minPixels: 6272, maxPixels: 3211264, arithmetic: 'c-float32' },
 } satisfies Record<Exclude<keyof typeof tokenRules, 'measured'>, object>;
 
