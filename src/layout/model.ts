@@ -29,6 +29,11 @@ export function textModel(dims: TextDims, contextMax: number, quant = 'F16'): Te
   };
 }
 
+/** The same model, laid out in a float format, in another quant. Throws `usage.unknown-quant`. */
+export function inQuant(text: TextModel, quant: string): TextModel {
+  return { ...text, tensors: quantise(text.tensors, quant, text) };
+}
+
 /** An encoder in a format, from its dimensions alone; null when its projector's layout is not known. */
 export function encoderModel(dims: KnownEncoderDims, format?: EncoderFormat): EncoderModel;
 export function encoderModel(dims: EncoderDims, format?: EncoderFormat): EncoderModel | null;

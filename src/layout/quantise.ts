@@ -2,6 +2,8 @@ import type { TensorInfo, TextModel } from '../contracts/model.ts';
 import { MmdeployError, nearest } from '../errors.ts';
 import { GGML_TYPES, ggmlType, isGgmlType } from '../gguf/types.ts';
 import type { GgmlTypeName } from '../gguf/types.ts';
+import { rememberedByName, tensorName } from './tensor-name.ts';
+import type { TensorName } from './tensor-name.ts';
 
 /** What the choice of types depends on beside the tensors. */
 export type QuantisedModel = {
@@ -142,15 +144,22 @@ export function quantise(
   const mix: Mix = mixOf(quant);
   const tied = !tensors.some(({ name }) => name === 'output.weight');
   const headsPerKv = kvHeadsOf(model) === 0 ? 0 : model.heads / kvHeadsOf(model);
-  const values = valueBlocks(tensors);
-  return tensors.map((tensor) => {
-    if (!isQuantised(tensor)) return tensor;
+  const kindOf = rememberedByName(kindOfName);
+  const names = tensors.map(({ name }) => tensorName(name));
+  const values = names
+    .filter(({ rest }) => kindOf(rest) === 'attnV')
+    .map(blockOf)
+    .sort((one, other) => one - other);
+  const mayBeQuantised = rememberedByName(isQuantisedName);
+  return tensors.map((tensor, position) => {
+    const name = names[position] ?? tensorName(tensor.name);
+    if (tensor.shape.length < 2 || !mayBeQuantised(name.rest)) return tensor;
     if (mix.experts !== undefined && (tensor.shape[2] ?? 1) > 1) {
       return { ...tensor, type: fitting(tensor, mix.experts) };
     }
     if (ggmlType(mix.base).blockSize === 1) return { ...tensor, type: mix.base };
-    const kind = kindOf(tensor.name);
-    const block = blockOf(tensor);
+    const kind = kindOf(name.rest);
+    const block = blockOf(name);
     // Where not every block attends, value matrices are counted by themselves.
     const index = kind === 'attnV' ? values.indexOf(block) : block;
     const of = kind === 'attnV' ? values.length : model.layers;
@@ -163,14 +172,7 @@ export function quantise(
   });
 }
 
-function blockOf({ name }: TensorInfo): number {
-  return Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? 0);
-}
-
-function valueBlocks(tensors: readonly TensorInfo[]): number[] {
-  const values = tensors.filter(({ name }) => kindOf(name) === 'attnV');
-  return values.map(blockOf).sort((one, other) => one - other);
-}
+const blockOf = ({ block }: TensorName): number => block ?? 0;
 
 function kvHeadsOf({ kvHeads }: QuantisedModel): number {
   return typeof kvHeads === 'number' ? kvHeads : (kvHeads[0] ?? 0);
@@ -194,7 +196,7 @@ const KINDS: readonly (readonly [RegExp, Kind])[] = [
   [/ffn_down/, 'ffnDown'],
 ];
 
-function kindOf(name: string): Kind {
+function kindOfName(name: string): Kind {
   return KINDS.find(([pattern]) => pattern.test(name))?.[1] ?? 'other';
 }
 
@@ -203,13 +205,8 @@ const NEVER_QUANTISED =
   /ffn_gate_inp\.weight|\.position_embd|\.patch_embd|altup|laurel|per_layer_model_proj|ssm_conv1d|shortconv\.conv\.weight/;
 
 /** Matrices and stacks of experts, but no norms, no router, and nothing of a vision tower that is looked up. */
-function isQuantised({ name, shape }: TensorInfo): boolean {
-  return (
-    shape.length >= 2 &&
-    name.endsWith('weight') &&
-    !name.endsWith('_norm.weight') &&
-    !NEVER_QUANTISED.test(name)
-  );
+function isQuantisedName(name: string): boolean {
+  return name.endsWith('weight') && !name.endsWith('_norm.weight') && !NEVER_QUANTISED.test(name);
 }
 
 function matrixType(mix: Mix, kind: Kind, place: Place): GgmlTypeName {

@@ -1,7 +1,8 @@
-import type { ModelDescription, TextModel } from '../contracts/model.ts';
+import type { EncoderModel, ModelDescription, TextModel } from '../contracts/model.ts';
+import { encoderWeights } from '../memory/encoder.ts';
 import { kvCache } from '../memory/kv-cache.ts';
 import type { DeviceInput } from '../memory/types.ts';
-import { placeWeights, tensorsBytes } from '../memory/weights.ts';
+import { placeWeights } from '../memory/weights.ts';
 import { sum } from '../units.ts';
 import { cacheWishes, expertsOnCpu } from './evaluate.ts';
 import type { Point } from './evaluate.ts';
@@ -9,31 +10,70 @@ import type { Resources, Wishes } from './types.ts';
 import { usableBytes } from './verdict.ts';
 
 /**
- * Bytes that the GPUs need in all whatever the compute buffers come to: weights of the blocks that go
- * there, their KV cache, the encoder. Laying out a graph takes a hundred times as long as this sum.
+ * Bytes that the GPUs in all and the host need whatever the compute buffers come to: weights of the blocks
+ * that go there, their KV cache, the encoder. Laying out a graph takes a hundred times as long as this sum.
  */
-function leastGpuBytes(model: ModelDescription, wishes: Wishes, point: Point): number {
+function leastBytes(model: ModelDescription, wishes: Wishes, point: Point): Least {
   const { text, encoder } = model;
-  if (text === null) return 0;
+  if (text === null) return { gpus: 0, host: 0 };
   const placement = Array.from({ length: text.layers + 1 }, (_, layer) =>
     layer >= text.layers + 1 - point.gpuLayers ? 0 : null,
   );
-  const cache = kvCache(text, { ...point, ...cacheWishes(wishes) }, placement, 0).bytes;
-  const encoderBytes =
-    encoder === null || point.encoderGpu === null ? 0 : encoderWeights(encoder.tensors);
-  const spared = expertsOnCpu(text, wishes, point.gpuLayers);
-  return textWeights(text, placement, spared) + cache + encoderBytes;
+  const settings = { ...point, ...cacheWishes(wishes) };
+  const cache = (where: number | null) => kvCache(text, settings, placement, where).bytes;
+  const tower = encoder === null ? 0 : encoderBytes(encoder);
+  const weights = textWeights(text, placement, expertsOnCpu(text, wishes, point.gpuLayers));
+  const onGpu = point.encoderGpu !== null;
+  return {
+    gpus: weights.gpus + cache(0) + (onGpu ? tower : 0),
+    host: weights.host + cache(null) + (onGpu ? 0 : tower),
+  };
 }
 
-/** True when the point cannot fit on these GPUs, however it is laid out. */
+/** True when the point cannot fit on these devices, however it is laid out. */
 export function isTooLarge(
   model: ModelDescription,
   resources: Resources,
   wishes: Wishes,
   point: Point,
 ): boolean {
-  if (resources.gpus.length === 0) return false;
-  return leastGpuBytes(model, wishes, point) > usableOf(resources.gpus);
+  return exceeds(resources, leastBytes(model, wishes, point), ['gpus', 'host']);
+}
+
+/** The same for the GPUs alone: with fewer layers there it may fit. */
+export function isTooLargeForGpus(
+  model: ModelDescription,
+  resources: Resources,
+  wishes: Wishes,
+  point: Point,
+): boolean {
+  return exceeds(resources, leastBytes(model, wishes, point), ['gpus']);
+}
+
+/** True when GPUs and host together cannot hold the model, wherever its layers go. */
+export function isTooLargeInAll(
+  model: ModelDescription,
+  resources: Resources,
+  wishes: Wishes,
+  point: Point,
+): boolean {
+  const least = leastBytes(model, wishes, { ...point, gpuLayers: 0, encoderGpu: null });
+  const usable = usableOf(resources.gpus) + (usableBytes(resources.host) ?? Infinity);
+  return least.gpus + least.host > usable;
+}
+
+type Least = { readonly gpus: number; readonly host: number };
+
+function exceeds(
+  { gpus, host }: Resources,
+  least: Least,
+  parts: readonly (keyof Least)[],
+): boolean {
+  const usable = {
+    gpus: gpus.length === 0 ? Infinity : usableOf(gpus),
+    host: usableBytes(host) ?? Infinity,
+  };
+  return parts.some((part) => least[part] > usable[part]);
 }
 
 function usableOf(gpus: readonly DeviceInput[]): number {
@@ -42,24 +82,28 @@ function usableOf(gpus: readonly DeviceInput[]): number {
 
 type Tensors = TextModel['tensors'];
 /** The search asks for the same tensors at many contexts and slots. */
-const whole = new WeakMap<Tensors, number>();
+const placed = new WeakMap<Tensors, Map<string, Least>>();
 const encoders = new WeakMap<Tensors, number>();
 
-function encoderWeights(tensors: Tensors): number {
-  const known = encoders.get(tensors) ?? tensorsBytes(tensors);
-  encoders.set(tensors, known);
+function encoderBytes(encoder: EncoderModel): number {
+  const known = encoders.get(encoder.tensors) ?? encoderWeights(encoder).bytes;
+  encoders.set(encoder.tensors, known);
   return known;
 }
 
+/** All GPUs taken as one: how many layers are there decides, and how many keep their experts elsewhere. */
 function textWeights(
   text: TextModel,
   placement: readonly (number | null)[],
   cpuMoeLayers: number,
-): number {
-  const all = !placement.includes(null) && cpuMoeLayers === 0;
-  const known = all ? whole.get(text.tensors) : undefined;
-  if (known !== undefined) return known;
-  const bytes = placeWeights(text, placement, cpuMoeLayers).gpus[0] ?? 0;
-  if (all) whole.set(text.tensors, bytes);
-  return bytes;
+): Least {
+  const known = placed.get(text.tensors) ?? new Map<string, Least>();
+  placed.set(text.tensors, known);
+  const key = `${placement.filter((where) => where !== null).length} ${cpuMoeLayers}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const { gpus, host } = placeWeights(text, placement, cpuMoeLayers);
+  const found = { gpus: gpus[0] ?? 0, host };
+  known.set(key, found);
+  return found;
 }

@@ -1,6 +1,6 @@
 import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
-import { isTooLarge } from './bound.ts';
+import { isTooLarge, isTooLargeForGpus, isTooLargeInAll } from './bound.ts';
 import type { Point } from './evaluate.ts';
 import { evaluate, evaluateFormatted } from './evaluate.ts';
 import { ENCODER_LADDER, QUANT_LADDER, QUANT_ORDER } from './formats.ts';
@@ -30,8 +30,12 @@ export function search(source: ModelSource, resources: Resources, wishes: Wishes
     if (whole !== null) return whole;
   }
   const shared: Evaluated[] = [];
+  const least = formats.at(-1);
   for (const each of formats) {
-    const found = offload(source, text, resources, wishes, { ...start, formats: each });
+    const point = { ...start, formats: each };
+    if (each !== least && isTooLargeInAll(source.inFormats(each), resources, wishes, point))
+      continue;
+    const found = offload(source, text, resources, wishes, point);
     if (found.verdict === 'offload' && isComfortable(found.devices)) return found;
     shared.push(found);
   }
@@ -170,22 +174,25 @@ function offload(
   const formatted = source.inFormats(point.formats);
   const at = (gpuLayers: number, encoderGpu: number | null) =>
     evaluateFormatted(formatted, resources, wishes, { ...point, gpuLayers, encoderGpu });
-  const nothing = at(0, null);
-  if (resources.gpus.length === 0 || nothing.verdict === 'no') return nothing;
+  if (resources.gpus.length === 0) return at(0, null);
   if (wishes.gpuLayers !== null) return at(point.gpuLayers, point.encoderGpu);
   const most = (encoderGpu: number | null): Evaluated | null => {
     let found: Evaluated | null = null;
-    // More layers never need less of the GPU: bisect.
+    // More layers never need less of the GPU, nor more of the host: bisect for the most that the GPUs hold.
     for (let low = 0, high = text.layers; low <= high;) {
       const middle = Math.floor((low + high) / 2);
       const tried = { ...point, gpuLayers: middle, encoderGpu };
-      const here = isTooLarge(formatted, resources, wishes, tried) ? null : at(middle, encoderGpu);
-      if (here === null || here.verdict === 'no' || !isComfortable(here.devices)) high = middle - 1;
+      const here = isTooLargeForGpus(formatted, resources, wishes, tried)
+        ? null
+        : at(middle, encoderGpu);
+      if (here === null || !isComfortable(here.devices)) high = middle - 1;
       else [found, low] = [here, middle + 1];
     }
     return found;
   };
-  return most(point.encoderGpu) ?? most(null) ?? nothing;
+  const withEncoder = most(point.encoderGpu);
+  if (withEncoder !== null && withEncoder.verdict !== 'no') return withEncoder;
+  return most(null) ?? withEncoder ?? at(0, null);
 }
 
 export function pointOf(evaluated: Evaluated): Point {

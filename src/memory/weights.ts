@@ -1,5 +1,6 @@
 import type { TensorInfo, TextModel } from '../contracts/model.ts';
 import { tensorBytes } from '../gguf/types.ts';
+import { rememberedByName, tensorName } from '../layout/tensor-name.ts';
 import { sum } from '../units.ts';
 import type { LayerPlacement } from './split.ts';
 
@@ -14,9 +15,8 @@ export function tensorsBytes(tensors: readonly TensorInfo[]): number {
   return sum(tensors.map(tensorBytes));
 }
 
-const BLOCK = /^blk\.(\d+)\./;
 /** Tensors that `--n-cpu-moe` keeps on the CPU. */
-export const EXPERTS = /\.ffn_(up|down|gate|gate_up)_(ch)?exps\./;
+export const EXPERTS = /\bffn_(up|down|gate|gate_up)_(ch)?exps\./;
 /** Gemma's projection into per-layer embeddings lies with the first block. */
 const FIRST_BLOCK = /^per_layer_(model_proj|proj_norm)\./;
 const INPUT = /^(token_embd|per_layer_token_embd|position_embd|token_types)\b/;
@@ -39,14 +39,16 @@ export function placeWeights(
     else gpus[where] = (gpus[where] ?? 0) + bytes;
   };
   const outputPlace = placement[placement.length - 1];
+  const isInput = rememberedByName((rest) => INPUT.test(rest));
+  const isOfFirst = rememberedByName((rest) => FIRST_BLOCK.test(rest));
   for (const tensor of text.tensors) {
     const bytes = tensorBytes(tensor);
-    const block = BLOCK.exec(tensor.name)?.[1];
-    const spared = block !== undefined && Number(block) < cpuMoeLayers && EXPERTS.test(tensor.name);
-    if (INPUT.test(tensor.name) || spared) add(null, bytes);
-    else if (FIRST_BLOCK.test(tensor.name)) add(placement[0], bytes);
-    else if (block !== undefined) add(placement[Number(block)], bytes);
-    else add(outputPlace, bytes);
+    const { block, rest } = tensorName(tensor.name);
+    if (block !== null) {
+      const spared = block < cpuMoeLayers && EXPERTS.test(rest);
+      add(spared ? null : placement[block], bytes);
+    } else if (isInput(rest)) add(null, bytes);
+    else add(isOfFirst(rest) ? placement[0] : outputPlace, bytes);
   }
   const tied = !text.tensors.some((tensor) => tensor.name === 'output.weight');
   const embedding = text.tensors.find((tensor) => tensor.name === 'token_embd.weight');

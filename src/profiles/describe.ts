@@ -32,7 +32,7 @@ export function describeProfile(profile: Profile, formats: ProfileFormats = {}):
     basis: 'profile',
     confidence: profile.confidence,
     text: text ? textModel(text, text.context, formats.quant) : null,
-    encoder: encoderOf(profile, formats.encoderQuant),
+    encoder: describeEncoder(profile, formats.encoderQuant),
     imageTokens: rulesOf(profile),
     quant: null,
     encoderQuant: null,
@@ -40,7 +40,10 @@ export function describeProfile(profile: Profile, formats: ProfileFormats = {}):
 }
 
 /** The eyes, with the ears beside them; the ears alone where a model does not see. */
-function encoderOf({ vision, audio }: Profile, format?: EncoderFormat): EncoderModel | null {
+export function describeEncoder(
+  { vision, audio }: Profile,
+  format?: EncoderFormat,
+): EncoderModel | null {
   const ears = audio ? laidOut(audioDims(audio), undefined, format) : null;
   if (!vision) return ears;
   const eyes = laidOut(visionDims(vision), vision.parameters, format);

@@ -6,12 +6,13 @@ import type { GgufHeader } from '../gguf/header.ts';
 import { readGgufHeader } from '../gguf/read-file.ts';
 import { describeGguf } from '../layout/describe-gguf.ts';
 import type { EncoderFormat } from '../layout/encoder.ts';
+import { inQuant } from '../layout/model.ts';
 import { pairingProblem } from '../layout/pairing.ts';
 import { imageRuleOf } from '../layout/token-rule.ts';
 import { ENCODER_FORMATS } from '../match/formats.ts';
 import type { Formats, ModelSource } from '../match/types.ts';
 import type { PlanFiles } from '../plan/files.ts';
-import { describeProfile } from '../profiles/describe.ts';
+import { describeEncoder, describeProfile } from '../profiles/describe.ts';
 import type { Profile, ProfileSet } from '../profiles/layers.ts';
 import { findModel } from '../profiles/layers.ts';
 import type { ProfileFolders } from '../profiles/load.ts';
@@ -91,11 +92,9 @@ export function profileModel(profile: Profile, warnings: readonly string[] = [])
     profile.confidence === 'doubtful'
       ? [`the dimensions of \`${profile.id}\` are believed, not confirmed: see its profile`]
       : [];
+  const model = describeProfile(profile);
   return {
-    source: {
-      model: describeProfile(profile),
-      inFormats: describedOnce(profile),
-    },
+    source: { model, inFormats: describedOnce(profile, model) },
     profile,
     headers: null,
     files: (formats) => hubFiles(profile, formats),
@@ -103,21 +102,22 @@ export function profileModel(profile: Profile, warnings: readonly string[] = [])
   };
 }
 
-/** Each format is described once, and encoders of one format are one object: a search asks again and again. */
-function describedOnce(profile: Profile): ModelSource['inFormats'] {
+/** Each format is laid out once, and encoders of one format are one object: a search asks again and again. */
+function describedOnce(profile: Profile, plain: ModelDescription): ModelSource['inFormats'] {
   const models = new Map<string, ModelDescription>();
   const encoders = new Map<string | null, ModelDescription['encoder']>();
+  const encoderIn = (format: string | null) => {
+    if (format === null) return plain.encoder;
+    const encoder = encoders.get(format) ?? describeEncoder(profile, encoderFormat(format));
+    encoders.set(format, encoder);
+    return encoder;
+  };
   return ({ quant, encoderQuant }) => {
     const key = `${quant} ${encoderQuant ?? ''}`;
     const before = models.get(key);
     if (before !== undefined) return before;
-    const described = describeProfile(profile, {
-      quant,
-      ...(encoderQuant === null ? {} : { encoderQuant: encoderFormat(encoderQuant) }),
-    });
-    const encoder = encoders.get(encoderQuant) ?? described.encoder;
-    encoders.set(encoderQuant, encoder);
-    const model = { ...described, encoder };
+    const text = plain.text === null ? null : inQuant(plain.text, quant);
+    const model = { ...plain, text, encoder: encoderIn(encoderQuant) };
     models.set(key, model);
     return model;
   };

@@ -1,4 +1,6 @@
 import type { EncoderModel } from '../../contracts/model.ts';
+import { shapesOf } from '../graph/shapes.ts';
+import type { TensorShapes } from '../graph/shapes.ts';
 import type { GraphTensor } from '../graph/tensor.ts';
 import {
   compute,
@@ -49,7 +51,8 @@ export class Scene {
   /** Blocks to lay out: each takes the place of the one before, so that a few show the widest moment. */
   readonly blocks: number;
   readonly flashAttention: boolean;
-  readonly #weights: ReadonlyMap<string, GraphTensor>;
+  readonly #shapes: TensorShapes;
+  readonly #weights = new Map<string, GraphTensor>();
   readonly #graph = new Graph();
 
   constructor(
@@ -64,7 +67,7 @@ export class Scene {
     this.rows = Math.floor(size.height / patch);
     this.blocks = blocks;
     this.flashAttention = flashAttention;
-    this.#weights = new Map(encoder.tensors.map(({ name, shape }) => [name, heldWeight(shape)]));
+    this.#shapes = shapesOf(encoder.tensors);
   }
 
   get patches(): number {
@@ -82,7 +85,13 @@ export class Scene {
 
   /** The weight called `name`; null when the file has none. */
   find(name: string): GraphTensor | null {
-    return this.#weights.get(name) ?? null;
+    const known = this.#weights.get(name);
+    if (known !== undefined) return known;
+    const shape = this.#shapes.get(name);
+    if (shape === undefined) return null;
+    const made = heldWeight(shape);
+    this.#weights.set(name, made);
+    return made;
   }
 
   /** The weight called `name`, or one without extent: a file without it does not load anyway. */

@@ -4,6 +4,8 @@ import { kvElementBytes } from '../kv-cache.ts';
 import type { CacheShape } from '../kv-cache.ts';
 import type { LayerPlacement } from '../split.ts';
 import { EXPERTS } from '../weights.ts';
+import { shapesOf } from './shapes.ts';
+import type { TensorShapes } from './shapes.ts';
 import { Graph, compute, elementwise, held, input, matrixProduct } from './tensor.ts';
 import type { ElementType, GraphTensor } from './tensor.ts';
 
@@ -38,7 +40,7 @@ export class TextContext {
   readonly outputRows: GraphTensor;
   /** What the first block reads; Qwen3-VL goes back to it. */
   entry: GraphTensor | null = null;
-  private readonly shapes: ReadonlyMap<string, readonly number[]>;
+  private readonly shapes: TensorShapes;
   private readonly weights = new Map<string, GraphTensor>();
   private readonly caches = new Map<string, GraphTensor>();
   private readonly sharedInputs = new Map<string, GraphTensor>();
@@ -48,7 +50,7 @@ export class TextContext {
     this.text = setup.text;
     this.tokens = setup.tokens;
     this.cpu = setup.gpus;
-    this.shapes = new Map(setup.text.tensors.map(({ name, shape }) => [name, shape]));
+    this.shapes = shapesOf(setup.text.tensors);
     const axes =
       setup.text.hyper['rope.dimension_sections'] === undefined && !MROPE.has(setup.text.arch)
         ? 1

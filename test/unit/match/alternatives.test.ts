@@ -36,6 +36,16 @@ describe('search', () => {
     expect(comfortable.chosen.verdict).toBe('tight');
   });
 
+  it('splits between a GPU and a host of which neither holds the whole', () => {
+    const { source } = profileModel(findModel(profiles, 'qwen2.5-vl-32b'));
+    const resources = { gpus: [device('gpu0', 16, 'cuda')], host: device('host', 14, null) };
+    const wishes = { ...NO_WISHES, quant: 'Q5_K_M' };
+    const { verdict, settings } = search(source, resources, wishes);
+    expect(verdict).toBe('offload');
+    expect(settings.gpuLayers).toBeGreaterThan(20);
+    expect(search(source, { ...resources, gpus: [] }, wishes).verdict).toBe('no');
+  });
+
   it('goes as far as context and slots fit: one step more does not', () => {
     const { source } = profileModel(findModel(profiles, 'qwen2.5-vl-7b'));
     const resources = { gpus: [device('gpu0', 16, 'cuda')], host };
