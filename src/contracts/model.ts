@@ -51,6 +51,14 @@ export type EncoderModel = {
   readonly projectionDim: number;
   /** Every so many blocks attend to the whole picture, the others within windows (Qwen2.5-VL). */
   readonly windowPattern?: number;
+  /** A segmentation tower before this one (DeepSeek-OCR). */
+  readonly sam?: {
+    readonly layers: number;
+    readonly embedding: number;
+    readonly heads: number;
+    /** Side of its windows, patches. */
+    readonly window: number;
+  };
   /** Learned queries of a resampler (MiniCPM-V): tokens of one tile. */
   readonly queries?: number;
   /** Audio towers only: mel bins of a frame. */

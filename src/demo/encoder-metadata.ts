@@ -15,8 +15,19 @@ const scaleFactor = ({ merge }: Dims): Metadata => [
   ['clip.vision.projector.scale_factor', count(merge)],
 ];
 
+function samKeys({ sam }: Dims): Metadata {
+  if (sam === undefined) return [];
+  return [
+    ['clip.vision.sam.block_count', count(sam.layers)],
+    ['clip.vision.sam.embedding_length', count(sam.embedding)],
+    ['clip.vision.sam.head_count', count(sam.heads)],
+    ['clip.vision.window_size', count(sam.window)],
+  ];
+}
+
 /** Keys that only one projector reads, beside the activation. */
 const PROJECTOR_KEYS: Readonly<Record<string, (encoder: Dims) => Metadata>> = {
+  deepseekocr: samKeys,
   gemma4uv: scaleFactor,
   gemma4v: scaleFactor,
   glm4v: spatialMerge,

@@ -72,6 +72,20 @@ function visionFields(header: HeaderView, projectorType: string) {
     merge: mergeOf(header, projectorType),
     ...(windowPattern !== undefined && { windowPattern }),
     ...(queries !== undefined && { queries }),
+    ...samFields(header),
+  };
+}
+
+function samFields(header: HeaderView): Pick<EncoderModel, 'sam'> {
+  const layers = optionalNumber(header, 'clip.vision.sam.block_count');
+  if (layers === undefined) return {};
+  return {
+    sam: {
+      layers,
+      embedding: requiredNumber(header, 'clip.vision.sam.embedding_length'),
+      heads: requiredNumber(header, 'clip.vision.sam.head_count'),
+      window: requiredNumber(header, 'clip.vision.window_size'),
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import type { TensorInfo } from '../contracts/model.ts';
 import { GGML_TYPES } from '../gguf/types.ts';
 import { qwen2a, ultravox, voxtral } from './encoder-audio.ts';
+import { deepseekOcr } from './encoder-deepseek-ocr.ts';
 import type { EncoderDims } from './encoder-list.ts';
 import {
   gemma3,
@@ -31,6 +32,7 @@ type Layout = (list: TensorList, dims: EncoderDims) => void;
 
 /** Layouts by `clip.projector_type`, with the names that llama.cpp's `clip.cpp` loads. */
 const LAYOUTS = {
+  deepseekocr: deepseekOcr,
   gemma3,
   gemma4uv,
   gemma4v,
@@ -80,7 +82,7 @@ export function encoderAs(tensors: readonly TensorInfo[], format: EncoderFormat)
   return tensors.map((tensor) => {
     if (tensor.type !== 'F16') return tensor;
     if (format !== 'Q8_0') return { ...tensor, type: format };
-    if (tensor.name.startsWith('v.patch_embd')) return { ...tensor, type: 'F32' };
+    if (/^v\.(sam\.)?patch_embd/.test(tensor.name)) return { ...tensor, type: 'F32' };
     const [row = 0] = tensor.shape;
     return row % GGML_TYPES.Q8_0.blockSize === 0 ? { ...tensor, type: 'Q8_0' } : tensor;
   });

@@ -12,9 +12,14 @@ const BATCH_TOKENS = 1024;
 /** Projectors whose graph takes several tiles (`support_batch`) and whose tiles are all equal. */
 const BATCHED: readonly string[] = ['internvl'];
 
+/** DeepSeek-OCR's page, and its tiles: side and most of them in one batch, rows of tiles included. */
+const DEEPSEEK_PAGE = 1024;
+const DEEPSEEK_TILES = { side: 640, most: 9 } as const;
+
 /** The picture for which llama.cpp reserves memory at load. */
 export function warmUpPicture(encoder: EncoderModel): PictureSize {
   if (encoder.melBins !== undefined) return { width: WARM_UP_FRAMES, height: encoder.melBins };
+  if (encoder.projectorType === 'deepseekocr') return square(DEEPSEEK_PAGE);
   const limits = tokenLimits(encoder.projectorType);
   if (limits === null) return square(encoder.imageSize);
   return square(limits.warmUpSide * encoder.patchSize * encoder.merge);
@@ -26,8 +31,12 @@ export function largestPictures(encoder: EncoderModel, imageMaxTokens: number | 
   if (limits !== null && encoder.projectorType !== 'lfm2') {
     return { size: pictureOf(encoder, imageMaxTokens ?? limits.most), count: 1 };
   }
-  const size =
-    encoder.projectorType === 'resampler' ? largestSlice(encoder) : warmUpPicture(encoder);
+  const { projectorType } = encoder;
+  if (projectorType === 'deepseekocr') {
+    const { side, most } = DEEPSEEK_TILES;
+    return { size: { width: side, height: most * side }, count: 1 };
+  }
+  const size = projectorType === 'resampler' ? largestSlice(encoder) : warmUpPicture(encoder);
   return { size, count: tilesAtOnce(encoder) };
 }
 

@@ -83,6 +83,7 @@ const OWN_DIMS = [
   'windowPattern',
   'deepstack',
   'queries',
+  'sam',
   'standardize',
   'projectorHidden',
   'projectorBias',

@@ -84,6 +84,10 @@ const visionSchema = z.strictObject({
     .optional()
     .describe('blocks whose features reach the language model besides the last (Qwen3-VL)'),
   queries: count.optional().describe('learned queries of a resampler (MiniCPM-V)'),
+  sam: z
+    .strictObject({ layers: count, embedding: count, heads: count, window: count })
+    .optional()
+    .describe('the segmentation tower before this one (DeepSeek-OCR)'),
   standardize: z.boolean().optional().describe('mean and deviation after the tower (Gemma 4)'),
   projectorHidden: count
     .optional()

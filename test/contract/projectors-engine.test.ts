@@ -33,6 +33,13 @@ const edge = (value: number): Metadata => [
 
 /** What decides the count is as published; the widths are small. */
 const FAMILIES: [string, EncoderDims, Metadata?][] = [
+  [
+    'DeepSeek-OCR',
+    small({
+      ...{ projectorType: 'deepseekocr', patchSize: 16, imageSize: 1024 },
+      sam: { layers: 1, embedding: 64, heads: 2, window: 14 },
+    }),
+  ],
   ['Gemma 3', small({ projectorType: 'gemma3', imageSize: 896, merge: 4 })],
   ['Gemma 4', small({ projectorType: 'gemma4v', patchSize: 16, merge: 3, positions: 1024 })],
   [

@@ -3,6 +3,7 @@ import { internvl, llama4, llava } from './clip.ts';
 import { minicpmv } from './minicpm.ts';
 import { glm4v, qwen2vl, qwen3vl } from './qwen.ts';
 import type { Scene } from './scene.ts';
+import { deepseekOcr } from './deepseek-ocr.ts';
 import { gemma4uv, gemma4v } from './gemma4.ts';
 import { gemma3, idefics3, kimivl, lfm2, phi4, pixtral } from './siglip.ts';
 import { qwen2a, ultravox, voxtral } from './whisper.ts';
@@ -11,6 +12,7 @@ type GraphOf = (scene: Scene) => Graph;
 
 /** An encoder's graph for one picture, by `clip.projector_type`. */
 const GRAPHS: ReadonlyMap<string, GraphOf> = new Map<string, GraphOf>([
+  ['deepseekocr', deepseekOcr],
   ['gemma3', gemma3],
   ['gemma4uv', gemma4uv],
   ['gemma4v', gemma4v],

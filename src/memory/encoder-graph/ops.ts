@@ -14,9 +14,8 @@ export const add = (x: GraphTensor, y: GraphTensor) => elementwise('ADD', x, y);
 export const activate = (x: GraphTensor) => elementwise('UNARY', x);
 export const swapSides = (x: GraphTensor) => permute(x, [1, 0, 2, 3]);
 
-export function concat(first: GraphTensor, second: GraphTensor, axis: 0 | 1): GraphTensor {
-  const [a, b, c, d] = first.shape;
-  const grown = axis === 0 ? [a + second.shape[0], b, c, d] : [a, b + second.shape[1], c, d];
+export function concat(first: GraphTensor, second: GraphTensor, axis: 0 | 1 | 2): GraphTensor {
+  const grown = first.shape.map((length, at) => (at === axis ? length + second.shape[at] : length));
   return compute('CONCAT', grown, [first, second]);
 }
 
@@ -32,14 +31,28 @@ export function plainNorm(x: GraphTensor, kind: NormKind): GraphTensor {
 }
 export type NormKind = 'layer' | 'rms';
 
-/** Convolution whose kernel covers its stride, so that each pixel is read once (`ggml_conv_2d`). */
-export function convolve(picture: GraphTensor, kernel: GraphTensor): GraphTensor {
+type Convolution = {
+  /** As wide as the kernel where left out, so that each pixel is read once. */
+  readonly stride?: number;
+  readonly padding?: number;
+  /** Of the unrolled picture. */
+  readonly type?: 'f16' | 'f32';
+};
+
+/** `ggml_conv_2d`: the picture unrolled, times the kernel. */
+export function convolve(
+  picture: GraphTensor,
+  kernel: GraphTensor,
+  { stride = kernel.shape[0], padding = 0, type = 'f16' }: Convolution = {},
+): GraphTensor {
   const [side, height, channels, width] = kernel.shape;
-  const across = Math.floor(picture.shape[0] / side);
-  const down = Math.floor(picture.shape[1] / height);
+  const steps = (length: number, taps: number) =>
+    Math.floor((length + 2 * padding - taps) / Math.max(stride, 1)) + 1;
+  const across = steps(picture.shape[0], side);
+  const down = steps(picture.shape[1], height);
   const count = picture.shape[3];
   const area = side * height * channels;
-  const unrolled = compute('IM2COL', [area, across, down, count], [kernel, picture], 'f16');
+  const unrolled = compute('IM2COL', [area, across, down, count], [kernel, picture], type);
   const flat = product(
     reshape(unrolled, area, across * down * count),
     reshape(kernel, area, width),

@@ -99,6 +99,11 @@ export class Scene {
     return this.find(name) ?? heldWeight([0, 0, 0, 0]);
   }
 
+  /** How the file stores the tensor called `name`. */
+  typeOf(name: string): string | null {
+    return this.encoder.tensors.find((tensor) => tensor.name === name)?.type ?? null;
+  }
+
   finish(output: GraphTensor): Graph {
     this.#graph.expand(output);
     return this.#graph;
