@@ -1,6 +1,7 @@
 import type { EncoderModel, TensorInfo } from '../contracts/model.ts';
 import { optionalNumber, optionalText, requiredNumber } from './header-view.ts';
 import type { HeaderView } from './header-view.ts';
+import { checkTowerKeys } from './plausible.ts';
 
 type Tower = 'vision' | 'audio';
 
@@ -26,6 +27,7 @@ export function encoderFromGguf(header: HeaderView): EncoderModel {
 }
 
 function towerFrom(header: HeaderView, tower: Tower, tensors: readonly TensorInfo[]): EncoderModel {
+  checkTowerKeys(header, tower);
   const projectorType = projectorOf(header, tower);
   const key = (name: string) => `clip.${tower}.${name}`;
   const common = {

@@ -18,6 +18,7 @@ import {
   requiredNumber,
 } from './header-view.ts';
 import type { HeaderView } from './header-view.ts';
+import { checkText, checkTextKeys } from './plausible.ts';
 
 /** Chooses the image token rule of a projector; null when none is known for it. */
 export type ImageRule = (encoder: EncoderModel, header: HeaderView) => TokenRuleUse | null;
@@ -62,13 +63,14 @@ function modalitiesOf(mmproj: HeaderView | null): Modality[] {
 /** The language model of a GGUF header. Throws `gguf.invalid` for a missing key or token embedding. */
 export function textFromGguf(header: HeaderView): TextModel {
   const arch = architecture(header);
+  checkTextKeys(header, arch);
   const key = (name: string) => `${arch}.${name}`;
   const layers = requiredNumber(header, key('block_count'));
   const embedding = requiredNumber(header, key('embedding_length'));
   const heads = requiredNumber(header, key('attention.head_count'));
   const headSize = heads === 0 ? 0 : embedding / heads;
   const feedForward = optionalNumber(header, key('feed_forward_length')) ?? 0;
-  return {
+  const text: TextModel = {
     arch,
     layers,
     embedding,
@@ -85,6 +87,8 @@ export function textFromGguf(header: HeaderView): TextModel {
     hyper: hyperOf(header, arch, optionalNumber(header, key('attention.key_length')) ?? headSize),
     tensors: plainTensors(header.tensors),
   };
+  checkText(header, text);
+  return text;
 }
 
 /** The keys that memory depends on in some architecture, as far as this file has them. */

@@ -2,6 +2,7 @@ import type { EncoderModel, TokenRuleUse } from '../contracts/model.ts';
 import { decodesImagesAtOnce, tokenLimits } from './encoder-limits.ts';
 import { numberArray, optionalNumber } from './header-view.ts';
 import type { HeaderView } from './header-view.ts';
+import { checkPictureSize } from './plausible.ts';
 
 type Rule = Pick<TokenRuleUse, 'rule' | 'params' | 'wrapper'>;
 type RuleOf = (encoder: EncoderModel, header: HeaderView) => Rule | null;
@@ -49,6 +50,7 @@ const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
 export function imageRuleOf(encoder: EncoderModel, header: HeaderView): TokenRuleUse | null {
   const rule = RULES.get(encoder.projectorType)?.(encoder, header) ?? null;
   if (rule === null) return null;
+  checkPictureSize(header, rule.params);
   return { ...rule, source: `${encoder.projectorType} projector of ${header.path}` };
 }
 

@@ -1,6 +1,7 @@
 import type { Basis } from '../contracts/basis.ts';
 import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import type { DeviceMemory, MemoryItem, Part } from '../contracts/plan.ts';
+import { MmdeployError } from '../errors.ts';
 import { sum } from '../units.ts';
 import type { ComputeParts } from './compute.ts';
 import { computeBuffers } from './compute.ts';
@@ -159,6 +160,19 @@ function encoderBasis(basis: 'gguf' | 'profile', encoder: Encoder): Basis {
   return encoder.load.measuredGraph ? basis : 'assumed';
 }
 
+/** Throws `plan.invalid` where dimensions and settings come to no number of bytes. */
 function item(part: Part, basis: Basis, { bytes, formula }: PartBytes): MemoryItem {
-  return { part, bytes: Math.round(bytes), basis, formula };
+  const whole = Math.round(bytes);
+  if (!Number.isSafeInteger(whole) || whole < 0) {
+    throw new MmdeployError(
+      'plan.invalid',
+      `${part} comes to no size that memory has: ${formula}`,
+      {
+        hints: [
+          'give a smaller `--context`, `--slots` or `--ubatch`; or the model file is damaged',
+        ],
+      },
+    );
+  }
+  return { part, bytes: whole, basis, formula };
 }
