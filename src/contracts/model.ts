@@ -65,7 +65,10 @@ export type EncoderModel = {
   readonly melBins?: number;
   /** Audio towers only: steps joined to one. */
   readonly stack?: number;
-  /** A second tower for audio in the same file (Qwen2.5-Omni, Gemma 4 E2B and E4B). */
+  /** Audio towers only: frames of a window of the resampler, and of how many one comes through (Granite Speech). */
+  readonly window?: number;
+  readonly downsample?: number;
+  /** The ears beside the eyes, in one projector file (Qwen2.5-Omni, Gemma 4 E2B and E4B). */
   readonly audio?: EncoderModel;
   readonly tensors: readonly TensorInfo[];
 };
@@ -73,7 +76,7 @@ export type EncoderModel = {
 export type TokenRuleUse = {
   readonly rule: string;
   readonly params: Readonly<Record<string, unknown>>;
-  /** Strings the engine puts before and after each image; each is tokenised with the model's vocabulary. */
+  /** Strings the engine puts before and after each image or clip; each is tokenised with the model's vocabulary. */
   readonly wrapper: { readonly begin: string; readonly end: string; readonly tokens: number };
   /** Where the rule was read or confirmed. */
   readonly source: string;
@@ -102,6 +105,8 @@ export type ModelDescription = {
   readonly encoder: EncoderModel | null;
   /** Image token rule per engine. */
   readonly imageTokens: Readonly<Partial<Record<EngineName, TokenRuleUse>>>;
+  /** Audio token rule of each engine that hears with this model. */
+  readonly audioTokens: Readonly<Partial<Record<EngineName, TokenRuleUse>>>;
   /** Fixed weight format of a GGUF file; null when a quant can still be chosen. */
   readonly quant: string | null;
   readonly encoderQuant: string | null;

@@ -6,7 +6,7 @@ import type { Metadata } from './tokenizer.ts';
 
 const reals = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'float32', value });
 
-type Dims = Omit<EncoderModel, 'tensors'>;
+type Dims = Omit<EncoderModel, 'tensors' | 'audio'>;
 
 const spatialMerge = ({ merge }: Dims): Metadata => [
   ['clip.vision.spatial_merge_size', count(merge)],
@@ -53,18 +53,33 @@ const PROJECTOR_KEYS: Readonly<Record<string, (encoder: Dims) => Metadata>> = {
 const SILU: readonly string[] = ['qwen2.5vl_merger', 'pixtral', 'glm4v'];
 const QUICK_GELU: readonly string[] = ['mlp', 'qwen2vl_merger'];
 
-/** Key-values of a projector file with a vision or an audio tower. */
-export function encoderMetadata(name: string, encoder: Dims): Metadata {
-  const { projectorType } = encoder;
-  const tower = encoder.melBins === undefined ? 'vision' : 'audio';
-  const activation = SILU.includes(projectorType) ? 'silu' : 'gelu';
+/** Key-values of a projector file with eyes, ears or both. */
+export function encoderMetadata(
+  name: string,
+  encoder: Dims & { readonly audio?: Dims | undefined },
+): Metadata {
+  const { audio } = encoder;
   return [
     ['general.architecture', text('clip')],
     ['general.type', text('mmproj')],
     ['general.name', text(name)],
     ['general.file_type', count(FILE_TYPE_F16)],
+    ...(audio === undefined
+      ? [...towerKeys(encoder, 'clip.projector_type'), ...activationKeys(encoder)]
+      : [
+          ...towerKeys(encoder, 'clip.vision.projector_type'),
+          ...towerKeys(audio, 'clip.audio.projector_type'),
+          ...activationKeys(encoder),
+        ]),
+  ];
+}
+
+function towerKeys(encoder: Dims, typeKey: string): Metadata {
+  const { projectorType } = encoder;
+  const tower = encoder.melBins === undefined ? 'vision' : 'audio';
+  return [
     [`clip.has_${tower}_encoder`, yes(true)],
-    ['clip.projector_type', text(projectorType)],
+    [typeKey, text(projectorType)],
     [`clip.${tower}.embedding_length`, count(encoder.embedding)],
     [`clip.${tower}.feed_forward_length`, count(encoder.feedForward)],
     [`clip.${tower}.projection_dim`, count(encoder.projectionDim)],
@@ -72,9 +87,13 @@ export function encoderMetadata(name: string, encoder: Dims): Metadata {
     [`clip.${tower}.attention.head_count`, count(encoder.heads)],
     [`clip.${tower}.attention.layer_norm_epsilon`, real(1e-5)],
     ...(tower === 'vision' ? visionKeys(encoder) : audioKeys(encoder)),
-    [`clip.use_${activation}`, yes(!QUICK_GELU.includes(projectorType))],
     ...(PROJECTOR_KEYS[projectorType]?.(encoder) ?? []),
   ];
+}
+
+function activationKeys({ projectorType }: Dims): Metadata {
+  const activation = SILU.includes(projectorType) ? 'silu' : 'gelu';
+  return [[`clip.use_${activation}`, yes(!QUICK_GELU.includes(projectorType))]];
 }
 
 function visionKeys({ imageSize, patchSize }: Dims): Metadata {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelDescription } from '../contracts/model.ts';
 import { writeGguf } from '../gguf/write-file.ts';
+import { projectorTensors } from '../layout/projector-file.ts';
 import { encoderMetadata } from './encoder-metadata.ts';
 import { textMetadata } from './metadata.ts';
 import { placeholderTokenizer } from './tokenizer.ts';
@@ -26,7 +27,8 @@ export async function writeSparsePair(
     await writeGguf(model, { metadata, tensors: text.tensors }, null);
   }
   if (encoder !== null && mmproj !== null) {
-    const content = { metadata: encoderMetadata(name, encoder), tensors: encoder.tensors };
+    const metadata = encoderMetadata(name, encoder);
+    const content = { metadata, tensors: projectorTensors(encoder) };
     await writeGguf(mmproj, content, null);
   }
   return { model, mmproj };

@@ -7,6 +7,7 @@ import type {
 } from '../contracts/model.ts';
 import type { Modality } from '../contracts/basis.ts';
 import { MmdeployError } from '../errors.ts';
+import { audioRuleOf } from './audio-rule.ts';
 import { encoderFromGguf, plainTensors } from './describe-encoder.ts';
 import { HYPER_KEYS } from './hyper.ts';
 import { quantLabel } from './file-type.ts';
@@ -36,6 +37,7 @@ export function describeGguf(
 ): ModelDescription {
   const encoder = mmproj === null ? null : encoderFromGguf(mmproj);
   const rule = encoder === null || mmproj === null ? null : imageRule(encoder, mmproj);
+  const audio = encoder === null || mmproj === null ? null : audioRuleOf(encoder, mmproj.path);
   return {
     id,
     name: optionalText(model, 'general.name') ?? id,
@@ -47,6 +49,7 @@ export function describeGguf(
     text: textFromGguf(model),
     encoder,
     imageTokens: rule === null ? {} : { 'llama.cpp': rule },
+    audioTokens: audio === null ? {} : { 'llama.cpp': audio },
     quant: quantLabel(model),
     encoderQuant: mmproj === null ? null : quantLabel(mmproj),
   };

@@ -1,6 +1,7 @@
 import type { Basis } from '../contracts/basis.ts';
-import type { ModelDescription, TextModel } from '../contracts/model.ts';
+import type { EncoderModel, ModelDescription, TextModel } from '../contracts/model.ts';
 import type { DeviceMemory, MemoryItem, Part } from '../contracts/plan.ts';
+import { projectorTensors } from '../layout/projector-file.ts';
 import { MIB, roundUp, sum } from '../units.ts';
 import type { DeviceInput } from './types.ts';
 
@@ -10,6 +11,8 @@ const BLOCK_TOKENS = 16;
 const BATCHED_TOKENS = 2048;
 const BF16 = 2;
 const F32 = 4;
+/** Steps of Whisper's encoder. */
+const WHISPER_POSITIONS = 1500;
 /** CUDA context, cuBLAS and CUDA graphs; what vLLM itself calls non-torch memory. */
 const RUNTIME_BYTES = 1024 * MIB;
 
@@ -58,8 +61,8 @@ export function vllmMemory(
 
 function encoderItems({ encoder }: ModelDescription, basis: Basis): MemoryItem[] {
   if (encoder === null) return [];
-  const parameters = sum(encoder.tensors.map(({ shape }) => elements(shape)));
-  const positions = Math.floor(encoder.imageSize / encoder.patchSize) ** 2;
+  const parameters = sum(projectorTensors(encoder).map(({ shape }) => elements(shape)));
+  const positions = positionsOf(encoder);
   const compute = positions * BF16 * (3 * encoder.feedForward + 4 * encoder.embedding);
   return [
     item('encoder-weights', basis, parameters * BF16, `${parameters} parameters x 2 B (BF16)`),
@@ -70,6 +73,11 @@ function encoderItems({ encoder }: ModelDescription, basis: Basis): MemoryItem[]
       `${positions} positions x 2 B x (3 x ${encoder.feedForward} + 4 x ${encoder.embedding})`,
     ),
   ];
+}
+
+/** Positions of one picture, or of the 30 s that a tower for audio encodes at once. */
+function positionsOf({ imageSize, patchSize, melBins }: EncoderModel): number {
+  return melBins === undefined ? Math.floor(imageSize / patchSize) ** 2 : WHISPER_POSITIONS;
 }
 
 function elements(shape: readonly number[]): number {

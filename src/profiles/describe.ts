@@ -33,7 +33,8 @@ export function describeProfile(profile: Profile, formats: ProfileFormats = {}):
     confidence: profile.confidence,
     text: text ? textModel(text, text.context, formats.quant) : null,
     encoder: describeEncoder(profile, formats.encoderQuant),
-    imageTokens: rulesOf(profile),
+    imageTokens: rulesOf(profile.imageTokens),
+    audioTokens: rulesOf(profile.audioTokens),
     quant: null,
     encoderQuant: null,
   };
@@ -110,10 +111,12 @@ function given<T extends object, K extends keyof T>(from: T, keys: readonly K[])
   return found;
 }
 
-function rulesOf({ imageTokens }: Profile): ModelDescription['imageTokens'] {
+function rulesOf(
+  given: Profile['imageTokens'] | Profile['audioTokens'],
+): ModelDescription['imageTokens'] {
   const rules: Partial<Record<EngineName, TokenRuleUse>> = {};
   for (const engine of ['llama.cpp', 'vllm', 'api'] as const) {
-    const rule = imageTokens[engine];
+    const rule = given[engine];
     if (rule) rules[engine] = rule;
   }
   return rules;

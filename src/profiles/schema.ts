@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { engineNameSchema, modalitySchema } from '../contracts/basis.ts';
 import { HYPER_KEYS } from '../layout/hyper.ts';
-import { tokenRuleUseSchema } from './token-rule-use.ts';
+import { audioRuleUseSchema, tokenRuleUseSchema } from './token-rule-use.ts';
 
 /**
  * A file of `profiles/models/` or `profiles/api-models/`: one family of models. Strict: an unknown key
@@ -122,7 +122,12 @@ const filesSchema = z.strictObject({
 });
 
 const exampleSchema = z.strictObject({
-  image: imageSize,
+  image: imageSize.optional(),
+  audio: z
+    .number()
+    .positive()
+    .optional()
+    .describe('length of a clip in seconds, in place of `image`'),
   engine: engineNameSchema,
   tokens: count.describe('wrappers included'),
   detail: z.enum(['low', 'high', 'auto']).optional(),
@@ -153,6 +158,14 @@ const variantFields = z.strictObject({
     })
     .default({})
     .describe('engines count the same picture differently: one rule for each'),
+  audioTokens: z
+    .strictObject({
+      'llama.cpp': audioRuleUseSchema.optional(),
+      vllm: audioRuleUseSchema.optional(),
+      api: audioRuleUseSchema.optional(),
+    })
+    .default({})
+    .describe('one rule for each engine that hears with this model'),
   files: filesSchema.optional(),
   publishedParameters: count
     .optional()
@@ -208,8 +221,15 @@ function contradictions(variant: z.output<typeof variantFields>): Contradiction[
   for (const engine of sees ? engines : []) {
     if (!variant.imageTokens[engine]) report('no rule for this engine', 'imageTokens', engine);
   }
-  variant.examples.forEach(({ engine }, index) => {
-    if (!variant.imageTokens[engine]) report('no rule for this engine', 'examples', index);
+  if (variant.modalities.includes('audio') && Object.keys(variant.audioTokens).length === 0) {
+    report('a model that hears needs the rule of an engine', 'audioTokens');
+  }
+  variant.examples.forEach(({ engine, image, audio }, index) => {
+    const rules = image === undefined ? variant.audioTokens : variant.imageTokens;
+    if (!rules[engine]) report('no rule for this engine', 'examples', index);
+    if ((image === undefined) === (audio === undefined)) {
+      report('an example has an `image` or an `audio`', 'examples', index);
+    }
   });
   return found;
 }

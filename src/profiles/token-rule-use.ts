@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { audioFrames } from '../tokens/rules/audio.ts';
 import { tokenRules } from '../tokens/rules/index.ts';
 
 const wrapper = z
   .strictObject({
-    begin: z.string().describe('string the engine puts before each image; empty: none'),
+    begin: z.string().describe('string the engine puts before each image or clip; empty: none'),
     end: z.string(),
     tokens: z.int().nonnegative().describe('of both together in the published vocabulary'),
   })
@@ -42,3 +43,5 @@ export const tokenRuleUseSchema = z.discriminatedUnion('rule', [
   use('pixel-budget', tokenRules['pixel-budget'].params),
   use('smart-resize', tokenRules['smart-resize'].params),
 ]);
+
+export const audioRuleUseSchema = use('audio-frames', audioFrames.params);

@@ -2,8 +2,8 @@ import type { DeviceMemory, DeploymentPlan } from '../contracts/plan.ts';
 import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { checkRequirements } from '../match/require.ts';
 import { judge, roomBytes, usableBytes } from '../match/verdict.ts';
+import { encoderWeights } from '../memory/encoder.ts';
 import type { DeviceInput } from '../memory/types.ts';
-import { tensorsBytes } from '../memory/weights.ts';
 import { gib } from '../plan/wording.ts';
 import { differencesOf, figuresOf, withFigures } from '../simulate/apply-layout.ts';
 import type { Difference, Origin, PartFigures } from '../simulate/apply-layout.ts';
@@ -33,10 +33,10 @@ export function figuresBy(
   layout: EngineLayout,
   gpus: readonly DeviceInput[],
 ): (device: DeviceMemory) => PartFigures {
-  const encoderWeights = model.encoder === null ? 0 : tensorsBytes(model.encoder.tensors);
+  const weights = model.encoder === null ? 0 : encoderWeights(model.encoder).bytes;
   return (device) => {
     const index = gpus.findIndex(({ id }) => id === device.id);
-    return figuresOf(layout, index === -1 ? null : index, encoderWeights);
+    return figuresOf(layout, index === -1 ? null : index, weights);
   };
 }
 

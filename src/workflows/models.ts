@@ -2,6 +2,7 @@ import type { TensorInfo } from '../contracts/model.ts';
 import type { ModelsVram } from '../contracts/models.ts';
 import { MODELS_VRAM_SCHEMA } from '../contracts/models.ts';
 import type { RecommendedCards } from '../contracts/recommend.ts';
+import { projectorTensors } from '../layout/projector-file.ts';
 import { offersOf } from '../match/recommend.ts';
 import { NO_WISHES } from '../match/types.ts';
 import { tensorsBytes } from '../memory/weights.ts';
@@ -59,10 +60,10 @@ function row(profile: Profile, offers: Offers, now: Date): Row {
     ...known,
     parameters: {
       text: parametersOf(text.tensors),
-      encoder: parametersOf(encoder?.tensors ?? []),
+      encoder: encoder === null ? 0 : parametersOf(projectorTensors(encoder)),
     },
     weights: { F16: tensorsBytes(text.tensors), Q8_0: bytesIn('Q8_0'), Q4_K_M: bytesIn('Q4_K_M') },
-    encoderBytes: encoder === null ? null : tensorsBytes(encoder.tensors),
+    encoderBytes: encoder === null ? null : tensorsBytes(projectorTensors(encoder)),
     recommended: recommendedFor(profile, offers, now),
   };
 }

@@ -6,7 +6,7 @@ import { readGgufHeader } from '../../src/gguf/read-file.ts';
 import { audioRuleOf } from '../../src/layout/audio-rule.ts';
 import { encoderFromGguf } from '../../src/layout/describe-encoder.ts';
 import type { EncoderDims } from '../../src/layout/encoder.ts';
-import { countAudio } from '../../src/tokens/rules/audio.ts';
+import { audioFrames } from '../../src/tokens/rules/audio.ts';
 import type { RunningLlama } from '../helpers/llama.ts';
 import { startLlama } from '../helpers/llama.ts';
 import { writeSmallPair } from '../helpers/small-pair.ts';
@@ -61,9 +61,9 @@ describe
 
     beforeAll(async () => {
       const { model, mmproj } = await writeSmallPair(folder, dims);
-      const use = audioRuleOf(encoderFromGguf(readGgufHeader(mmproj)))!;
-      const wrappers = [use.begin, use.end].filter((text) => text !== '').length;
-      ours = (seconds) => countAudio(use, seconds) + wrappers;
+      const use = audioRuleOf(encoderFromGguf(readGgufHeader(mmproj)), mmproj)!;
+      const rule = audioFrames.bind(use.params);
+      ours = (seconds) => rule.count(seconds).tokens + use.wrapper.tokens;
       const args = ['-m', model, '--mmproj', mmproj, '-c', '32768', '-np', '1', '--no-warmup'];
       llama = await startLlama(llamaServer!, args);
     });

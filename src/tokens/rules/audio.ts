@@ -1,38 +1,87 @@
+import { z } from 'zod';
 import { MmdeployError } from '../../errors.ts';
 
-/** How an engine counts a clip: Whisper's 30 s chunks, or the started windows of Qwen3's own encoder. */
-export type AudioRule =
-  | { readonly rule: 'audio-chunks'; readonly tokensPerChunk: number }
-  | { readonly rule: 'audio-windows'; readonly tokensPerStep: number };
-
+/** Every engine brings a clip to this rate before it counts. */
 const SAMPLE_RATE = 16_000;
-/** Samples of one mel frame. */
-const HOP = 160;
-const CHUNK_FRAMES = 3000;
-/** Silence added behind each clip: an exact 30 s makes a second chunk. */
-const PADDING = 30 * SAMPLE_RATE;
-const WINDOW_FRAMES = 800;
-const STEP_FRAMES = 100;
+const positive = z.int().positive();
 
 /**
- * Tokens of a clip of `seconds` without its wrapper, as llama.cpp counts them after it has brought the
- * clip to 16 kHz (b11118 mtmd-audio.cpp, `clip_n_output_tokens`). Throws `input.invalid` for a length
- * that no clip has.
+ * How an engine counts a clip: frames of the wave, joined to steps, of which started groups cost tokens.
+ * One formula for all: the encoders differ in hop, padding and stride only.
  */
-export function countAudio(rule: AudioRule, seconds: number): number {
-  if (!Number.isFinite(seconds) || seconds <= 0) {
-    throw new MmdeployError('input.invalid', `\`${seconds}\` s is not the length of a clip`, {
-      hints: ['give seconds above zero, as in `mmdeploy estimate --audio 12.5`'],
-    });
+const audioFramesParams = z.strictObject({
+  hop: positive.default(160).describe('samples of 16 kHz from one frame to the next'),
+  padding: z
+    .int()
+    .default(0)
+    .describe('samples added before frames are counted; negative: a window that has to be full'),
+  stack: positive.default(1).describe('frames of one step; a rest is dropped'),
+  group: positive.default(1).describe('steps of a group; a started group counts'),
+  tokens: positive.default(1).describe('of a group'),
+  stepsPerToken: positive
+    .optional()
+    .describe('a group that is not full costs one token for so many started steps'),
+  chunkSeconds: positive.optional().describe('a clip is cut first, each piece counted alone'),
+  maxSeconds: positive.optional().describe('what is beyond is cut off'),
+});
+
+export type AudioFrames = z.output<typeof audioFramesParams>;
+
+/** What a clip costs, without its wrapper. */
+export type AudioCount = { readonly tokens: number; readonly detail: string };
+
+export type BoundAudioRule = {
+  readonly id: string;
+  /** Throws `input.invalid` for a length that no clip has. */
+  readonly count: (seconds: number) => AudioCount;
+};
+
+export const audioFrames = {
+  id: 'audio-frames',
+  params: audioFramesParams,
+  /** Throws a ZodError when `params` do not fit the rule's schema. */
+  bind: (input: unknown): BoundAudioRule => {
+    const params = audioFramesParams.parse(input);
+    return { id: 'audio-frames', count: (seconds) => countAudio(params, seconds) };
+  },
+};
+
+/** A week: longer clips are a slip of the keyboard. */
+const MAX_SECONDS = 604_800;
+
+/** Refuses lengths no clip can have: zero, negative, not a number. */
+export function checkSeconds(seconds: number): number {
+  if (seconds > 0 && seconds <= MAX_SECONDS) return seconds;
+  throw new MmdeployError('input.invalid', `\`${seconds}\` s is not the length of a clip`, {
+    hints: [
+      `give seconds above zero, up to ${MAX_SECONDS}, as in \`mmdeploy estimate --audio 12.5s\``,
+    ],
+  });
+}
+
+function countAudio(params: AudioFrames, seconds: number): AudioCount {
+  const { chunkSeconds, maxSeconds = MAX_SECONDS } = params;
+  const all = Math.round(checkSeconds(seconds) * SAMPLE_RATE);
+  const samples = Math.min(all, maxSeconds * SAMPLE_RATE);
+  const cut = samples < all ? ` of the first ${maxSeconds} s` : '';
+  if (chunkSeconds === undefined) {
+    const tokens = piece(params, samples);
+    return { tokens, detail: `${frames(params, samples)} frames${cut}` };
   }
-  const samples = Math.round(seconds * SAMPLE_RATE);
-  if (rule.rule === 'audio-chunks') {
-    const frames = Math.floor((samples + PADDING) / HOP) + 1;
-    return Math.floor(frames / CHUNK_FRAMES) * rule.tokensPerChunk;
-  }
-  const frames = Math.floor(samples / HOP) + 1;
-  const whole = Math.floor(frames / WINDOW_FRAMES);
-  const steps =
-    whole * (WINDOW_FRAMES / STEP_FRAMES) + Math.ceil((frames % WINDOW_FRAMES) / STEP_FRAMES);
-  return steps * rule.tokensPerStep;
+  const chunk = chunkSeconds * SAMPLE_RATE;
+  const whole = Math.floor(samples / chunk);
+  const rest = samples - whole * chunk;
+  const tokens = whole * piece(params, chunk) + (rest === 0 ? 0 : piece(params, rest));
+  return { tokens, detail: `${whole + Math.sign(rest)} pieces of up to ${chunkSeconds} s${cut}` };
+}
+
+function frames({ hop, padding }: AudioFrames, samples: number): number {
+  return Math.max(0, Math.floor((samples + padding) / hop) + 1);
+}
+
+function piece(params: AudioFrames, samples: number): number {
+  const { stack, group, tokens, stepsPerToken } = params;
+  const steps = Math.floor(frames(params, samples) / stack);
+  if (stepsPerToken === undefined) return Math.ceil(steps / group) * tokens;
+  return Math.floor(steps / group) * tokens + Math.ceil((steps % group) / stepsPerToken);
 }

@@ -60,7 +60,14 @@ function memoryOf(dims: TextDims, row: Row) {
   return deviceMemory({
     model: {
       ...{ id: 'm', name: 'm', family: 'm', modalities: ['text'], engines: ['llama.cpp'] },
-      ...{ basis: 'profile', confidence: null, encoder: null, imageTokens: {}, text },
+      ...{
+        basis: 'profile',
+        confidence: null,
+        encoder: null,
+        imageTokens: {},
+        audioTokens: {},
+        text,
+      },
       ...{ quant: null, encoderQuant: null },
     },
     text,

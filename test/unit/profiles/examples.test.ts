@@ -2,20 +2,35 @@ import { describe, expect, it } from 'vitest';
 import { loadCards, loadPrices, loadProfiles } from '../../../src/profiles/load.ts';
 import { parseImageSize } from '../../../src/profiles/schema.ts';
 import { DEFAULT_TOKEN_SETTINGS } from '../../../src/tokens/settings.ts';
+import { audioFrames } from '../../../src/tokens/rules/audio.ts';
 import { findTokenRule } from '../../../src/tokens/rules/index.ts';
 
 const { profiles } = await loadProfiles({ user: null, flag: null });
 
 describe.each(profiles)('examples of $id', (profile) => {
   it('has one for every engine it can be counted for', () => {
-    const shown = new Set(profile.examples.map(({ engine }) => engine));
-    expect([...shown].sort()).toEqual(Object.keys(profile.imageTokens).sort());
+    const shown = (of: 'image' | 'audio') =>
+      [
+        ...new Set(
+          profile.examples.flatMap((each) => (each[of] === undefined ? [] : [each.engine])),
+        ),
+      ].sort();
+    expect(shown('image')).toEqual(Object.keys(profile.imageTokens).sort());
+    expect(shown('audio')).toEqual(Object.keys(profile.audioTokens).sort());
   });
 
-  it.each(profile.examples)('$engine $image $detail: $tokens tokens ($source)', (example) => {
+  const clips = profile.examples.filter(({ audio }) => audio !== undefined);
+  it.each(clips)('$engine $audio s: $tokens tokens ($source)', (example) => {
+    const use = profile.audioTokens[example.engine];
+    const { tokens } = audioFrames.bind(use!.params).count(example.audio!);
+    expect(tokens + use!.wrapper.tokens).toBe(example.tokens);
+  });
+
+  const images = profile.examples.filter(({ image }) => image !== undefined);
+  it.each(images)('$engine $image $detail: $tokens tokens ($source)', (example) => {
     const use = profile.imageTokens[example.engine];
     const rule = findTokenRule(use?.rule ?? '');
-    const size = parseImageSize(example.image);
+    const size = parseImageSize(example.image!);
     expect(rule).not.toBeNull();
     const settings = { ...DEFAULT_TOKEN_SETTINGS, detail: example.detail ?? null };
     const { tokens } = rule!.bind(use!.params).count(size!, settings);
