@@ -72,7 +72,7 @@ function graniteSpeech({ window = 15, downsample = 5 }: EncoderModel): Use {
 }
 
 /** The tower that hears: the encoder itself, or the ears beside its eyes. */
-export function earsOf(encoder: EncoderModel | null): EncoderModel | null {
+function earsOf(encoder: EncoderModel | null): EncoderModel | null {
   if (encoder === null) return null;
   return encoder.melBins === undefined ? (encoder.audio ?? null) : encoder;
 }

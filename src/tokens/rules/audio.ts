@@ -25,7 +25,7 @@ const audioFramesParams = z.strictObject({
   maxSeconds: positive.optional().describe('what is beyond is cut off'),
 });
 
-export type AudioFrames = z.output<typeof audioFramesParams>;
+type AudioFrames = z.output<typeof audioFramesParams>;
 
 /** What a clip costs, without its wrapper. */
 export type AudioCount = { readonly tokens: number; readonly detail: string };
@@ -50,7 +50,7 @@ export const audioFrames = {
 const MAX_SECONDS = 604_800;
 
 /** Refuses lengths no clip can have: zero, negative, not a number. */
-export function checkSeconds(seconds: number): number {
+function checkSeconds(seconds: number): number {
   if (seconds > 0 && seconds <= MAX_SECONDS) return seconds;
   throw new MmdeployError('input.invalid', `\`${seconds}\` s is not the length of a clip`, {
     hints: [
