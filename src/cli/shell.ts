@@ -35,7 +35,7 @@ export type Shell = {
   /** Warnings on stderr, for the text form of a result; JSON and YAML carry them in the document. */
   readonly warn: (warnings: readonly string[]) => void;
   /** Prints a result on stdout: `document` as JSON or YAML, or the text made for people. */
-  readonly print: (document: unknown, text: () => string) => Promise<void>;
+  readonly print: (document: unknown, text: () => string | Promise<string>) => Promise<void>;
 };
 
 /** Where commands register; the number a body returns is the exit code of the whole run. */
@@ -105,13 +105,17 @@ function shownWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-async function rendered(document: unknown, text: () => string, mode: OutputMode): Promise<string> {
+async function rendered(
+  document: unknown,
+  text: () => string | Promise<string>,
+  mode: OutputMode,
+): Promise<string> {
   if (mode === 'json') return `${JSON.stringify(document, null, 2)}\n`;
   if (mode === 'yaml') {
     const { stringify } = await import('yaml');
     return stringify(document, { lineWidth: 0 });
   }
-  const out = text();
+  const out = await text();
   return out.endsWith('\n') || out === '' ? out : `${out}\n`;
 }
 

@@ -28,9 +28,8 @@ async function mmdeploy(argv: string[], env = environment()): Promise<Ended> {
 
 describe('the built program', () => {
   it('is there: `npm run build` comes before the tests', () => {
-    expect(existsSync(fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)))).toBe(
-      true,
-    );
+    const started = new URL('../../dist/app/mmdeploy.js', import.meta.url);
+    expect(existsSync(fileURLToPath(started))).toBe(true);
   });
 
   it('survives a reader that closes early', () => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { EXIT_CODES, MmdeployError } from '../../errors.ts';
-import type { DeploymentPlan, Verification } from '../../contracts/plan.ts';
+import type { DeploymentPlan } from '../../contracts/plan.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import type { PlanOptions } from '../requests/plan.ts';
 import type { EnginePlan } from '../../workflows/simulate.ts';
@@ -64,8 +64,6 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
   }
   const { toPlanRequest, toSurveyRequest } = await import('../requests/plan.ts');
   const { surveyWorkflow } = await import('../../workflows/plan.ts');
-  const { planText } = await import('../../report/plan.ts');
-  const { surveyText } = await import('../../report/survey.ts');
   let [model] = command.args;
   let given = options;
   if (options.interactive === true) {
@@ -77,14 +75,14 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
     if (given.simulate === true) throw needsModel('--simulate');
     if (given.verify === true) throw needsModel('--verify');
     const survey = await surveyWorkflow(toSurveyRequest(given), shell.context);
-    await shell.print(survey, () => surveyText(survey, shell.view));
+    await shell.print(survey, async () => {
+      const { surveyText } = await import('../../report/survey.ts');
+      return surveyText(survey, shell.view);
+    });
     return EXIT_CODES.ok.code;
   }
   const { plan, failure } = await planned(toPlanRequest(model, given), given, shell);
-  const found = plan.verification === undefined ? null : await verified(plan.verification, shell);
-  await shell.print(plan, () =>
-    [planText(plan, shell.view), ...(found === null ? [] : [found])].join('\n\n'),
-  );
+  await shell.print(plan, () => readable(plan, shell));
   shell.warn(plan.warnings);
   if (failure !== null) throw failure;
   if (plan.verdict === 'no') {
@@ -133,10 +131,13 @@ async function planned(
   return { plan: await planWorkflow(request, context), failure: null };
 }
 
-async function verified(found: Verification, { view }: Shell): Promise<string | null> {
-  if (view.quiet) return null;
+/** Loaded for people only: a script that reads JSON does not wait for the tables. */
+async function readable(plan: DeploymentPlan, { view }: Shell): Promise<string> {
+  const { planText } = await import('../../report/plan.ts');
+  const text = planText(plan, view);
+  if (plan.verification === undefined || view.quiet) return text;
   const { verificationText } = await import('../../report/verification.ts');
-  return verificationText(found, view);
+  return `${text}\n\n${verificationText(plan.verification, view)}`;
 }
 
 /** A plan that fits but has less than was required. */
