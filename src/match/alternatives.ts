@@ -1,9 +1,10 @@
-import { evaluateFormatted } from './evaluate.ts';
+import type { Point } from './evaluate.ts';
+import { evaluateFormatted, pointOf } from './evaluate.ts';
 import { isTooLarge } from './bound.ts';
 import { QUANT_LADDER, QUANT_ORDER } from './formats.ts';
-import { pointOf, search } from './search.ts';
+import { search } from './search.ts';
 import type { Evaluated, ModelSource, Resources, Wishes } from './types.ts';
-import { requiredContext } from './workload.ts';
+import { requiredContext, workloadImageTokens } from './workload.ts';
 
 /** Another configuration that works, with what it has more and less of than the chosen one. */
 export type Alternative = {
@@ -18,7 +19,7 @@ const LEAST_CONTEXT = 2048;
 
 /**
  * What else fits, each giving up something for something else: the next formats, twice and four times
- * the users at less context, half the context for what it frees, smaller images for more context.
+ * the users at less context, smaller images for more users or more context.
  */
 export function alternativesTo(
   source: ModelSource,
@@ -78,14 +79,37 @@ function leastContext(wishes: Wishes, { model }: Evaluated): number {
   return Math.max(LEAST_CONTEXT, required, contextPerSlot ?? 0);
 }
 
-/** The first caps below the chosen one: their encoder buffers and their context are smaller. */
+/**
+ * Smaller images, for what they free: twice the users, twice the context, or else the room itself. Of each
+ * the largest cap that does it, none below the images of the workload.
+ */
 function smallerImages(resources: Resources, wishes: Wishes, chosen: Evaluated): Evaluated[] {
-  if (wishes.imageMaxTokens !== null || chosen.model.encoder === null) return [];
-  return IMAGE_CAPS.flatMap((imageMaxTokens) => {
-    const capped = { ...wishes, imageMaxTokens };
-    const result = evaluateFormatted(chosen.model, resources, capped, pointOf(chosen));
-    return result.roomBytes > chosen.roomBytes ? [result] : [];
-  }).slice(0, 1);
+  const { model, settings } = chosen;
+  if (wishes.imageMaxTokens !== null || model.encoder === null || model.text === null) return [];
+  const least = workloadImageTokens(model, wishes);
+  const most = settings.imageMaxTokens ?? Infinity;
+  const at = (imageMaxTokens: number | null, change: Partial<Point>): Evaluated => {
+    const point = { ...pointOf(chosen), ...change };
+    return evaluateFormatted(model, resources, { ...wishes, imageMaxTokens }, point);
+  };
+  const holds = ({ verdict, fault }: Evaluated) =>
+    fault === null && COMFORT.indexOf(verdict) >= COMFORT.indexOf(chosen.verdict);
+  const firstCap = (change: Partial<Point>, better: (result: Evaluated) => boolean) => {
+    const caps = IMAGE_CAPS.filter((cap) => cap >= least && cap < most);
+    return caps.map((cap) => at(cap, change)).find(better);
+  };
+  const changes = [
+    ...(wishes.slots === null ? [{ slots: settings.slots * 2 }] : []),
+    ...(wishes.contextPerSlot === null && settings.contextPerSlot * 2 <= model.text.contextMax
+      ? [{ contextPerSlot: settings.contextPerSlot * 2 }]
+      : []),
+  ];
+  const used = changes.flatMap((change) =>
+    // What holds without a smaller image needs no smaller image.
+    holds(at(null, change)) ? [] : (firstCap(change, holds) ?? []),
+  );
+  const room = ({ roomBytes }: Evaluated) => roomBytes > chosen.roomBytes;
+  return used.length > 0 ? used : [firstCap({}, room) ?? []].flat();
 }
 
 /** What `other` has more of and less of than `chosen`, in words. */

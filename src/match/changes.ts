@@ -1,8 +1,9 @@
 import type { ModelDescription } from '../contracts/model.ts';
 import { isTooLarge } from './bound.ts';
-import { evaluateFormatted } from './evaluate.ts';
+import { evaluateFormatted, pointOf } from './evaluate.ts';
 import { ENCODER_LADDER, QUANT_ORDER } from './formats.ts';
-import { pointOf, quantsFrom, search } from './search.ts';
+import { cappedToFit } from './image-cap.ts';
+import { quantsFrom, search } from './search.ts';
 import type { Evaluated, Minimum, ModelSource, Resources, Wishes } from './types.ts';
 
 /** A single change of the wishes that makes the model fit, as flags one can paste. */
@@ -30,7 +31,11 @@ export function mendingChanges(
       return [];
     })
     .slice(0, limit);
-  return [...changes, ...automaticLayers(source, resources, wishes, failed)];
+  return [
+    ...smallerCap(source, resources, wishes, failed),
+    ...changes,
+    ...automaticLayers(source, resources, wishes, failed),
+  ];
 }
 
 /** Where a number of layers was asked for: what the plan's own choice of them would come to. */
@@ -71,7 +76,23 @@ function attempt(
   };
   const model = source.inFormats(point.formats);
   if (isTooLarge(model, resources, changed, point)) return null;
-  return evaluateFormatted(model, resources, changed, point);
+  const result = evaluateFormatted(model, resources, changed, point);
+  return result.verdict === 'no' ? (cappedToFit(result, resources, changed) ?? result) : result;
+}
+
+/** Where an image cap was asked for that does not fit: the largest that does. */
+function smallerCap(
+  source: ModelSource,
+  resources: Resources,
+  wishes: Wishes,
+  failed: Evaluated,
+): Change[] {
+  if (wishes.imageMaxTokens === null) return [];
+  const open = { ...wishes, imageMaxTokens: null };
+  const asked = attempt(source, resources, wishes, failed);
+  const result = asked?.verdict === 'no' ? cappedToFit(asked, resources, open) : null;
+  if (result === null) return [];
+  return [{ flags: `--image-max-tokens ${result.imageCap ?? 0}`, result }];
 }
 
 function wholeLayers(model: ModelDescription, { gpus }: Resources): number {

@@ -14,6 +14,8 @@ export type Point = {
   readonly slots: number;
   readonly gpuLayers: number;
   readonly encoderGpu: number | null;
+  /** Cap on the tokens of one image under which the encoder's buffers fit; null: not needed. */
+  readonly imageCap: number | null;
 };
 
 /** Lays the model out at one point and judges it. It must be self-hosted. */
@@ -40,7 +42,12 @@ export function evaluateFormatted(
   if (text === null) {
     throw new MmdeployError('plan.invalid', `\`${model.id}\` runs at its vendor: it has no memory`);
   }
-  const { ubatch, imageMaxTokens, notes, fault } = imageLaunch(model, wishes, point.contextPerSlot);
+  const { ubatch, imageMaxTokens, notes, fault } = imageLaunch(
+    model,
+    wishes,
+    point.contextPerSlot,
+    point.imageCap,
+  );
   const settings: LaunchSettings = {
     contextPerSlot: point.contextPerSlot,
     slots: point.slots,
@@ -62,11 +69,17 @@ export function evaluateFormatted(
     (settings.cpuMoeLayers ?? 0) > 0 ||
     (model.encoder !== null && point.encoderGpu === null);
   return {
-    ...{ formats: point.formats, model, settings, encoderGpu: point.encoderGpu, devices },
-    ...{ notes, fault },
+    ...{ formats: point.formats, model, settings, devices, notes, fault },
+    ...{ encoderGpu: point.encoderGpu, imageCap: point.imageCap },
     verdict: fault === null ? judge(devices, offloaded) : 'no',
     roomBytes: Math.min(...devices.map(roomBytes)),
   };
+}
+
+/** Where a configuration stands in the search. */
+export function pointOf({ formats, settings, encoderGpu, imageCap }: Evaluated): Point {
+  const { contextPerSlot, slots, gpuLayers } = settings;
+  return { formats, contextPerSlot, slots, gpuLayers, encoderGpu, imageCap };
 }
 
 /** What of the wishes the size of the KV cache depends on. */

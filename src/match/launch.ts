@@ -15,7 +15,7 @@ export type ImageLaunch = {
   readonly fault: string | null;
 };
 
-type ImageTokens = {
+export type ImageTokens = {
   /** Tokens of the largest picture the model takes, without wrappers. */
   readonly largest: number;
   /** Tokens of the smallest picture. */
@@ -30,26 +30,32 @@ type ImageTokens = {
 /** Tokens a request keeps for its text and answer when its workload is not known. */
 const TEXT_RESERVE = 512;
 /** Below this a capped image shows nothing. */
-const LEAST_CAP = 64;
+export const LEAST_CAP = 64;
 const UBATCH_STEP = 32;
 
 /**
  * Micro-batch and image cap under which every image can be decoded: a model that decodes an image in
  * one piece needs a micro-batch of that size (llama-server aborts, or caps the image to it), and no
- * image may be larger than the context of a slot.
+ * image may be larger than the context of a slot. `imageCap` is a cap that the encoder's memory asks for.
  */
 export function imageLaunch(
   model: ModelDescription,
   wishes: Wishes,
   contextPerSlot: number,
+  imageCap: number | null = null,
 ): ImageLaunch {
   const plain = { ubatch: wishes.ubatch ?? DEFAULT_UBATCH, imageMaxTokens: wishes.imageMaxTokens };
-  const use = model.imageTokens['llama.cpp'];
-  const tokens = use === undefined ? null : tokensOf(use, model.encoder?.projectorType ?? '');
-  if (tokens === null) return { ...plain, notes: [], fault: null };
+  const own = imageTokensOf(model);
+  if (own === null) return { ...plain, notes: [], fault: null };
+  const tokens = { ...own, largest: Math.min(own.largest, imageCap ?? Infinity) };
   const capped = capToContext(tokens, wishes, contextPerSlot);
-  if (capped.fault !== null || !tokens.inOnePiece) return { ...plain, ...capped };
-  return holdInOnePiece(tokens, wishes, capped);
+  const launch =
+    capped.fault !== null || !tokens.inOnePiece
+      ? { ...plain, ...capped }
+      : holdInOnePiece(tokens, wishes, capped);
+  if (imageCap === null || launch.imageMaxTokens !== null) return launch;
+  const note = `images are capped at ${imageCap} of ${own.largest} tokens: the encoder's buffers for larger ones do not fit`;
+  return { ...launch, imageMaxTokens: imageCap, notes: [...launch.notes, note] };
 }
 
 type Capped = Pick<ImageLaunch, 'imageMaxTokens' | 'notes' | 'fault'>;
@@ -110,10 +116,13 @@ const SMALL = { width: 64, height: 64 } as const;
 /** By the profile's own rule object: a search asks for the same one thousands of times. */
 const known = new WeakMap<TokenRuleUse, ImageTokens | null>();
 
-function tokensOf(use: TokenRuleUse, projectorType: string): ImageTokens | null {
+/** How large and small the model's images can be; null where its token rule is not known. */
+export function imageTokensOf({ imageTokens, encoder }: ModelDescription): ImageTokens | null {
+  const use = imageTokens['llama.cpp'];
+  if (use === undefined) return null;
   const found = known.get(use);
   if (found !== undefined) return found;
-  const tokens = measure(use, projectorType);
+  const tokens = measure(use, encoder?.projectorType ?? '');
   known.set(use, tokens);
   return tokens;
 }

@@ -2,8 +2,9 @@ import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
 import { isTooLarge, isTooLargeForGpus, isTooLargeInAll } from './bound.ts';
 import type { Point } from './evaluate.ts';
-import { evaluate, evaluateFormatted } from './evaluate.ts';
+import { evaluate, evaluateFormatted, pointOf } from './evaluate.ts';
 import { ENCODER_LADDER, QUANT_LADDER, QUANT_ORDER } from './formats.ts';
+import { cappedToFit } from './image-cap.ts';
 import type { Evaluated, Formats, ModelSource, Resources, Wishes } from './types.ts';
 import { isComfortable } from './verdict.ts';
 import { requiredContext, requiredSlots } from './workload.ts';
@@ -17,8 +18,8 @@ const LOWEST_GOOD = 'Q4_K_M';
 /**
  * The best configuration that keeps the wishes: the workload and what is required first, then the
  * highest quant, then context, then slots. A comfortable fit beats a tight one of a higher quant, but
- * not one of Q4_K_M or better against one below; when no GPU holds the model, as many layers as fit go
- * there and the rest to the CPU. Always returns something: its verdict is `no` when nothing fits.
+ * not one of Q4_K_M or better against one below. Images are capped where no quant of that quality holds
+ * the largest one; when no GPU holds the model, as many layers as fit go there and the rest to the CPU. Always returns something: its verdict is `no` when nothing fits.
  */
 export function search(source: ModelSource, resources: Resources, wishes: Wishes): Evaluated {
   const { model } = source;
@@ -54,6 +55,7 @@ function onGpus(
 ): Evaluated | null {
   for (const tier of tiers(formats)) {
     let tight: Evaluated | null = null;
+    const failed: Evaluated[] = [];
     for (const each of tier) {
       const model = source.inFormats(each);
       const point = { ...start, formats: each };
@@ -61,14 +63,28 @@ function onGpus(
       const whole = evaluateFormatted(model, resources, wishes, point);
       if (whole.fault !== null) return whole;
       if (isHeldWell(whole)) return grow(whole, text, resources, wishes);
-      if (whole.verdict !== 'no') tight ??= whole;
+      if (whole.verdict === 'no') failed.push(whole);
+      else tight ??= whole;
     }
-    if (tight !== null) return tight;
+    const capped = tight ?? withLargestCap(failed, resources, wishes);
+    if (capped !== null) return capped;
   }
   const least = formats.at(-1);
   if (wishes.gpuLayers === null || least === undefined) return null;
   // What was asked for does not fit: the format that comes nearest says by how much.
   return evaluate(source, resources, wishes, { ...start, formats: least });
+}
+
+/** Of formats that do not hold every image the one that holds the largest; of equal ones the better. */
+function withLargestCap(
+  failed: readonly Evaluated[],
+  resources: Resources,
+  wishes: Wishes,
+): Evaluated | null {
+  const capped = failed.flatMap((each) => cappedToFit(each, resources, wishes) ?? []);
+  const capOf = ({ imageCap }: Evaluated) => imageCap ?? Infinity;
+  const most = Math.max(...capped.map(capOf));
+  return capped.find((each) => capOf(each) === most) ?? null;
 }
 
 /** Every GPU keeps its room, whatever was asked to stay on the CPU. */
@@ -123,6 +139,7 @@ function startPoint(
     slots: requiredSlots(wishes),
     gpuLayers: hasGpu ? Math.min(wishes.gpuLayers ?? Infinity, text.layers + 1) : 0,
     encoderGpu: hasGpu && model.encoder !== null && !wishes.encoderOnCpu ? 0 : null,
+    imageCap: null,
   };
 }
 
@@ -172,38 +189,36 @@ function offload(
   point: Point,
 ): Evaluated {
   const formatted = source.inFormats(point.formats);
-  const at = (gpuLayers: number, encoderGpu: number | null) =>
-    evaluateFormatted(formatted, resources, wishes, { ...point, gpuLayers, encoderGpu });
-  if (resources.gpus.length === 0) return at(0, null);
-  if (wishes.gpuLayers !== null) return at(point.gpuLayers, point.encoderGpu);
-  const most = (encoderGpu: number | null): Evaluated | null => {
+  const at = (change: Partial<Point>) =>
+    evaluateFormatted(formatted, resources, wishes, { ...point, ...change });
+  const orCapped = (result: Evaluated) =>
+    result.verdict === 'no' ? (cappedToFit(result, resources, wishes) ?? result) : result;
+  const onCpu = { gpuLayers: 0, encoderGpu: null };
+  if (resources.gpus.length === 0) return orCapped(at(onCpu));
+  if (wishes.gpuLayers !== null) return orCapped(at({}));
+  const gpusHold = ({ devices }: Evaluated) => isComfortable(devices);
+  const most = (change: Partial<Point>): Evaluated | null => {
     let found: Evaluated | null = null;
     // More layers never need less of the GPU, nor more of the host: bisect for the most that the GPUs hold.
     for (let low = 0, high = text.layers; low <= high;) {
       const middle = Math.floor((low + high) / 2);
-      const tried = { ...point, gpuLayers: middle, encoderGpu };
-      const here = isTooLargeForGpus(formatted, resources, wishes, tried)
-        ? null
-        : at(middle, encoderGpu);
-      if (here === null || !isComfortable(here.devices)) high = middle - 1;
+      const tried = { ...point, ...change, gpuLayers: middle };
+      const here = isTooLargeForGpus(formatted, resources, wishes, tried) ? null : at(tried);
+      if (here === null || !gpusHold(here)) high = middle - 1;
       else [found, low] = [here, middle + 1];
     }
     return found;
   };
-  const withEncoder = most(point.encoderGpu);
+  const withEncoder = most({});
   if (withEncoder !== null && withEncoder.verdict !== 'no') return withEncoder;
-  return most(null) ?? withEncoder ?? at(0, null);
-}
-
-export function pointOf(evaluated: Evaluated): Point {
-  const { formats, settings, encoderGpu } = evaluated;
-  return {
-    formats,
-    contextPerSlot: settings.contextPerSlot,
-    slots: settings.slots,
-    gpuLayers: settings.gpuLayers,
-    encoderGpu,
-  };
+  // An encoder on the GPU with smaller images answers sooner than one on the CPU.
+  const capped =
+    point.encoderGpu === null
+      ? null
+      : cappedToFit(at({ gpuLayers: 0 }), resources, wishes, gpusHold);
+  const withCap = capped === null ? null : most({ imageCap: capped.imageCap });
+  if (withCap !== null && withCap.verdict !== 'no') return withCap;
+  return orCapped(most({ encoderGpu: null }) ?? withEncoder ?? at(onCpu));
 }
 
 function best(all: readonly Evaluated[]): Evaluated {

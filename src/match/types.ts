@@ -93,6 +93,8 @@ export type Evaluated = {
   readonly model: ModelDescription;
   readonly settings: LaunchSettings;
   readonly encoderGpu: number | null;
+  /** Cap on the tokens of one image that the search found; null: none was needed. */
+  readonly imageCap: number | null;
   readonly devices: readonly DeviceMemory[];
   readonly verdict: Exclude<Verdict, 'api'>;
   /** Smallest room that any device has left at its peak, bytes; negative when something does not fit. */

@@ -34,6 +34,14 @@ function workloadTokens(model: ModelDescription, wishes: Wishes): number {
   return workload.textTokens + workload.outputTokens + perImage * (workload.images?.count ?? 0);
 }
 
+/** Tokens of one image of the workload, without wrappers; 0 where none is known. */
+export function workloadImageTokens(model: ModelDescription, { workload }: Wishes): number {
+  const use = model.imageTokens['llama.cpp'];
+  if (use === undefined || workload === null || workload.images === null) return 0;
+  const tokens = imageTokens(model, 'llama.cpp', workload.images, null) ?? 0;
+  return Math.max(0, tokens - use.wrapper.tokens);
+}
+
 /** Slots to start from: one for each user at the same time, and what `--require` asks for. */
 export function requiredSlots({ slots, workload, minimum }: Wishes): number {
   return slots ?? Math.max(workload?.users ?? 1, minimum?.slots ?? 1);

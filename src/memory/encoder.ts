@@ -1,5 +1,4 @@
 import type { EncoderModel } from '../contracts/model.ts';
-import { tokenLimits } from '../layout/encoder-limits.ts';
 import { graphOf } from './encoder-graph/index.ts';
 import { ENCODER_HOST, Scene } from './encoder-graph/scene.ts';
 import type { PictureSize } from './encoder-graph/scene.ts';
@@ -84,25 +83,6 @@ export function encoderComputeAtPeak(
   const load = encoderComputeAtLoad(encoder, attention);
   // The buffers never shrink: a cap below the warm-up image saves nothing.
   return peak.device.bytes > load.device.bytes ? peak : load;
-}
-
-/**
- * The largest `--image-max-tokens` under which the encoder's compute buffer stays within `bytes`. Null
- * where no cap helps: the family's images are not sized by tokens, or the warm-up image exceeds `bytes`.
- */
-export function largestImageTokens(encoder: EncoderModel, bytes: number): number | null {
-  const limits = tokenLimits(encoder.projectorType);
-  if (limits === null || encoderComputeAtLoad(encoder).device.bytes > bytes) return null;
-  const fits = (tokens: number) => encoderComputeAtPeak(encoder, tokens).device.bytes <= bytes;
-  let low = limits.warmUpSide ** 2;
-  let high = limits.most;
-  if (low >= high || fits(high)) return high;
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (fits(middle)) low = middle;
-    else high = middle;
-  }
-  return low;
 }
 
 /** Layouts already made: a search asks about the same tower dozens of times. */

@@ -1,5 +1,6 @@
 import type { DeviceMemory } from '../contracts/plan.ts';
 import type { Change } from '../match/changes.ts';
+import { imageTokensOf } from '../match/launch.ts';
 import type { Evaluated } from '../match/types.ts';
 import { roomBytes, usableBytes } from '../match/verdict.ts';
 import { gib } from './wording.ts';
@@ -29,12 +30,23 @@ function shortages(chosen: Evaluated): string[] {
     .map(
       (device) =>
         `${device.id} (${device.name}) needs ${gib(device.peakBytes)} and has ` +
-        `${gib(usableBytes(device) ?? 0)} usable: ${gib(-roomBytes(device))} short`,
+        `${gib(usableBytes(device) ?? 0)} usable: ${gib(-roomBytes(device))} short${whereShort(chosen, device)}`,
     );
+}
+
+/** Whether it is short before any image, or only at the largest one; nothing where an image adds nothing. */
+function whereShort(chosen: Evaluated, device: DeviceMemory): string {
+  if (device.peakBytes === device.afterLoadBytes) return '';
+  const atLoad = device.afterLoadBytes - (usableBytes(device) ?? Infinity);
+  if (atLoad > 0) return `, ${gib(atLoad)} of it before the first image: no image cap helps`;
+  const open = chosen.settings.imageMaxTokens === null && imageTokensOf(chosen.model)?.adjustable;
+  return ` at the largest image${open === true ? '; no cap that holds the images asked for fits' : ''}`;
 }
 
 function changeSentence({ flags, result }: Change): string {
   const device = tightestDevice(result.devices);
+  const cap = flags.includes('--image-max-tokens') ? null : result.imageCap;
+  const images = cap === null ? '' : ` with images of up to ${cap} tokens`;
   const verb =
     result.verdict === 'offload'
       ? 'runs partly on the CPU'
@@ -42,8 +54,8 @@ function changeSentence({ flags, result }: Change): string {
         ? 'fits tightly'
         : 'fits';
   return device === null
-    ? `\`${flags}\` ${verb}`
-    : `\`${flags}\` needs ${gib(device.peakBytes)} on ${device.id} and ${verb}`;
+    ? `\`${flags}\` ${verb}${images}`
+    : `\`${flags}\` needs ${gib(device.peakBytes)} on ${device.id} and ${verb}${images}`;
 }
 
 function offloadSentence(chosen: Evaluated): string {

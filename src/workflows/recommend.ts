@@ -120,6 +120,7 @@ function holdsOnLlamaCpp(
     slots: requiredSlots(wishes),
     gpuLayers: text.layers + 1,
     encoderGpu: model.encoder === null ? null : 0,
+    imageCap: null,
   };
   // Cards of one kind share the layers evenly, whatever their size: one layout for each number of them.
   const peaks = new Map<number, number>();
