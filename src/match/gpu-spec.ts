@@ -90,8 +90,10 @@ function appleShare(gib: number): number {
 /** Every card the text can mean, with each capacity it was sold in; exactly one capacity must be left. */
 function chooseCard(text: string, cards: readonly GpuCard[]): { card: GpuCard; gib: number } {
   const wanted = wordsOf(text);
-  const choices = cards
-    .filter((card) => namesOf(card).some((name) => same(wordsOf(name).words, wanted.words)))
+  const exact = cards.filter((card) => means(card, wanted.words, (words) => words));
+  // `A100-80GB` is sold in two form factors: memory and generation are the same, the slower one is taken.
+  const any = exact.length > 0 ? exact : cards.filter((card) => means(card, wanted.words, bare));
+  const choices = any
     .flatMap((card) => card.memoryGib.value.map((gib) => ({ card, gib })))
     .filter(({ gib }) => wanted.gib === null || gib === wanted.gib)
     .sort((a, b) => a.card.bandwidthGbs.value - b.card.bandwidthGbs.value);
@@ -102,8 +104,29 @@ function chooseCard(text: string, cards: readonly GpuCard[]): { card: GpuCard; g
   throw new MmdeployError(
     'usage.unknown-gpu',
     `\`${text}\` was sold with ${sizes.join(', ')} GB: say which`,
-    { hints: [`\`mmdeploy plan --gpu "${text} ${sizes.at(-1) ?? ''}GB"\``] },
+    {
+      hints: [
+        ...variants(choices.map(({ card }) => card.name)),
+        `\`mmdeploy plan --gpu "${text} ${sizes.at(-1) ?? ''}GB"\``,
+      ],
+    },
   );
+}
+
+function variants(names: readonly string[]): string[] {
+  const all = [...new Set(names)];
+  return all.length < 2 ? [] : [`did you mean ${all.map((name) => `\`${name}\``).join(', ')}?`];
+}
+
+const FORM_FACTORS = new Set(['sxm', 'pcie', 'nvl']);
+const bare = (words: readonly string[]) => words.filter((word) => !FORM_FACTORS.has(word));
+
+function means(
+  card: GpuCard,
+  wanted: readonly string[],
+  kept: (words: readonly string[]) => readonly string[],
+): boolean {
+  return namesOf(card).some((name) => same(kept(wordsOf(name).words), wanted));
 }
 
 function namesOf(card: GpuCard): string[] {

@@ -57,6 +57,9 @@ describe('parseGpuSpec', () => {
     ['RTX A6000', 'RTX A6000', 49140],
     ['A100-80GB SXM', 'A100-80GB SXM', 81920],
     ['A100 80GB SXM4', 'A100-80GB SXM', 81920],
+    // Two form factors of the same memory: the slower one.
+    ['A100-80GB', 'A100-80GB PCIe', 81920],
+    ['H100 80GB', 'H100 PCIe', 81559],
     ['H100 SXM', 'H100 SXM', 81559],
     ['MI300X', 'MI300X', 192 * 1024],
     ['RTX 3060 12 GB', 'RTX 3060 12GB', 12288],
