@@ -56,7 +56,7 @@ type ProjectorType = keyof typeof LAYOUTS;
 export type KnownEncoderDims = EncoderDims & { readonly projectorType: ProjectorType };
 
 /** True for the projectors whose tensors are known here. */
-function isKnownProjector(projectorType: string): projectorType is ProjectorType {
+export function isKnownProjector(projectorType: string): projectorType is ProjectorType {
   return Object.hasOwn(LAYOUTS, projectorType);
 }
 

@@ -92,7 +92,7 @@ function gpuMemory(
   let growth = 0;
   if (encoder !== null && input.encoderGpu === index) {
     items.push(
-      item('encoder-weights', basis, encoder.weights),
+      item('encoder-weights', encoderWeightsBasis(basis, model), encoder.weights),
       item('encoder-compute', encoderBasis(basis, encoder), encoder.load.device),
     );
     growth = encoder.peak.device.bytes - encoder.load.device.bytes;
@@ -127,7 +127,8 @@ function hostMemory(
   let growth = 0;
   if (encoder !== null) {
     const here = input.encoderGpu === null;
-    if (here) items.push(item('encoder-weights', basis, encoder.weights));
+    if (here)
+      items.push(item('encoder-weights', encoderWeightsBasis(basis, model), encoder.weights));
     const load = here ? encoder.load.device : encoder.load.host;
     const peak = here ? encoder.peak.device : encoder.peak.host;
     items.push(item('encoder-compute', encoderBasis(basis, encoder), load));
@@ -154,6 +155,11 @@ const NOTHING: PartBytes = { bytes: 0, formula: 'nothing runs here' };
 
 function computeBasis(basis: 'gguf' | 'profile', { known }: ComputeParts): Basis {
   return known ? basis : 'assumed';
+}
+
+/** A tower of which only the parameter count is known is one tensor: its bytes are no file's. */
+function encoderWeightsBasis(basis: 'gguf' | 'profile', { encoder }: ModelDescription): Basis {
+  return encoder !== null && encoder.tensors.length > 1 ? basis : 'assumed';
 }
 
 function encoderBasis(basis: 'gguf' | 'profile', encoder: Encoder): Basis {

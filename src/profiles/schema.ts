@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { engineNameSchema, modalitySchema } from '../contracts/basis.ts';
+import { isKnownProjector } from '../layout/encoder.ts';
 import { HYPER_KEYS } from '../layout/hyper.ts';
 import { audioRuleUseSchema, tokenRuleUseSchema } from './token-rule-use.ts';
 
@@ -147,6 +148,10 @@ const variantFields = z.strictObject({
   engines: z.array(engineNameSchema).min(1),
   defaultEngine: engineNameSchema.optional().describe('the first of `engines` when left out'),
   notes: z.string().optional(),
+  caveats: z
+    .array(name)
+    .default([])
+    .describe('what every plan of this model has to say: parts that are not known or not counted'),
   text: textSchema.optional().describe('left out for an API model'),
   vision: visionSchema.optional(),
   audio: audioSchema.optional(),
@@ -208,6 +213,9 @@ function contradictions(variant: z.output<typeof variantFields>): Contradiction[
   const sees = variant.modalities.includes('image');
   if (!hosted && sees && vision === undefined) {
     report('a model that sees needs `vision`', 'vision');
+  }
+  if (vision && vision.parameters === undefined && !isKnownProjector(vision.projector)) {
+    report(`no tensors of \`${vision.projector}\` are known here`, 'vision', 'parameters');
   }
   if (text && vision && text.embedding !== vision.projectionDim) {
     const widths = `${vision.projectionDim}, not the language model's ${text.embedding}`;

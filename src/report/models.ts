@@ -50,6 +50,7 @@ export function modelText(profile: Profile, palette: Palette): string {
     );
   }
   if (profile.notes !== undefined) lines.push(row('notes', profile.notes));
+  for (const caveat of profile.caveats) lines.push(row('caveat', caveat));
   lines.push(...profile.sources.map((source, index) => row(index === 0 ? 'sources' : '', source)));
   return lines.join('\n');
 }

@@ -98,7 +98,7 @@ export function profileModel(profile: Profile, warnings: readonly string[] = [])
     profile,
     headers: null,
     files: (formats) => hubFiles(profile, formats),
-    warnings: [...warnings, ...doubtful],
+    warnings: [...warnings, ...doubtful, ...profile.caveats],
   };
 }
 

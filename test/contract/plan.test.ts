@@ -110,6 +110,30 @@ describe('plan -o json', () => {
     expect(weights?.bytes).toBe(2 * 7_721_324_544);
   });
 
+  it('says the caveats of a profile, and marks a tower of unknown layout as assumed', async () => {
+    const own = mkdtempSync(join(folder, 'profiles-'));
+    const text = readFileSync(
+      new URL('../../profiles/models/qwen-vl.yaml', import.meta.url),
+      'utf8',
+    );
+    writeFileSync(
+      join(own, 'qwen-vl.yaml'),
+      text
+        .replace(
+          'engines: [vllm]',
+          'engines: [llama.cpp, vllm]\n    caveats: [its ears are not counted]',
+        )
+        .replace('      vllm:\n        rule', '      llama.cpp: &one\n        rule')
+        .replace('    sources:', '      vllm: *one\n    sources:')
+        .replace('engine: vllm', 'engine: llama.cpp'),
+    );
+    const plan = await planJson('qwen-vl-chat', '--gpu', 'RTX 4090', '--profiles', own);
+    expect(plan.warnings).toContain('its ears are not counted');
+    const bases = plan.memory.devices[0]?.items.map(({ part, basis }) => [part, basis]);
+    expect(bases).toContainEqual(['weights', 'profile']);
+    expect(bases).toContainEqual(['encoder-weights', 'assumed']);
+  });
+
   it('holds the workload: slots for the users, context for the images', async () => {
     const plan = await planJson(
       ...['internvl2-26b', '--gpu', '2x A100-80GB SXM', '--users', '6'],

@@ -167,6 +167,18 @@ describe('a faulty file', () => {
   });
 });
 
+describe('a tower without a known layout', () => {
+  it('needs its parameters: without them it would weigh nothing', async () => {
+    const text = readFileSync(new URL('models/qwen-vl.yaml', PROFILES), 'utf8');
+    const bare = text.replace(/^ *parameters: .*\n/m, '');
+    expect(bare).not.toBe(text);
+    const error = await errorOf(
+      Promise.resolve().then(() => parseYamlFile(bare, 'my.yaml', familySchema)),
+    );
+    expect(error.message).toMatch(/vision\.parameters: .*`qwen-resampler`/);
+  });
+});
+
 describe('profiles/schema', () => {
   it.each(Object.entries(profileSchemas()))(
     '%s is what the schema says (npm run schemas)',
