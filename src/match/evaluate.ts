@@ -4,6 +4,7 @@ import { hasExperts } from '../layout/layer-kinds.ts';
 import { deviceMemory } from '../memory/total.ts';
 import type { LaunchSettings } from '../memory/types.ts';
 import { imageLaunch } from './launch.ts';
+import { mediaSentences } from './media.ts';
 import type { Evaluated, Formats, ModelSource, Resources, Wishes } from './types.ts';
 import { judge, roomBytes } from './verdict.ts';
 
@@ -69,7 +70,8 @@ export function evaluateFormatted(
     (settings.cpuMoeLayers ?? 0) > 0 ||
     (model.encoder !== null && point.encoderGpu === null);
   return {
-    ...{ formats: point.formats, model, settings, devices, notes, fault },
+    ...{ formats: point.formats, model, settings, devices, fault },
+    notes: [...notes, ...mediaSentences(model, 'llama.cpp', wishes)],
     ...{ encoderGpu: point.encoderGpu, imageCap: point.imageCap },
     verdict: fault === null ? judge(devices, offloaded) : 'no',
     roomBytes: Math.min(...devices.map(roomBytes)),

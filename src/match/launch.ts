@@ -3,7 +3,8 @@ import { DEFAULT_UBATCH } from '../memory/types.ts';
 import { findTokenRule } from '../tokens/rules/index.ts';
 import { DEFAULT_TOKEN_SETTINGS } from '../tokens/settings.ts';
 import { roundUp } from '../units.ts';
-import type { Wishes } from './types.ts';
+import { audioOf, videoPictures } from './media.ts';
+import type { Wishes, Workload } from './types.ts';
 
 /** What llama-server is to be told about micro-batch and images, and why it differs from the default. */
 export type ImageLaunch = {
@@ -48,7 +49,7 @@ export function imageLaunch(
   const own = imageTokensOf(model);
   if (own === null) return { ...plain, notes: [], fault: null };
   const tokens = { ...own, largest: Math.min(own.largest, imageCap ?? Infinity) };
-  const capped = capToContext(tokens, wishes, contextPerSlot);
+  const capped = capToContext(model, tokens, wishes, contextPerSlot);
   const launch =
     capped.fault !== null || !tokens.inOnePiece
       ? { ...plain, ...capped }
@@ -60,7 +61,19 @@ export function imageLaunch(
 
 type Capped = Pick<ImageLaunch, 'imageMaxTokens' | 'notes' | 'fault'>;
 
-function capToContext(tokens: ImageTokens, wishes: Wishes, contextPerSlot: number): Capped {
+/** What of a slot is not for pictures. */
+function keptTokens(model: ModelDescription, workload: Workload | null): number {
+  if (workload === null) return TEXT_RESERVE;
+  const audio = audioOf(model, 'llama.cpp', workload)?.tokens ?? 0;
+  return workload.textTokens + workload.outputTokens + audio;
+}
+
+function capToContext(
+  model: ModelDescription,
+  tokens: ImageTokens,
+  wishes: Wishes,
+  contextPerSlot: number,
+): Capped {
   const asked = wishes.imageMaxTokens;
   const least =
     (asked === null ? tokens.smallest : Math.min(tokens.smallest, asked)) + tokens.wrapper;
@@ -69,8 +82,9 @@ function capToContext(tokens: ImageTokens, wishes: Wishes, contextPerSlot: numbe
     return { imageMaxTokens: asked, notes: [], fault };
   }
   const { workload } = wishes;
-  const kept = workload === null ? TEXT_RESERVE : workload.textTokens + workload.outputTokens;
-  const images = Math.max(1, workload?.images?.count ?? 1);
+  const kept = keptTokens(model, workload);
+  const pictures = (workload?.images?.count ?? 0) + videoPictures(model, workload);
+  const images = Math.max(1, pictures);
   const room = Math.floor((contextPerSlot - kept) / images) - tokens.wrapper;
   const largest = Math.min(tokens.largest, asked ?? Infinity);
   if (largest <= room) return { imageMaxTokens: asked, notes: [], fault: null };

@@ -10,6 +10,14 @@ export type Workload = {
     readonly width: number;
     readonly height: number;
   } | null;
+  /** Clips of so many seconds. */
+  readonly audio: { readonly count: number; readonly seconds: number } | null;
+  readonly video: {
+    readonly count: number;
+    readonly seconds: number;
+    readonly width: number;
+    readonly height: number;
+  } | null;
   readonly textTokens: number;
   readonly outputTokens: number;
 };

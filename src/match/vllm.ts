@@ -28,7 +28,7 @@ export function searchVllm(
   wishes: Wishes,
 ): VllmChoice {
   const start = {
-    contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes),
+    contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes, 'vllm'),
     slots: requiredSlots(wishes),
   };
   if (gpu === null) return { ...start, device: null, verdict: 'no', usableBytes: 0 };

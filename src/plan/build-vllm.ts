@@ -3,6 +3,7 @@ import type { Candidate } from '../contracts/plan.ts';
 import { vllmArgs } from '../engines/vllm.ts';
 import type { Wishes } from '../match/types.ts';
 import type { VllmChoice } from '../match/vllm.ts';
+import { mediaSentences } from '../match/media.ts';
 import { GPU_MEMORY_UTILIZATION } from '../match/vllm.ts';
 import { modelSummary } from './build.ts';
 import { gib } from './wording.ts';
@@ -39,7 +40,7 @@ export function vllmCandidate(input: VllmPlanInput): Candidate {
     },
     memory: { devices: choice.device === null ? [] : [choice.device] },
     verdict: choice.verdict,
-    reasons: [reason(choice)],
+    reasons: [reason(choice), ...mediaSentences(model, 'vllm', input.wishes)],
     warnings: [...input.warnings],
     engine: {
       name: 'vllm',

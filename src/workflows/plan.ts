@@ -3,6 +3,8 @@ import type { Candidate, DeploymentPlan, Survey } from '../contracts/plan.ts';
 import { SURVEY_SCHEMA } from '../contracts/plan.ts';
 import type { EngineName } from '../contracts/basis.ts';
 import { MmdeployError } from '../errors.ts';
+import type { Gap } from '../match/media.ts';
+import { workloadGap } from '../match/media.ts';
 import { alternativesTo } from '../match/alternatives.ts';
 import { mendingChanges } from '../match/changes.ts';
 import type { MatchedResources } from '../match/resources.ts';
@@ -21,6 +23,7 @@ import type { MachineRequest } from './machine.ts';
 import { resolveMachine } from './machine.ts';
 import type { LoadedModel, ModelRequest } from './model.ts';
 import { loadModel, profileFolders, profileModel } from './model.ts';
+import { senseless } from './senses.ts';
 
 export type PlanRequest = {
   readonly model: ModelRequest;
@@ -37,6 +40,8 @@ export async function planWorkflow(request: PlanRequest, ctx: Context): Promise<
     resolveMachine(request.machine, ctx),
     loadModel(request.model, ctx),
   ]);
+  const gap = gapOf(model, request);
+  if (gap !== null) throw await senseless(gap, ctx);
   const candidate = candidateOf(model, machine, request.wishes, request.engine);
   const { requirements } = request;
   const contextMax = model.source.model.text?.contextMax ?? 0;
@@ -45,6 +50,16 @@ export async function planWorkflow(request: PlanRequest, ctx: Context): Promise<
       ? {}
       : { requirements: checkRequirements(requirements, candidate, contextMax) };
   return toPlan(machine, { ...(await withEngine(candidate, machine)), ...checked });
+}
+
+/** A sense that the workload needs and the model has not, on the engine that would be planned. */
+function gapOf(
+  loaded: LoadedModel,
+  { wishes, engine }: Pick<PlanRequest, 'wishes' | 'engine'>,
+): Gap | null {
+  const { model } = loaded.source;
+  const hosted = model.engines.includes('api') || model.text === null;
+  return workloadGap(model, hosted ? 'api' : engineFor(loaded, engine), wishes.workload);
 }
 
 /** What is known of the engine: the oldest build that will do, and whether the one here sees the GPUs. */
@@ -59,7 +74,7 @@ async function withEngine(candidate: Candidate, machine: Machine): Promise<Candi
   };
 }
 
-/** Every profile on this machine: best verdict first, then Q4_K_M or better, then the larger model. */
+/** Every profile that can take the workload on this machine: best verdict first, then Q4_K_M or better, then the larger model. */
 export async function surveyWorkflow(
   request: Omit<PlanRequest, 'model'> & { readonly profilesDir: string | null },
   ctx: Context,
@@ -72,8 +87,9 @@ export async function surveyWorkflow(
   const order = ['fits', 'tight', 'offload', 'api', 'no'];
   const candidates = profiles
     .filter(({ id }) => id !== 'demo')
-    .map((profile) => {
-      const loaded = profileModel(profile);
+    .map((profile) => profileModel(profile))
+    .filter((loaded) => gapOf(loaded, request) === null)
+    .map((loaded) => {
       const candidate = candidateOf(loaded, machine, request.wishes, request.engine, 'survey');
       const poor = isGoodQuant(candidate.settings?.quant ?? null) ? 0 : 0.5;
       return { candidate, rank: order.indexOf(candidate.verdict) + poor, size: sizeOf(loaded) };

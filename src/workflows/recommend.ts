@@ -83,7 +83,7 @@ export function recommendFor(
     schema: RECOMMEND_SCHEMA,
     model: { id: model.id, name: model.name },
     engine,
-    contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes),
+    contextPerSlot: wishes.contextPerSlot ?? requiredContext(model, text, wishes, engine),
     slots: requiredSlots(wishes),
     rows,
     warnings: [...loaded.warnings, ...(stale === null ? [] : [stale])],

@@ -40,6 +40,8 @@ export function addSettingOptions(command: Command): void {
     .optionsGroup('Workload:')
     .option('--users <n>', 'requests at the same time')
     .option('--images <n@WxH>', 'images of one request, e.g. 2@1920x1080')
+    .option('--audio <SECONDSs[*N]>', 'audio clips of one request, e.g. 30s')
+    .option('--video <SECONDSs@WxH[*N]>', 'videos of one request, e.g. 10s@1280x720')
     .option('--text <tokens>', 'text tokens of one request')
     .option('--output-tokens <n>', 'tokens of one answer');
 }

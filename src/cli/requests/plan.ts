@@ -5,7 +5,7 @@ import { minimumOf, parseRequirements } from '../../match/require.ts';
 import type { Wishes, Workload } from '../../match/types.ts';
 import type { PlanRequest } from '../../workflows/plan.ts';
 import type { CommonOptions } from '../shell.ts';
-import { imagesOfRequest, shares, wholeNumber } from './values.ts';
+import { audioOfRequest, imagesOfRequest, shares, videoOfRequest, wholeNumber } from './values.ts';
 
 export type PlanOptions = CommonOptions & {
   readonly mmproj?: string;
@@ -29,6 +29,8 @@ export type PlanOptions = CommonOptions & {
   readonly imageMaxTokens?: string;
   readonly users?: string;
   readonly images?: string;
+  readonly audio?: string;
+  readonly video?: string;
   readonly text?: string;
   readonly outputTokens?: string;
   readonly gpu?: readonly string[];
@@ -86,11 +88,15 @@ function toWishes(options: PlanOptions): Wishes {
   };
 }
 
-function toWorkload({ users, images, text, outputTokens }: PlanOptions): Workload | null {
-  if ([users, images, text, outputTokens].every((value) => value === undefined)) return null;
+function toWorkload(options: PlanOptions): Workload | null {
+  const { users, images, audio, video, text, outputTokens } = options;
+  const given = [users, images, audio, video, text, outputTokens];
+  if (given.every((value) => value === undefined)) return null;
   return {
     users: wholeNumber('--users', users) ?? 1,
     images: imagesOfRequest(images),
+    audio: audioOfRequest(audio),
+    video: videoOfRequest(video),
     textTokens: wholeNumber('--text', text, 0) ?? 0,
     outputTokens: wholeNumber('--output-tokens', outputTokens, 0) ?? 0,
   };

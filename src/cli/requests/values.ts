@@ -34,6 +34,50 @@ export function imagesOfRequest(
   });
 }
 
+/** Seconds of a clip: `30s`, `12.5s`, `2m`; NaN for anything else. */
+function clipSeconds(text: string): number {
+  const match = /^(\d{1,6}(?:\.\d{1,3})?)(s|m|h)$/i.exec(text);
+  const scale = { s: 1, m: 60, h: 3600 }[(match?.[2] ?? 's').toLowerCase()] ?? 1;
+  const seconds = Number(match?.[1] ?? Number.NaN) * scale;
+  return seconds > 0 && seconds <= MOST_SECONDS ? seconds : Number.NaN;
+}
+
+/** A day of sound or pictures in one request is a slip of the keyboard. */
+const MOST_SECONDS = 86_400;
+
+const countOf = (text: string | undefined) => Number(text ?? '1');
+
+/** `30s`, or `30s*4` for four clips. */
+export function audioOfRequest(
+  value: string | undefined,
+): { count: number; seconds: number } | null {
+  if (value === undefined) return null;
+  const match = /^([^*]+?)(?:\*(\d{1,4}))?$/.exec(value.trim());
+  const seconds = clipSeconds(match?.[1] ?? '');
+  const count = countOf(match?.[2]);
+  if (count > 0 && !Number.isNaN(seconds)) return { count, seconds };
+  throw new MmdeployError('usage.invalid', `\`--audio ${value}\` is not SECONDSs[*N]`, {
+    hints: ['give the length of a clip of one request, as in `--audio 30s` or `--audio 30s*4`'],
+  });
+}
+
+/** `10s@1280x720`, or `10s@1280x720*2` for two videos. */
+export function videoOfRequest(
+  value: string | undefined,
+): { count: number; seconds: number; width: number; height: number } | null {
+  if (value === undefined) return null;
+  const match = /^([^@*]+)@(\d{1,6})[x×](\d{1,6})(?:\*(\d{1,4}))?$/i.exec(value.trim());
+  const seconds = clipSeconds(match?.[1] ?? '');
+  const [width, height] = [Number(match?.[2] ?? 0), Number(match?.[3] ?? 0)];
+  const count = countOf(match?.[4]);
+  if (count > 0 && width > 0 && height > 0 && !Number.isNaN(seconds)) {
+    return { count, seconds, width, height };
+  }
+  throw new MmdeployError('usage.invalid', `\`--video ${value}\` is not SECONDSs@WxH[*N]`, {
+    hints: ['give length and size of a video of one request, as in `--video 10s@1280x720`'],
+  });
+}
+
 /** `3,1` as shares; null when the flag was not given. */
 export function shares(flag: string, value: string | undefined): number[] | null {
   if (value === undefined) return null;

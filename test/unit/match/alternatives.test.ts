@@ -73,7 +73,14 @@ describe('alternativesTo', () => {
 
   it('never breaks the workload', () => {
     const image = { count: 1, width: 1024, height: 768 };
-    const workload = { users: 2, images: image, textTokens: 3000, outputTokens: 1000 };
+    const workload = {
+      users: 2,
+      images: image,
+      audio: null,
+      video: null,
+      textTokens: 3000,
+      outputTokens: 1000,
+    };
     const { others } = plan('qwen2.5-vl-7b', 24, { workload });
     for (const { result } of others) {
       expect(result.settings.slots).toBeGreaterThanOrEqual(2);

@@ -50,7 +50,14 @@ describe('imageLaunch', () => {
 
   it('divides the room among the images of a request', () => {
     const image = { count: 2, width: 640, height: 480 };
-    const workload = { users: 1, images: image, textTokens: 600, outputTokens: 400 };
+    const workload = {
+      users: 1,
+      images: image,
+      audio: null,
+      video: null,
+      textTokens: 600,
+      outputTokens: 400,
+    };
     const launch = imageLaunch(modelOf('qwen2.5-vl-7b'), { ...NO_WISHES, workload }, 4096);
     expect(launch.imageMaxTokens).toBe((4096 - 1000) / 2 - 2);
   });
