@@ -90,7 +90,14 @@ describe('alternativesTo', () => {
 
   it('spends what smaller images free on users and context', () => {
     const image = { count: 1, width: 1024, height: 768 };
-    const workload = { users: 2, images: image, textTokens: 300, outputTokens: 300 };
+    const workload = {
+      users: 2,
+      images: image,
+      audio: null,
+      video: null,
+      textTokens: 300,
+      outputTokens: 300,
+    };
     const { others } = plan('qwen2.5-vl-7b', 8, { workload });
     const capped = others.filter(({ givesUp }) =>
       givesUp.join().includes('images above 2048 tokens'),

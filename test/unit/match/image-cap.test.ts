@@ -71,7 +71,14 @@ describe('the image cap of a plan', () => {
     const bytes = Math.round((load + peak) / 2);
     const workload = (width: number, height: number): Partial<Wishes> => ({
       ...WHOLE,
-      workload: { users: 1, images: { count: 1, width, height }, textTokens: 9, outputTokens: 9 },
+      workload: {
+        users: 1,
+        images: { count: 1, width, height },
+        audio: null,
+        video: null,
+        textTokens: 9,
+        outputTokens: 9,
+      },
     });
     // 1680 x 1400 px are 60 x 50 tokens of 28 px.
     const held = searched('qwen2.5-vl-7b', bytes + 140 * MIB, workload(1680, 1400)).chosen;
