@@ -34,13 +34,13 @@ export function isSliding(model: LayeredModel, layer: number): boolean {
   const pattern = windowPattern(model);
   if (pattern === null) return false;
   if (typeof pattern === 'number') return pattern !== 0 && layer % pattern < pattern - 1;
-  return pattern[layer % pattern.length] === true;
+  return Boolean(pattern[layer % pattern.length]);
 }
 
-function windowPattern(model: LayeredModel): number | readonly boolean[] | null {
+function windowPattern(model: LayeredModel): number | readonly (boolean | number)[] | null {
   const given = model.hyper['attention.sliding_window_pattern'];
   if (typeof given === 'number') return given;
-  if (Array.isArray(given)) return given.map(Boolean);
+  if (typeof given === 'object') return given;
   return WINDOW_PERIODS[model.arch] ?? null;
 }
 

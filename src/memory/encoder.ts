@@ -86,41 +86,30 @@ export function encoderComputeAtPeak(
 }
 
 /** Layouts already made: a search asks about the same tower dozens of times. */
-const LAID_OUT = new WeakMap<EncoderModel, Map<string, EncoderCompute>>();
+const LAID_OUT = new WeakMap<EncoderModel, Map<string, Layout>>();
+
+/** Buffers of one picture on device and host, and its patches; null where there is no graph. */
+type Layout = { readonly device: number; readonly host: number; readonly patches: number } | null;
 
 function computeFor(
   encoder: EncoderModel,
   pictures: Pictures,
   attention: EncoderAttention,
 ): EncoderCompute {
-  const known = LAID_OUT.get(encoder) ?? new Map<string, EncoderCompute>();
-  LAID_OUT.set(encoder, known);
   const { size, count } = pictures;
-  const key = `${count} x ${size.width}x${size.height} ${attention}`;
-  const compute = known.get(key) ?? layOut(encoder, pictures, attention);
-  known.set(key, compute);
-  return compute;
-}
-
-/** Buffers of the projector's own graph as llama.cpp lays it out; of an unknown one, an upper guess. */
-function layOut(
-  encoder: EncoderModel,
-  pictures: Pictures,
-  attention: EncoderAttention,
-): EncoderCompute {
-  const graph = graphOf(encoder.projectorType);
-  if (graph === null) return guess(encoder, pictures.size, attention);
-  const { size, count } = pictures;
-  const scene = new Scene(encoder, size, { flashAttention: attention === 'flash' });
-  const [device = 0, host = 0] = allocate(schedule(graph(scene), ENCODER_HOST, 1), 2);
+  const laidOut = layoutOf(encoder, size, attention);
   // Dimensions that fit no graph (a damaged header) make no figure.
-  if (!Number.isSafeInteger(Math.ceil(device * count + host * count))) {
+  if (
+    laidOut === null ||
+    !Number.isSafeInteger(Math.ceil((laidOut.device + laidOut.host) * count))
+  ) {
     return guess(encoder, size, attention);
   }
+  const { device, host, patches } = laidOut;
   const many = count === 1 ? '' : `${count} tiles of `;
   const seen =
     encoder.melBins === undefined
-      ? `${many}${size.width}x${size.height} px, ${scene.patches} patches`
+      ? `${many}${size.width}x${size.height} px, ${patches} patches`
       : `${size.width} frames of ${size.height} mel bins`;
   return {
     device: {
@@ -130,6 +119,24 @@ function layOut(
     host: { bytes: host * count, formula: 'picture, masks and positions handed to the encoder' },
     measuredGraph: true,
   };
+}
+
+/** Buffers of the projector's own graph as llama.cpp lays it out. */
+function layoutOf(encoder: EncoderModel, size: PictureSize, attention: EncoderAttention): Layout {
+  const known = LAID_OUT.get(encoder) ?? new Map<string, Layout>();
+  LAID_OUT.set(encoder, known);
+  const key = `${size.width}x${size.height} ${attention}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const graph = graphOf(encoder.projectorType);
+  let made: Layout = null;
+  if (graph !== null) {
+    const scene = new Scene(encoder, size, { flashAttention: attention === 'flash' });
+    const [device = 0, host = 0] = allocate(schedule(graph(scene), ENCODER_HOST, 1), 2);
+    made = { device, host, patches: scene.patches };
+  }
+  known.set(key, made);
+  return made;
 }
 
 /**

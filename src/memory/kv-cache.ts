@@ -75,14 +75,18 @@ export function kvElementBytes(kvType: string): number {
 type LayerCache = { readonly bytes: number; readonly kind: 'full' | 'window' | 'state' | 'none' };
 
 /** What one layer keeps: rows of K and V, the state of a recurrent layer, or nothing of its own. */
-function layerCache(text: TextModel, layer: number, settings: CacheSettings): LayerCache {
+function layerCache(
+  text: TextModel,
+  layer: number,
+  settings: CacheSettings,
+  { streams, cells, windowCells }: CacheShape,
+): LayerCache {
   const state = recurrentState(text, layer);
   if (state !== null) {
     return { kind: 'state', bytes: settings.slots * F32 * (state.convolution + state.state) };
   }
   const heads = text.kvHeads[layer] ?? 0;
   if (heads === 0 || layer >= cachingLayers(text)) return { kind: 'none', bytes: 0 };
-  const { streams, cells, windowCells } = cacheShape(text, settings);
   const sliding = isSliding(text, layer);
   const { key } = headLengths(text, layer);
   const keyBytes = heads * key * kvElementBytes(settings.kvType);
@@ -115,10 +119,10 @@ export function kvCache(
   placement: LayerPlacement,
   gpu: number | null,
 ): PartBytes {
-  const here = text.kvHeads.flatMap((_, layer) => {
-    if (placement[layer] !== gpu) return [];
-    return [{ layer, ...layerCache(text, layer, settings) }];
-  });
+  const shape = cacheShape(text, settings);
+  const here = text.kvHeads.flatMap((_, layer) =>
+    placement[layer] === gpu ? [{ layer, ...layerCache(text, layer, settings, shape) }] : [],
+  );
   const bytes = here.reduce((total, layer) => total + layer.bytes, 0);
   const terms = (['full', 'window', 'state'] as const).flatMap((kind) => {
     const layers = here.filter((layer) => layer.kind === kind);

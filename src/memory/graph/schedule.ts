@@ -109,9 +109,9 @@ class Crossings {
   visit(source: GraphTensor, part: Part): GraphTensor | null {
     const home = backendOf(this.backends, source);
     this.keepInput(source);
+    if (home === part.backend) return null;
     const known = this.copied.get(source) ?? new Map<number, readonly GraphTensor[]>();
     this.copied.set(source, known);
-    if (home === part.backend) return null;
     let made = known.get(part.backend);
     if (made === undefined) {
       made = Array.from({ length: this.copies }, () => {

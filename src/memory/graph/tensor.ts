@@ -60,10 +60,9 @@ export function elements({ shape }: GraphTensor): number {
 
 /** Bytes from the first element to the end of the last (`ggml_nbytes`). */
 export function spannedBytes({ shape, strides, elementBytes }: GraphTensor): number {
-  return shape.reduce(
-    (bytes, length, index) => bytes + (length - 1) * (strides[index] ?? 0),
-    elementBytes,
-  );
+  const [a, b, c, d] = shape;
+  const [sa, sb, sc, sd] = strides;
+  return elementBytes + (a - 1) * sa + (b - 1) * sb + (c - 1) * sc + (d - 1) * sd;
 }
 
 export function isContiguous(tensor: GraphTensor): boolean {
@@ -76,10 +75,12 @@ export function isContiguous(tensor: GraphTensor): boolean {
 /** Same element type, shape and strides (`ggml_are_same_layout`). */
 export function sameLayout(one: GraphTensor, other: GraphTensor): boolean {
   return (
-    one.type === other.type &&
-    one.shape.every((length, index) => length === other.shape[index]) &&
-    one.strides.every((stride, index) => stride === other.strides[index])
+    one.type === other.type && equal(one.shape, other.shape) && equal(one.strides, other.strides)
   );
+}
+
+function equal(one: Shape, other: Shape): boolean {
+  return one[0] === other[0] && one[1] === other[1] && one[2] === other[2] && one[3] === other[3];
 }
 
 type Fields = Partial<
@@ -95,13 +96,15 @@ function make(
 ): GraphTensor {
   const shape = shapeOf(dimensions);
   const elementBytes = fields.elementBytes ?? ELEMENT_BYTES[type];
+  const given: GraphTensor[] = [];
+  for (const source of sources) if (source !== null) given.push(source);
   return {
     op,
     type,
     elementBytes,
     shape,
     strides: fields.strides ?? dense(elementBytes, shape),
-    sources: sources.filter((source) => source !== null),
+    sources: given,
     viewOf: fields.viewOf ?? null,
     input: fields.input ?? false,
     output: false,
