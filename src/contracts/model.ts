@@ -51,6 +51,16 @@ export type EncoderModel = {
   readonly projectionDim: number;
   /** Every so many blocks attend to the whole picture, the others within windows (Qwen2.5-VL). */
   readonly windowPattern?: number;
+  /** Blocks that attend to the whole picture where the others have windows (Youtu-VL). */
+  readonly wholeBlocks?: readonly number[];
+  /** KV heads where they are fewer than heads. */
+  readonly kvHeads?: number;
+  /** Blocks after so many of which features are taken, side by side (Granite Vision). */
+  readonly featureLayers?: readonly number[];
+  /** Block after which squares of patches are joined (MiniCPM-V 4.6). */
+  readonly mergerBlock?: number;
+  /** Pixels of the smallest and the largest picture, where the file says so. */
+  readonly pixels?: { readonly least: number; readonly most: number };
   /** A segmentation tower before this one (DeepSeek-OCR). */
   readonly sam?: {
     readonly layers: number;

@@ -6,6 +6,8 @@ import type { Metadata } from './tokenizer.ts';
 
 const reals = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'float32', value });
 
+const numbers = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'int32', value });
+
 type Dims = Omit<EncoderModel, 'tensors' | 'audio'>;
 
 const spatialMerge = ({ merge }: Dims): Metadata => [
@@ -36,6 +38,12 @@ const PROJECTOR_KEYS: Readonly<Record<string, (encoder: Dims) => Metadata>> = {
   kimivl: scaleFactor,
   lfm2: scaleFactor,
   llama4: scaleFactor,
+  minicpmv4_6: (encoder) => [
+    ...scaleFactor(encoder),
+    ['clip.vision.wa_layer_indexes', numbers([encoder.mergerBlock ?? 6])],
+  ],
+  mlp: ({ featureLayers }) =>
+    featureLayers === undefined ? [] : [['clip.vision.feature_layer', numbers(featureLayers)]],
   pixtral: spatialMerge,
   qwen2vl_merger: spatialMerge,
   'qwen2.5vl_merger': (encoder) => [

@@ -1,5 +1,5 @@
 import type { EncoderModel, TensorInfo } from '../contracts/model.ts';
-import { optionalNumber, optionalText, requiredNumber } from './header-view.ts';
+import { numberArray, optionalNumber, optionalText, requiredNumber } from './header-view.ts';
 import type { HeaderView } from './header-view.ts';
 import { checkTowerKeys } from './plausible.ts';
 
@@ -75,6 +75,25 @@ function visionFields(header: HeaderView, projectorType: string) {
     ...(windowPattern !== undefined && { windowPattern }),
     ...(queries !== undefined && { queries }),
     ...samFields(header),
+    ...listFields(header, projectorType),
+  };
+}
+
+/** Blocks that the file names: of features, of a merger, or those that see the whole picture. */
+function listFields(
+  header: HeaderView,
+  projectorType: string,
+): Pick<EncoderModel, 'featureLayers' | 'mergerBlock' | 'wholeBlocks' | 'pixels'> {
+  const featureLayers = numberArray(header, 'clip.vision.feature_layer') ?? [];
+  const blocks = numberArray(header, 'clip.vision.wa_layer_indexes') ?? [];
+  const [first] = blocks;
+  const least = optionalNumber(header, 'clip.vision.image_min_pixels');
+  const most = optionalNumber(header, 'clip.vision.image_max_pixels');
+  return {
+    ...(featureLayers.length > 0 && { featureLayers }),
+    ...(projectorType === 'minicpmv4_6' && first !== undefined && { mergerBlock: first }),
+    ...(projectorType === 'youtuvl' && blocks.length > 0 && { wholeBlocks: blocks }),
+    ...(least !== undefined && most !== undefined && { pixels: { least, most } }),
   };
 }
 
@@ -96,6 +115,7 @@ const DEFAULT_MERGES: readonly (readonly [projector: RegExp, merge: number])[] =
   [/^qwen\d.*_merger$/, 2],
   [/^(internvl|glm4v|kimivl|lfm2|llama4|youtuvl|paddleocr|hunyuanvl)$/, 2],
   [/^gemma4u?v$/, 3],
+  [/^minicpmv4_6$/, 4],
   [/^gemma3$/, 4],
 ];
 

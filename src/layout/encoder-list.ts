@@ -5,6 +5,8 @@ import type { FloatFormat, TensorList } from './text.ts';
 export type EncoderDims = Omit<EncoderModel, 'tensors'> & {
   /** InternViT only: the 6B tower has RMS norms and q/k norms and no q/k/v bias, the 300M one the reverse. */
   readonly rmsNorm?: boolean;
+  /** LLaVA's tower is SigLIP: no class token and no norm before the first block. */
+  readonly siglip?: boolean;
   /** Rows of the learned positions, where they do not follow from picture and patch. */
   readonly positions?: number;
   /** Width between the projector's matrices, where it is not that of the language model. */

@@ -12,19 +12,6 @@ import {
 import type { EncoderDims, PatchFormats } from './encoder-list.ts';
 import type { TensorList } from './text.ts';
 
-/** CLIP ViT with a class token, then two matrices (LLaVA-1.5). */
-export function llava(list: TensorList, dims: EncoderDims): void {
-  const { embedding, projectionDim } = dims;
-  list.vector('v.class_embd', embedding);
-  patches(list, 'v.patch_embd.weight', dims);
-  list.matrix('v.position_embd.weight', embedding, positionRows(dims) + 1);
-  norm(list, 'v.pre_ln', embedding);
-  plainBlocks(list, dims);
-  norm(list, 'v.post_ln', embedding);
-  linear(list, 'mm.0', embedding, projectionDim);
-  linear(list, 'mm.2', projectionDim, projectionDim);
-}
-
 /** The Qwen towers have no position embedding (2-D rotary) and one patch matrix for each of two frames. */
 function qwenTower(list: TensorList, dims: EncoderDims, gated: boolean): void {
   const { embedding, feedForward, merge, projectionDim } = dims;
@@ -188,6 +175,24 @@ export function minicpmv(list: TensorList, dims: EncoderDims): void {
   }
   for (const part of ['q', 'kv', 'post']) norm(list, `resampler.ln_${part}`, projectionDim);
   linear(list, 'resampler.proj', projectionDim, projectionDim, false);
+}
+
+/** SigLIP; squares of patches become one in the middle of the tower and again after it (MiniCPM-V 4.6). */
+export function minicpmv46(list: TensorList, dims: EncoderDims): void {
+  const { embedding, feedForward, merge, projectionDim } = dims;
+  const joined = 4 * embedding;
+  siglip(list, dims, HALF);
+  if (merge > 2) {
+    norm(list, 'v.vit_merger.ln1', embedding);
+    attention(list, 'v.vit_merger', embedding);
+    linear(list, 'v.vit_merger.attn_out', embedding, embedding);
+    norm(list, 'v.vit_merger.ds_ln', joined);
+    linear(list, 'v.vit_merger.ds_ffn_up', joined, 4 * feedForward);
+    linear(list, 'v.vit_merger.ds_ffn_down', 4 * feedForward, embedding);
+  }
+  norm(list, 'mm.input_norm', joined);
+  linear(list, 'mm.up', joined, joined);
+  linear(list, 'mm.down', joined, projectionDim);
 }
 
 /** Pixtral, and Mistral Small 3.1 which joins squares before its two matrices. */

@@ -3,6 +3,8 @@ import { GGML_TYPES } from '../gguf/types.ts';
 import { qwen2a, ultravox, voxtral } from './encoder-audio.ts';
 import { deepseekOcr } from './encoder-deepseek-ocr.ts';
 import type { EncoderDims } from './encoder-list.ts';
+import { glmEdge, ldp, ldpv2, llava } from './encoder-llava.ts';
+import { gemma3nv } from './encoder-mobilenet.ts';
 import {
   gemma3,
   gemma4uv,
@@ -13,8 +15,8 @@ import {
   kimivl,
   lfm2,
   llama4,
-  llava,
   minicpmv,
+  minicpmv46,
   pixtral,
   qwen25vl,
   qwen2vl,
@@ -32,16 +34,21 @@ type Layout = (list: TensorList, dims: EncoderDims) => void;
 
 /** Layouts by `clip.projector_type`, with the names that llama.cpp's `clip.cpp` loads. */
 const LAYOUTS = {
+  adapter: glmEdge,
   deepseekocr: deepseekOcr,
   gemma3,
+  gemma3nv,
   gemma4uv,
   gemma4v,
   glm4v,
   idefics3,
   internvl,
   kimivl,
+  ldp,
+  ldpv2,
   lfm2,
   llama4,
+  minicpmv4_6: minicpmv46,
   mlp: llava,
   pixtral,
   qwen2a,

@@ -19,6 +19,8 @@ const IMAGE_START = around('<|image_start|>', '<|image_end|>');
 
 /** How llama.cpp counts the images of a projector, by `clip.projector_type` (llama.cpp b11118, mtmd.cpp). */
 const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
+  ['adapter', (encoder) => withEnds(encoder, 2)],
+  ['cogvlm', (encoder) => withEnds(encoder, 1)],
   ['deepseekocr', deepseekOcr],
   ['deepseekocr2', deepseekOcr2],
   ['gemma3', (encoder) => fixedGrid(encoder, START_OF_IMAGE)],
@@ -34,6 +36,7 @@ const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
   ['ldpv2', (encoder) => fixedGrid({ ...encoder, merge: 2 }, NO_WRAPPER)],
   ['lfm2', lfm2],
   ['llama4', llama4],
+  ['minicpmv4_6', minicpmv46],
   ['mlp', llava],
   ['phi4', phi4],
   ['pixtral', (encoder) => sized(encoder, around('', '[IMG_END]'), { rowBreaks: true })],
@@ -56,6 +59,12 @@ export function imageRuleOf(encoder: EncoderModel, header: HeaderView): TokenRul
 
 function fixedGrid({ imageSize, patchSize, merge }: EncoderModel, wrapper: Wrapper): Rule {
   return { rule: 'fixed-grid', params: { imageSize, patchSize, merge }, wrapper };
+}
+
+/** One square, and the projector's own start and end. */
+function withEnds({ imageSize, patchSize }: EncoderModel, merge: number): Rule {
+  const params = { imageSize, patchSize, merge, extra: 2 };
+  return { rule: 'fixed-grid', params, wrapper: NO_WRAPPER };
 }
 
 /** One square, or for LLaVA-1.6 an overview and tiles in one of the grids that the file lists. */
@@ -152,6 +161,18 @@ function minicpmv({ imageSize, queries }: EncoderModel, header: HeaderView): Rul
     rule: 'minicpm',
     params: { sliceSize: imageSize, queries: queries ?? 64 },
     wrapper: around('<image>', '</image>'),
+  };
+}
+
+/** Sides are whole squares of 4 x 4 patches, however many of them become one token. */
+const MINICPM_STEP = 4;
+
+function minicpmv46({ imageSize, patchSize, merge }: EncoderModel): Rule {
+  return {
+    rule: 'minicpm-cells',
+    params: { sliceSize: imageSize, cell: patchSize * merge, step: patchSize * MINICPM_STEP },
+    // The image's number: one digit up to the tenth image of a request.
+    wrapper: { begin: '<image_id>0</image_id><image>', end: '</image>', tokens: 5 },
   };
 }
 

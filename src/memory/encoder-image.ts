@@ -36,7 +36,11 @@ export function largestPictures(encoder: EncoderModel, imageMaxTokens: number | 
     const { side, most } = DEEPSEEK_TILES;
     return { size: { width: side, height: most * side }, count: 1 };
   }
-  const size = projectorType === 'resampler' ? largestSlice(encoder) : warmUpPicture(encoder);
+  const slices: Readonly<Record<string, PictureSize>> = {
+    resampler: largestSlice(encoder),
+    minicpmv4_6: largestAlignedSlice(encoder),
+  };
+  const size = slices[projectorType] ?? warmUpPicture(encoder);
   return { size, count: tilesAtOnce(encoder) };
 }
 
@@ -54,6 +58,12 @@ function pictureOf({ patchSize, merge }: EncoderModel, tokens: number): PictureS
 function largestSlice({ patchSize, imageSize }: EncoderModel): PictureSize {
   const side = Math.floor(imageSize / patchSize);
   return { width: (side - 1) * patchSize, height: (side + 2) * patchSize };
+}
+
+/** MiniCPM-V 4.6's sides are whole multiples of four patches: 8 x 9 of them is the most of 8 x 8. */
+function largestAlignedSlice({ patchSize, imageSize }: EncoderModel): PictureSize {
+  const step = 4 * patchSize;
+  return { width: imageSize + step, height: imageSize };
 }
 
 function tilesAtOnce({ projectorType, imageSize, patchSize, merge }: EncoderModel): number {

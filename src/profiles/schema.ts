@@ -85,6 +85,27 @@ const visionSchema = z.strictObject({
     .optional()
     .describe('blocks whose features reach the language model besides the last (Qwen3-VL)'),
   queries: count.optional().describe('learned queries of a resampler (MiniCPM-V)'),
+  siglip: z.boolean().optional().describe('a LLaVA projector on SigLIP: no class token'),
+  featureLayers: z
+    .array(z.int().nonnegative())
+    .min(1)
+    .optional()
+    .describe('`clip.vision.feature_layer`, counted from 0 up (Granite Vision: 4, 8, 16, 27)'),
+  mergerBlock: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe('block after which squares of patches are joined (MiniCPM-V 4.6)'),
+  wholeBlocks: z
+    .array(z.int().nonnegative())
+    .min(1)
+    .optional()
+    .describe('blocks that attend to the whole picture, the others within windows (Youtu-VL)'),
+  kvHeads: count.optional().describe('where they are fewer than heads'),
+  pixels: z
+    .strictObject({ least: count, most: count })
+    .optional()
+    .describe('`clip.vision.image_min_pixels` and `image_max_pixels`, where the file has them'),
   sam: z
     .strictObject({ layers: count, embedding: count, heads: count, window: count })
     .optional()

@@ -31,6 +31,16 @@ const edge = (value: number): Metadata => [
   ['clip.vision.preproc_image_size', { type: 'uint32', value }],
 ];
 
+/** Granite's tiles of 384: a row or a column of up to ten, and what ten hold between them. */
+const pins = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].flatMap((rows) =>
+  [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    .filter((columns) => columns * rows > 1 && columns * rows <= 10)
+    .flatMap((columns) => [columns * 384, rows * 384]),
+);
+const grids: Metadata = [
+  ['clip.vision.image_grid_pinpoints', { type: 'array', of: 'int32', value: pins }],
+];
+
 /** What decides the count is as published; the widths are small. */
 const FAMILIES: [string, EncoderDims, Metadata?][] = [
   [
@@ -49,7 +59,29 @@ const FAMILIES: [string, EncoderDims, Metadata?][] = [
       ...{ layers: 0, heads: 0, feedForward: 0 },
     }),
   ],
+  [
+    'Gemma 3n',
+    small({
+      projectorType: 'gemma3nv',
+      imageSize: 768,
+      patchSize: 3,
+      embedding: 2048,
+      projectionDim: 2048,
+    }),
+  ],
   ['GLM-4.1V', small({ projectorType: 'glm4v', merge: 2 })],
+  ['GLM-Edge-V', small({ projectorType: 'adapter', imageSize: 672, siglip: true })],
+  [
+    'Granite Vision 3.3',
+    small({
+      projectorType: 'mlp',
+      layers: 4,
+      imageSize: 384,
+      siglip: true,
+      featureLayers: [1, 2, 4],
+    }),
+    grids,
+  ],
   ['Idefics3', small({ projectorType: 'idefics3', imageSize: 364, merge: 2 }), edge(1456)],
   ['InternVL', small({ projectorType: 'internvl', imageSize: 448, merge: 2 })],
   ['Kimi-VL', small({ projectorType: 'kimivl', imageSize: 896, merge: 2 })],
@@ -59,6 +91,28 @@ const FAMILIES: [string, EncoderDims, Metadata?][] = [
     'MiniCPM-V 2.6',
     small({ projectorType: 'resampler', imageSize: 448, positions: 4900, queries: 64 }),
   ],
+  [
+    'MiniCPM-V 4.6',
+    small({
+      projectorType: 'minicpmv4_6',
+      imageSize: 448,
+      merge: 4,
+      positions: 4900,
+      mergerBlock: 0,
+    }),
+  ],
+  [
+    'MiniCPM-V 4.6, 4x',
+    small({
+      projectorType: 'minicpmv4_6',
+      imageSize: 448,
+      merge: 2,
+      positions: 4900,
+      mergerBlock: 0,
+    }),
+  ],
+  ['MobileVLM', small({ projectorType: 'ldp' })],
+  ['MobileVLM 2', small({ projectorType: 'ldpv2' })],
   ['Mistral Small 3', small({ projectorType: 'pixtral', imageSize: 1540, merge: 2 })],
   ['Pixtral', small({ projectorType: 'pixtral', patchSize: 16, imageSize: 1024 })],
   ['Qwen3-VL', small({ projectorType: 'qwen3vl_merger', patchSize: 16, imageSize: 768, merge: 2 })],

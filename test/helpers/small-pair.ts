@@ -13,6 +13,7 @@ const grid = (of: (row: number, column: number) => string) =>
 
 /** What the families put around images and tiles, one token each. */
 const WRAPPERS = [
+  ...['<image_id>', '</image_id>', '0', '1'],
   ...['<image>', '</image>', '<slice>', '</slice>', '<img>', '</img>', '[IMG_END]', '\n', '\n\n'],
   ...['<start_of_image>', '<end_of_image>', '<|vision_start|>', '<|vision_end|>'],
   ...['<|image_start|>', '<|image_end|>', '<|img_thumbnail|>', '<|image>', '<image|>'],

@@ -1,40 +1,10 @@
 import type { Graph, GraphTensor } from '../graph/tensor.ts';
-import {
-  compute,
-  matrixProduct,
-  permute,
-  reshape,
-  rows as pickRows,
-  view,
-} from '../graph/tensor.ts';
+import { compute, matrixProduct, permute, reshape, view } from '../graph/tensor.ts';
 import { activate, concat, pack } from './ops.ts';
 import type { NormKind } from './ops.ts';
 import type { Scene } from './scene.ts';
 import { rotateTwice } from './siglip.ts';
 import { vit } from './vit.ts';
-
-/** LLaVA-1.5 and 1.6 (models/llava.cpp). */
-export function llava(scene: Scene): Graph {
-  let x = scene.patchRows();
-  const classToken = scene.find('v.class_embd');
-  if (classToken) x = concat(x, classToken, 1);
-  const positions = scene.indices(x.shape[1]);
-  const learned = pickRows(scene.get('v.position_embd.weight'), positions);
-  const seen = vit(scene, x, { norm: 'layer', learned });
-  const rows = reshape(seen, seen.shape[0], seen.shape[1]);
-  const patches = pickRows(rows, scene.indices(scene.patches));
-  return scene.finish(projectRows(scene, patches));
-}
-
-/** Two matrices, or three with norms between them (Yi). */
-function projectRows(scene: Scene, patches: GraphTensor): GraphTensor {
-  if (scene.find('mm.3.weight')) {
-    const first = scene.norm(scene.linear(patches, 'mm.0'), 'mm.1', 'layer');
-    return scene.norm(scene.linear(activate(first), 'mm.3'), 'mm.4', 'layer');
-  }
-  const active = activate(scene.linear(patches, 'mm.0'));
-  return scene.find('mm.2.weight') ? scene.linear(active, 'mm.2') : active;
-}
 
 /** InternVL (models/internvl.cpp). */
 export function internvl(scene: Scene): Graph {

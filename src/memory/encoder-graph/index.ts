@@ -1,6 +1,8 @@
 import type { Graph } from '../graph/tensor.ts';
-import { internvl, llama4, llava } from './clip.ts';
-import { minicpmv } from './minicpm.ts';
+import { internvl, llama4 } from './clip.ts';
+import { glmEdge, ldp, ldpv2, llava } from './llava.ts';
+import { minicpmv, minicpmv46 } from './minicpm.ts';
+import { gemma3n } from './mobilenet.ts';
 import { glm4v, qwen2vl, qwen3vl } from './qwen.ts';
 import type { Scene } from './scene.ts';
 import { deepseekOcr } from './deepseek-ocr.ts';
@@ -12,16 +14,21 @@ type GraphOf = (scene: Scene) => Graph;
 
 /** An encoder's graph for one picture, by `clip.projector_type`. */
 const GRAPHS: ReadonlyMap<string, GraphOf> = new Map<string, GraphOf>([
+  ['adapter', glmEdge],
   ['deepseekocr', deepseekOcr],
   ['gemma3', gemma3],
+  ['gemma3nv', gemma3n],
   ['gemma4uv', gemma4uv],
   ['gemma4v', gemma4v],
   ['glm4v', glm4v],
   ['idefics3', idefics3],
   ['internvl', internvl],
   ['kimivl', kimivl],
+  ['ldp', ldp],
+  ['ldpv2', ldpv2],
   ['lfm2', lfm2],
   ['llama4', llama4],
+  ['minicpmv4_6', minicpmv46],
   ['mlp', llava],
   ['phi4', phi4],
   ['pixtral', pixtral],

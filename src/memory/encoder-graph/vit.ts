@@ -24,12 +24,26 @@ export function vit(scene: Scene, patches: GraphTensor, options: VitOptions): Gr
   const placed = learned === null ? patches : add(patches, learned);
   let x = reshape(placed, placed.shape[0], placed.shape[1] * placed.shape[2]);
   if (scene.find(`${prefix}.pre_ln.weight`)) x = scene.norm(x, `${prefix}.pre_ln`, options.norm);
-  for (let index = 0; index < scene.blocks; index++) {
-    x = block(scene, x, `${prefix}.blk.${index}`, options);
-  }
+  x = vitBlocks(scene, x, options, [0, scene.blocks]);
   x = options.beforeLastNorm?.(x) ?? x;
   if (scene.find(`${prefix}.post_ln.weight`)) x = scene.norm(x, `${prefix}.post_ln`, options.norm);
   return reshape(x, x.shape[0], x.shape[1], 1);
+}
+
+/** The blocks from `first` to before `end`; `before` sees what enters each. */
+export function vitBlocks(
+  scene: Scene,
+  entry: GraphTensor,
+  options: VitOptions,
+  [first, end]: readonly [first: number, end: number],
+  before: (x: GraphTensor, index: number) => void = () => undefined,
+): GraphTensor {
+  let x = entry;
+  for (let index = first; index < end; index++) {
+    before(x, index);
+    x = block(scene, x, `${options.prefix ?? 'v'}.blk.${index}`, options);
+  }
+  return x;
 }
 
 function block(scene: Scene, x: GraphTensor, name: string, options: VitOptions): GraphTensor {

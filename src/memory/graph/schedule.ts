@@ -75,13 +75,13 @@ function split(graph: Graph, backends: Backends, copies: number): PlacedGraph {
   const crossings = new Crossings(backends, copies);
   let part: Part | null = null;
   for (const node of graph.nodes) {
-    const backend = backendOf(backends, node);
-    if (!isViewOp(node) && (part === null || part.backend !== backend)) {
+    // Windows before the first computed node belong to its part.
+    const leading = part === null ? (graph.nodes.find((each) => !isViewOp(each)) ?? node) : node;
+    const backend = backendOf(backends, leading);
+    if (part === null || (!isViewOp(node) && part.backend !== backend)) {
       part = { backend, inputs: [], nodes: [] };
       parts.push(part);
     }
-    // Windows before the first computed node belong to the first part.
-    part ??= { backend, inputs: [], nodes: [] };
     part.nodes.push(node);
     if (isViewOp(node)) continue;
     for (const [index, source] of node.sources.entries()) {

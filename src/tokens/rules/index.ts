@@ -12,6 +12,7 @@ import { longestEdge } from './longest-edge.ts';
 import { measured } from './measured.ts';
 import { minicpm } from './minicpm.ts';
 import { openaiPatch } from './openai-patch.ts';
+import { minicpmCells } from './minicpm-cells.ts';
 import { openaiTile } from './openai-tile.ts';
 import { patchLimit } from './patch-limit.ts';
 import { pixelBudget } from './pixel-budget.ts';
@@ -35,6 +36,7 @@ export const tokenRules = {
   'longest-edge': longestEdge,
   measured,
   minicpm,
+  'minicpm-cells': minicpmCells,
   'openai-patch': openaiPatch,
   'openai-tile': openaiTile,
   'patch-limit': patchLimit,

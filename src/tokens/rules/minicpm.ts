@@ -22,7 +22,7 @@ export const minicpm = defineTokenRule({
   id: 'minicpm',
   params,
   count: (size, use) => {
-    const grid = gridOf(size, use);
+    const grid = sliceGrid(size, use);
     if (grid === null) return { tokens: use.queries, detail: `overview of ${use.queries} tokens` };
     const { columns, rows } = grid;
     const slices = columns * rows;
@@ -33,7 +33,7 @@ export const minicpm = defineTokenRule({
     };
   },
   resize: (size, use) => {
-    const grid = gridOf(size, use);
+    const grid = sliceGrid(size, use);
     const side = use.sliceSize;
     if (grid === null) return { width: side, height: side };
     return {
@@ -45,7 +45,10 @@ export const minicpm = defineTokenRule({
 });
 
 /** Null for a picture that one slice holds. Logarithm and area are float32 as in C. */
-function gridOf({ width, height }: ImageSize, { sliceSize, maxSlices }: Params): Grid | null {
+export function sliceGrid(
+  { width, height }: ImageSize,
+  { sliceSize, maxSlices }: Pick<Params, 'sliceSize' | 'maxSlices'>,
+): Grid | null {
   if (width <= sliceSize && height <= sliceSize) return null;
   const ratio = Math.fround(Math.fround(Math.fround(width) * height) / (sliceSize * sliceSize));
   const multiple = Math.min(Math.ceil(ratio), maxSlices);

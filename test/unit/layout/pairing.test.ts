@@ -168,7 +168,7 @@ describe('missingTensors', () => {
 
   it('knows nothing about an unknown projector', () => {
     const encoder = encoderModel(llava7b.encoder)!;
-    expect(requiredEncoderTensors({ ...encoder, projectorType: 'adapter' })).toBeNull();
+    expect(requiredEncoderTensors({ ...encoder, projectorType: 'yasa2' })).toBeNull();
   });
 });
 

@@ -45,6 +45,7 @@ const PARAMS = {
   },
   'internvl-effective': { imageSize: 448, patchSize: 14, merge: 2, minTiles: 1, maxTiles: 12 },
   'llava-uhd': { imageSize: 336, patchSize: 14, grids: GRIDS },
+  'minicpm-cells': { sliceSize: 448, cell: 56, step: 56 },
   'openai-patch': {
     multiplier: 2.46,
     low: { maxSide: 512 },
