@@ -2,6 +2,7 @@ import { anyres } from './anyres.ts';
 import { claudeArea, claudePatch } from './claude.ts';
 import type { TokenRule } from './define.ts';
 import { internvlEffective, llavaUhd } from './effective-tiles.ts';
+import { dynamicHd } from './dynamic-hd.ts';
 import { deepseekOcr } from './deepseek-ocr.ts';
 import { fixed, fixedGrid } from './fixed.ts';
 import { geminiBudget, geminiTiles } from './gemini.ts';
@@ -14,6 +15,7 @@ import { minicpm } from './minicpm.ts';
 import { openaiPatch } from './openai-patch.ts';
 import { minicpmCells } from './minicpm-cells.ts';
 import { openaiTile } from './openai-tile.ts';
+import { overlapCrops } from './overlap-crops.ts';
 import { patchLimit } from './patch-limit.ts';
 import { pixelBudget } from './pixel-budget.ts';
 import { smartResize } from './smart-resize.ts';
@@ -24,6 +26,7 @@ export const tokenRules = {
   'claude-area': claudeArea,
   'claude-patch': claudePatch,
   'deepseek-ocr': deepseekOcr,
+  'dynamic-hd': dynamicHd,
   fixed,
   'fixed-grid': fixedGrid,
   'gemini-budget': geminiBudget,
@@ -39,6 +42,7 @@ export const tokenRules = {
   'minicpm-cells': minicpmCells,
   'openai-patch': openaiPatch,
   'openai-tile': openaiTile,
+  'overlap-crops': overlapCrops,
   'patch-limit': patchLimit,
   'pixel-budget': pixelBudget,
   'smart-resize': smartResize,

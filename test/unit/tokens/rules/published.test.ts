@@ -234,6 +234,27 @@ const CASES: readonly Case[] = [
     tokens: [144, 414, 1036, 1075, 1032, 1032, 1032, 1053],
   },
   {
+    family: 'Phi-4-multimodal, vLLM',
+    how: 'rule',
+    rule: 'dynamic-hd',
+    params: { cropSize: 448, patchSize: 14, maxCrops: 36 },
+    tokens: [545, 1065, 1681, 1596, 3918, 7392, 3953, 9345],
+  },
+  {
+    family: 'Phi-4-multimodal with 16 crops, vLLM',
+    how: 'rule',
+    rule: 'dynamic-hd',
+    params: { cropSize: 448, patchSize: 14, maxCrops: 16 },
+    tokens: [545, 1065, 1681, 1596, 3918, 3918, 3953, 1791],
+  },
+  {
+    family: 'Molmo, vLLM',
+    how: 'rule',
+    rule: 'overlap-crops',
+    params: { cropSize: 336, patchSize: 14, margin: 4, pool: 2, maxCrops: 12 },
+    tokens: [316, 740, 1196, 1196, 1196, 1196, 1204, 1204],
+  },
+  {
     // Begin and end of the image are the caller's.
     family: 'LFM2-VL, llama.cpp',
     how: 'run',
