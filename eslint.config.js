@@ -12,7 +12,7 @@ const LAYERS = [
   ['plan'],
   ['report'],
   ['process'],
-  ['detect', 'engine', 'estimate', 'serve', 'demo', 'simulate'],
+  ['detect', 'engine', 'estimate', 'serve', 'demo', 'simulate', 'quantize'],
   ['workflows'],
   ['cli'],
 ];
@@ -29,6 +29,7 @@ const PURE_FILES = [
   'src/serve/client/{sse,image-kind}.ts',
   'src/serve/gateway/{chat-images,client-fields,errors,estimate-prompt}.ts',
   'src/serve/supervisor/{engine-env,start-failure}.ts',
+  'src/quantize/{drift,made-file,parse}.ts',
   'src/simulate/{apply-layout,layout-log,plan-args}.ts',
 ];
 const PURE_LAYERS = 8;

@@ -96,7 +96,7 @@ function withSubcommands(program: Command): Command[] {
 }
 
 function addCommonOptions(command: Command): void {
-  if (command.commands.length > 0) return;
+  if (command.commands.length > 0 && command.registeredArguments.length === 0) return;
   command
     .optionsGroup('Output:')
     .addOption(

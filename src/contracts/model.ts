@@ -98,6 +98,17 @@ export type ModelFile = {
   readonly source: string | null;
   readonly bytes: number | null;
   readonly sha256: string | null;
+  /** For a file that is not there: how to make it of one that is, or that is published. */
+  readonly make?: FileToMake | undefined;
+};
+
+type FileToMake = {
+  /** `mmdeploy models quantize …`, to be pasted. */
+  readonly command: string;
+  /** Path or `hf:owner/repo/file` of the unquantised file. */
+  readonly from: string;
+  /** Path or name of the new file. */
+  readonly output: string;
 };
 
 /** What `plan`, `estimate` and `serve` know of a model, whether a profile or a GGUF pair told them. */

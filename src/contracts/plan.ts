@@ -50,6 +50,8 @@ const modelFileSchema = z.object({
   source: z.string().nullable(),
   bytes: count.nullable(),
   sha256: z.string().nullable(),
+  /** Only for a file that is not there and can be made: the command, what of, and under which name. */
+  make: z.object({ command: z.string(), from: z.string(), output: z.string() }).optional(),
 });
 
 const settingsSchema = z.object({

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { interrupted, stopIfAborted } from './install-context.ts';
+import { isAlive } from '../process/alive.ts';
 
 const HEARTBEAT_MS = 5_000;
 /** A holder that did not touch its lock for this long is gone, whatever its pid says. */
@@ -98,14 +99,4 @@ async function isStale(file: string, holder: string, now: () => Date): Promise<b
   if (now().getTime() - touched.mtimeMs > STALE_MS) return true;
   const [pid, host] = holder.split(' ');
   return host === hostname() && !isAlive(Number(pid));
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -132,6 +132,11 @@ export function rowBytes(typeName: string, elements: number): number {
   return (elements / blockSize) * typeBytes;
 }
 
+/** True for the types that are not made of blocks: what a converter writes, before any quantisation. */
+export function isFloat(typeName: string): boolean {
+  return ggmlType(typeName).blockSize === 1;
+}
+
 /** Number of elements: the product of the dimensions, 1 for a scalar. */
 export function tensorElements(tensor: Pick<TensorInfo, 'shape'>): number {
   return tensor.shape.reduce((product, dimension) => product * dimension, 1);

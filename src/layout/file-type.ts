@@ -1,7 +1,7 @@
 import { tensorBytes } from '../gguf/types.ts';
 import { optionalNumber } from './header-view.ts';
 import type { HeaderView } from './header-view.ts';
-import { mixBase } from './quantise.ts';
+import { isQuantised, mixBase } from './quantise.ts';
 
 /** `general.file_type` (`enum llama_ftype`) to the name of the mix. */
 const FILE_TYPES: Readonly<Record<number, string>> = {
@@ -28,7 +28,8 @@ const FILE_TYPES: Readonly<Record<number, string>> = {
 
 /**
  * Name of a file's weight format. The mix that the header claims, where the type of most of its bytes
- * agrees; else that type, because converters leave stale claims behind.
+ * agrees; else that type, because converters leave stale claims behind. What is never quantised does not
+ * count: in a small projector it outweighs the rest.
  */
 export function quantLabel(header: HeaderView): string {
   const dominant = dominantType(header);
@@ -38,7 +39,8 @@ export function quantLabel(header: HeaderView): string {
 
 function dominantType({ tensors }: HeaderView): string {
   const bytes = new Map<string, number>();
-  for (const tensor of tensors) {
+  const formatted = tensors.filter(isQuantised);
+  for (const tensor of formatted.length > 0 ? formatted : tensors) {
     bytes.set(tensor.type, (bytes.get(tensor.type) ?? 0) + tensorBytes(tensor));
   }
   return [...bytes].sort(([, a], [, b]) => b - a)[0]?.[0] ?? 'F32';

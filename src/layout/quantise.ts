@@ -201,12 +201,22 @@ function kindOfName(name: string): Kind {
 }
 
 /** Routers, what is looked up in a vision tower, and small matrices that set the course of whole layers. */
-const NEVER_QUANTISED =
-  /ffn_gate_inp\.weight|\.position_embd|\.patch_embd|altup|laurel|per_layer_model_proj|ssm_conv1d|shortconv\.conv\.weight/;
+const NEVER_QUANTISED = new RegExp(
+  [
+    ...['ffn_gate_inp\\.weight', 'altup', 'laurel', 'per_layer_model_proj', 'ssm_conv1d'],
+    ...['shortconv\\.conv\\.weight', 'attn_rel_b\\.weight', '\\.position_embd', '\\.patch_embd'],
+    ...['\\.patch_merger', '\\.rel_pos', 'sam\\.pos_embd', 'sam\\.neck\\.', 'sam\\.net_'],
+  ].join('|'),
+);
 
 /** Matrices and stacks of experts, but no norms, no router, and nothing of a vision tower that is looked up. */
 function isQuantisedName(name: string): boolean {
   return name.endsWith('weight') && !name.endsWith('_norm.weight') && !NEVER_QUANTISED.test(name);
+}
+
+/** True for a tensor that a quantised format converts. */
+export function isQuantised({ name, shape }: TensorInfo): boolean {
+  return shape.length >= 2 && isQuantisedName(name);
 }
 
 function matrixType(mix: Mix, kind: Kind, place: Place): GgmlTypeName {

@@ -106,8 +106,7 @@ export function isGoodQuant(quant: string | null): boolean {
 /** Weight formats in the order of preference: what was asked for, or a ladder of quants and encoders. */
 function formatsToTry(model: ModelDescription, wishes: Wishes): Formats[] {
   if (model.basis === 'gguf') {
-    const encoderQuant = model.encoder === null ? null : (model.encoderQuant ?? 'as stored');
-    return [{ quant: model.quant ?? 'as stored', encoderQuant }];
+    return [storedFormats(model, wishes)];
   }
   const quants = wishes.quant === null ? quantsFrom(wishes.minimum?.quant ?? null) : [wishes.quant];
   const encoders =
@@ -117,6 +116,15 @@ function formatsToTry(model: ModelDescription, wishes: Wishes): Formats[] {
         ? ENCODER_LADDER
         : [wishes.encoderQuant];
   return quants.flatMap((quant) => encoders.map((encoderQuant) => ({ quant, encoderQuant })));
+}
+
+/** The formats of a GGUF pair: those of its files, unless others were asked for. */
+export function storedFormats(model: ModelDescription, wishes: Wishes): Formats {
+  const { quant, encoder, encoderQuant } = model;
+  return {
+    quant: wishes.quant ?? quant ?? 'as stored',
+    encoderQuant: encoder === null ? null : (wishes.encoderQuant ?? encoderQuant ?? 'as stored'),
+  };
 }
 
 /** The ladder down to the least format that will do, or just that one where it is above the ladder. */

@@ -7,7 +7,7 @@ import type { Alternative } from '../match/alternatives.ts';
 import type { Change } from '../match/changes.ts';
 import type { Evaluated } from '../match/types.ts';
 import type { PlanFiles } from './files.ts';
-import { fileArgument, unknownFileWarnings } from './files.ts';
+import { fileArgument, ownFileName, toMakeWarnings, unknownFileWarnings } from './files.ts';
 import { reasonsFor } from './reasons.ts';
 
 export type PlanInput = {
@@ -32,8 +32,8 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
   const cache = { kvTypeV, unifiedKv, swaFull };
   const cpuMoeLayers = settings.cpuMoeLayers ?? 0;
   const named = {
-    model: `${model.id}-${formats.quant}.gguf`,
-    mmproj: `${model.id}-mmproj-${formats.encoderQuant ?? 'F16'}.gguf`,
+    model: ownFileName(model.id, 'model', formats.quant),
+    mmproj: ownFileName(model.id, 'mmproj', formats.encoderQuant ?? 'F16'),
   };
   const args = llamaServerArgs({
     ...DEFAULT_LISTEN,
@@ -74,7 +74,11 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
     memory: { devices: [...chosen.devices] },
     verdict: chosen.verdict,
     reasons: reasonsFor(chosen, input.changes),
-    warnings: [...input.warnings, ...unknownFileWarnings(files, named)],
+    warnings: [
+      ...input.warnings,
+      ...toMakeWarnings(files, formats),
+      ...unknownFileWarnings(files, named),
+    ],
     engine: { name: 'llama.cpp', minVersion: null, args },
     alternatives: input.alternatives.map(alternative),
   };

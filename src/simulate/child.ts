@@ -12,6 +12,8 @@ export type Child = {
   /** Resolves when the process is gone and its output is read. */
   readonly gone: Promise<void>;
   readonly isGone: () => boolean;
+  /** Exit code; null while it runs, when a signal ended it, and when it could not be started. */
+  readonly exitCode: () => number | null;
   /** Kills the whole group and waits for its end. */
   readonly kill: () => Promise<void>;
 };
@@ -57,6 +59,7 @@ export function startChild(
     pid: command.guard === 'watchdog' ? undefined : child.pid,
     gone,
     isGone: () => ended,
+    exitCode: () => child.exitCode,
     kill: async () => {
       if (ended) return;
       killGroup(child.pid, 'SIGKILL');

@@ -15,6 +15,8 @@ export type RealLoad = {
   readonly signal: AbortSignal;
   /** Given up when nothing was printed for so long: a large model on a slow disk may take its time. */
   readonly silenceMs: number;
+  /** The engine's `--verbosity`; 5, which names every buffer, where it is left out. */
+  readonly verbosity?: number;
 };
 
 export type Loaded = {
@@ -26,19 +28,23 @@ export type Loaded = {
 const POLL_MS = 50;
 
 /**
- * Loads a model for good, calls `whileLoaded` and stops the engine. Throws `engine.start` with the end
+ * Loads a model for good, calls `whileLoaded` with the process and the log so far, and stops the engine. Throws `engine.start` with the end
  * of the log when it ends or falls silent before, `interrupted`; no process is left either way.
  */
 export async function realLoad<Seen>(
   load: RealLoad,
-  whileLoaded: (pid: number | undefined) => Promise<Seen>,
+  whileLoaded: (pid: number | undefined, log: string) => Promise<Seen>,
 ): Promise<Loaded & { readonly seen: Seen }> {
   let log = '';
   let ready = false;
   let lastOutput = performance.now();
   const args = [...load.args, '--offline', '--host', '127.0.0.1', '--port', '0'];
   const child = startChild(
-    { ...load, file: load.llamaServer, args: [...args, '--verbosity', '5'] },
+    {
+      ...load,
+      file: load.llamaServer,
+      args: [...args, '--verbosity', String(load.verbosity ?? 5)],
+    },
     (text) => {
       lastOutput = performance.now();
       ready ||= LOADED.test(log.slice(-200) + text);
@@ -52,7 +58,7 @@ export async function realLoad<Seen>(
       if (child.isGone() || silent) throw notLoaded(load, log, silent);
       await Promise.race([child.gone, delay(POLL_MS)]);
     }
-    const seen = await whileLoaded(child.pid);
+    const seen = await whileLoaded(child.pid, log);
     return { log, residentBytes: await residentBytes(child.pid), seen };
   } finally {
     await child.kill();

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAlive } from '../process/alive.ts';
 
 const NAME = /^run-(\d+)-/;
 
@@ -19,14 +20,4 @@ export async function makeRunFolder(base: string): Promise<RunFolder> {
   }
   const path = await mkdtemp(join(base, `run-${process.pid}-`));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it runs, as somebody else.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

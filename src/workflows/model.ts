@@ -1,22 +1,20 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
 import type { ModelDescription, ModelFile } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
 import type { GgufHeader } from '../gguf/header.ts';
-import { readGgufHeader } from '../gguf/read-file.ts';
-import { describeGguf } from '../layout/describe-gguf.ts';
-import type { EncoderFormat } from '../layout/encoder.ts';
 import { inQuant } from '../layout/model.ts';
-import { pairingProblem } from '../layout/pairing.ts';
-import { imageRuleOf } from '../layout/token-rule.ts';
-import { ENCODER_FORMATS } from '../match/formats.ts';
+import { FLOAT_FORMATS, encoderFormat } from '../match/formats.ts';
 import type { Formats, ModelSource } from '../match/types.ts';
 import type { PlanFiles } from '../plan/files.ts';
+import { ownFileName } from '../plan/files.ts';
 import { describeEncoder, describeProfile } from '../profiles/describe.ts';
 import type { Profile, ProfileSet } from '../profiles/layers.ts';
 import { findModel } from '../profiles/layers.ts';
 import type { ProfileFolders } from '../profiles/load.ts';
 import type { Context } from './context.ts';
+import { ggufModel } from './gguf-model.ts';
+import { readGgufPair } from './gguf-pair.ts';
 
 export type ModelRequest = {
   /** A profile id, or the path of a GGUF file. */
@@ -44,15 +42,21 @@ export type LoadedModel = {
  */
 export async function loadModel(request: ModelRequest, ctx: Context): Promise<LoadedModel> {
   const { name } = request;
-  if (name.startsWith('hf:')) throw notYetHub(name);
-  const path = resolve(ctx.cwd, name);
-  if (looksLikePath(name) || (existsSync(path) && !(await isProfile(request, ctx)))) {
-    return loadGgufPair(path, request, ctx);
+  if (await namesFile(request, ctx)) {
+    return ggufModel(readGgufPair(resolve(ctx.cwd, name), request.mmproj, ctx), ctx);
   }
   const { profiles, notices } = await loadAll(profileFolders(ctx, request.profilesDir));
   const profile = findModel(profiles, name);
   if (request.mmproj !== null) throw projectorOfProfile(profile.id, request.mmproj);
   return profileModel(profile, notices);
+}
+
+/** True for the path of a file, false for what may be a profile. Throws `usage.not-yet` for `hf:` names. */
+export async function namesFile(request: ModelRequest, ctx: Context): Promise<boolean> {
+  const { name } = request;
+  if (name.startsWith('hf:')) throw notYetHub(name);
+  if (looksLikePath(name)) return true;
+  return existsSync(resolve(ctx.cwd, name)) && !(await isProfile(request, ctx));
 }
 
 function projectorOfProfile(id: string, mmproj: string): MmdeployError {
@@ -123,93 +127,36 @@ function describedOnce(profile: Profile, plain: ModelDescription): ModelSource['
   };
 }
 
-function encoderFormat(name: string): EncoderFormat {
-  const found = ENCODER_FORMATS.find((format) => format === name.toUpperCase());
-  if (found !== undefined) return found;
-  throw new MmdeployError('usage.unknown-quant', `unknown encoder format \`${name}\``, {
-    hints: [`\`--encoder-quant\` takes ${ENCODER_FORMATS.join(', ')}`],
-  });
-}
-
-function hubFiles({ files, id }: Profile, { quant, encoderQuant }: Formats): PlanFiles {
-  const of = (name: string | undefined): ModelFile => ({
-    path: null,
-    source: name === undefined || files === undefined ? null : `hf:${files.repository}/${name}`,
-    bytes: null,
-    sha256: null,
+function hubFiles({ files, id }: Profile, formats: Formats): PlanFiles {
+  const { quant, encoderQuant } = formats;
+  const published = (name: string | undefined): string | null =>
+    name === undefined || files === undefined ? null : `hf:${files.repository}/${name}`;
+  const model = published(files?.model[quant]);
+  const mmproj = encoderQuant === null ? null : published(files?.mmproj[encoderQuant]);
+  const modelFrom = model === null ? published(unquantised(files?.model)) : null;
+  const mmprojFrom =
+    mmproj === null && encoderQuant !== null ? published(unquantised(files?.mmproj)) : null;
+  const flags = [
+    ...(mmprojFrom === null ? [] : [`--encoder ${encoderQuant ?? ''}`]),
+    ...(modelFrom === null ? [] : [`--weights ${quant}`]),
+  ];
+  const command = ['mmdeploy models quantize', id, ...flags].join(' ');
+  const of = (source: string | null, from: string | null, output: string): ModelFile => ({
+    ...{ path: null, source, bytes: null, sha256: null },
+    ...(from === null ? {} : { make: { command, from, output } }),
   });
   return {
-    model: of(files?.model[quant]),
-    mmproj: encoderQuant === null || id === '' ? null : of(files?.mmproj[encoderQuant]),
+    model: of(model, modelFrom, ownFileName(id, 'model', quant)),
+    mmproj:
+      encoderQuant === null
+        ? null
+        : of(mmproj, mmprojFrom, ownFileName(id, 'mmproj', encoderQuant)),
   };
 }
 
-function loadGgufPair(path: string, request: ModelRequest, ctx: Context): LoadedModel {
-  const model = readGgufHeader(path);
-  const mmprojPath =
-    request.mmproj === null ? mmprojBeside(model.path) : resolve(ctx.cwd, request.mmproj);
-  const mmproj = mmprojPath === null ? null : readGgufHeader(mmprojPath);
-  if (mmproj !== null) {
-    const problem = pairingProblem(model, mmproj);
-    if (problem !== null) throw mismatch(problem);
-  } else if (model.get('general.architecture') === 'clip') {
-    throw mismatch(`\`${path}\` is a projector, not a language model`);
-  }
-  const id = basename(model.path).replace(/(-00001-of-\d+)?\.gguf$/i, '');
-  const described = describeGguf(id, model, mmproj, imageRuleOf);
-  const found =
-    request.mmproj === null && mmprojPath !== null
-      ? [`projector found beside the model: ${relative(ctx.cwd, mmprojPath) || mmprojPath}`]
-      : [];
-  return {
-    source: { model: described, inFormats: () => described },
-    profile: null,
-    headers: { model, mmproj },
-    files: () => ({ model: localFile(model), mmproj: mmproj === null ? null : localFile(mmproj) }),
-    warnings: mmproj === null ? [withoutProjector(model)] : found,
-  };
-}
-
-function localFile({ path, fileBytes }: GgufHeader): ModelFile {
-  return { path, source: null, bytes: fileBytes, sha256: null };
-}
-
-/** Language models that are never used without their projector: their text positions are 3-D. */
-const VISION_ONLY = /^qwen\d*(\.\d+)?vl(moe)?$/;
-
-function withoutProjector(model: GgufHeader): string {
-  const arch = String(model.get('general.architecture'));
-  const hint = `give its projector: \`mmdeploy plan ${basename(model.path)} --mmproj FILE\``;
-  if (VISION_ONLY.test(arch)) {
-    throw new MmdeployError(
-      'file.missing',
-      `\`${model.path}\` (${arch}) needs a projector, and there is no \`mmproj*.gguf\` beside it`,
-      { hints: [hint] },
-    );
-  }
-  return `no \`mmproj*.gguf\` beside the model: planned for text only; ${hint}`;
-}
-
-/** The projector that people keep beside a model: one file with `mmproj` in its name, F16 before others. */
-function mmprojBeside(modelPath: string): string | null {
-  const folder = dirname(modelPath);
-  const names = readdirSync(folder)
-    .filter((name) => /mmproj.*\.gguf$/i.test(name) && join(folder, name) !== modelPath)
-    .sort((a, b) => preference(a) - preference(b) || (a < b ? -1 : 1));
-  return names[0] === undefined ? null : join(folder, names[0]);
-}
-
-function preference(name: string): number {
-  if (/(^|[^b])f16/i.test(name)) return 0;
-  return /bf16/i.test(name) ? 1 : 2;
-}
-
-function mismatch(problem: string): MmdeployError {
-  return new MmdeployError('model.mismatch', problem, {
-    hints: [
-      'take both files from the same repository; `mmdeploy plan MODEL.gguf --mmproj FILE` names the projector',
-    ],
-  });
+/** The file that others can be made of. */
+function unquantised(published: Readonly<Record<string, string>> | undefined): string | undefined {
+  return FLOAT_FORMATS.map((format) => published?.[format]).find((name) => name !== undefined);
 }
 
 function notYetHub(name: string): MmdeployError {

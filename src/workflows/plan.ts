@@ -115,7 +115,6 @@ function candidateOf(
 ): Candidate {
   const { model } = loaded.source;
   if (model.engines.includes('api') || model.text === null) return apiCandidate(model);
-  refuseOtherQuant(loaded, wishes);
   const resources = resourcesOf(machine);
   const chosenEngine = engineFor(loaded, engine);
   if (chosenEngine === 'vllm') return planOnVllm(loaded, resources, wishes, engine);
@@ -186,21 +185,4 @@ function contextWarnings({ model, settings }: Evaluated): string[] {
   return [
     `${settings.contextPerSlot} tokens of context are more than the ${most} the model was trained for`,
   ];
-}
-
-/** A GGUF file is in the format it is in: another one asked for would be a plan for another file. */
-function refuseOtherQuant({ source, headers }: LoadedModel, wishes: Wishes): void {
-  const { quant, encoderQuant } = source.model;
-  if (headers === null) return;
-  for (const [flag, asked, stored] of [
-    ['--quant', wishes.quant, quant],
-    ['--encoder-quant', wishes.encoderQuant, encoderQuant],
-  ] as const) {
-    if (asked === null || asked === stored) continue;
-    throw new MmdeployError(
-      'usage.invalid',
-      `\`${flag} ${asked}\`: the file is ${stored ?? 'stored in formats of its own'} already`,
-      { hints: [`leave \`${flag}\` out, or give a file in that format`] },
-    );
-  }
 }

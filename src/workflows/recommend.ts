@@ -16,6 +16,7 @@ import {
 import { QUANT_ORDER } from '../match/formats.ts';
 import type { Formats, Wishes } from '../match/types.ts';
 import { searchVllm } from '../match/vllm.ts';
+import { storedFormats } from '../match/search.ts';
 import { requiredContext, requiredSlots } from '../match/workload.ts';
 import { runtimeOverhead } from '../memory/runtime.ts';
 import type { DeviceInput } from '../memory/types.ts';
@@ -95,8 +96,7 @@ function formatsOf({ source }: LoadedModel, wishes: Wishes, engine: EngineName):
   const sees = model.encoder !== null;
   if (engine === 'vllm') return [{ quant: 'BF16', encoderQuant: sees ? 'BF16' : null }];
   if (model.basis === 'gguf') {
-    const encoderQuant = sees ? (model.encoderQuant ?? 'as stored') : null;
-    return [{ quant: model.quant ?? 'as stored', encoderQuant }];
+    return [storedFormats(model, wishes)];
   }
   const encoderQuant = sees ? (wishes.encoderQuant ?? 'F16') : null;
   const least = wishes.minimum?.quant ?? null;

@@ -12,6 +12,7 @@ import { imageCounting } from './counting.ts';
 import type { SelectedEngine } from './engine.ts';
 import { requireGpuEngine, selectEngine } from './engine.ts';
 import { ensureEngine } from './engine-install.ts';
+import { missingFiles } from './missing-files.ts';
 import type { LoadedModel } from './model.ts';
 import { loadModel } from './model.ts';
 import type { PlanRequest } from './plan.ts';
@@ -138,47 +139,8 @@ function localFiles(plan: DeploymentPlan): { model: string; mmproj: string | nul
     });
   }
   const { model, mmproj } = plan.files;
-  if ([model, mmproj].some((file) => file !== null && file.path === null)) throw notHere(plan);
+  if ([model, mmproj].some((file) => file !== null && file.path === null)) throw missingFiles(plan);
   return { model: model?.path ?? '', mmproj: mmproj?.path ?? null };
-}
-
-/** Where each missing file is published, as commands that fetch it, and what to run then. */
-function notHere({ model: { id }, files }: DeploymentPlan): MmdeployError {
-  const wanted = [files.model, files.mmproj].filter((file) => file !== null);
-  const published = wanted.map(({ path, source }) => (path === null ? hubFile(source) : null));
-  const missing = wanted.length > 1 ? 'files' : 'file';
-  const unpublished = wanted.some(({ path, source }) => path === null && source === null);
-  const [model, mmproj] = wanted.map(
-    ({ path }, index) => path ?? `./${published[index]?.name ?? ''}`,
-  );
-  return new MmdeployError(
-    'file.missing',
-    `the ${missing} of \`${id}\` ${wanted.length > 1 ? 'are' : 'is'} not on this machine`,
-    {
-      hints: [
-        ...published.flatMap((file) =>
-          file === null ? [] : [`fetch it: \`curl -fLO ${file.url}\``],
-        ),
-        ...(unpublished
-          ? [
-              `no usual GGUF of \`${id}\` is known: convert it with llama.cpp's convert_hf_to_gguf.py`,
-            ]
-          : []),
-        unpublished
-          ? 'then serve the files: `mmdeploy serve ./MODEL.gguf --mmproj ./MMPROJ.gguf`'
-          : `then serve: \`mmdeploy serve ${model ?? ''}${mmproj === undefined ? '' : ` --mmproj ${mmproj}`}\``,
-      ],
-    },
-  );
-}
-
-/** `hf:owner/repo/folder/file.gguf` as an address and the name that curl gives it. */
-function hubFile(source: string | null): { name: string; url: string } | null {
-  const match = /^hf:([^/]+\/[^/]+)\/(.+)$/.exec(source ?? '');
-  if (match === null) return null;
-  const [, repository = '', file = ''] = match;
-  const url = `https://huggingface.co/${repository}/resolve/main/${file}`;
-  return { url, name: file.split('/').at(-1) ?? file };
 }
 
 async function engineFor(

@@ -12,7 +12,6 @@ import { recheck, versionOf, withLayout } from './engine-figures.ts';
 import type { SelectedEngine } from './engine.ts';
 import { selectEngine } from './engine.ts';
 import { loadModel } from './model.ts';
-import type { LoadedModel } from './model.ts';
 import type { PlanRequest } from './plan.ts';
 import { planWorkflow } from './plan.ts';
 
@@ -59,7 +58,7 @@ async function simulated(
   requireFitting(selected);
   const args = [...layoutArgs(planned.args), ...tensorSplit(planned.args, gpus)];
   const layout = await simulate(
-    { model, files: realFiles(loaded), gpus: gpus.length, args },
+    { model, files: realFiles(plan), gpus: gpus.length, args },
     {
       engine: selected.engine,
       rpcServer: gpus.length === 0 ? null : rpcServerFor(selected),
@@ -79,9 +78,11 @@ async function simulated(
   return recheck(told, request, model.text);
 }
 
-function realFiles({ headers }: LoadedModel) {
-  if (headers === null) return null;
-  return { model: headers.model.path, mmproj: headers.mmproj?.path ?? null };
+/** The plan's own files; null where one of them is not there. */
+function realFiles({ files: { model, mmproj } }: DeploymentPlan) {
+  if (model === null || model.path === null) return null;
+  if (mmproj === null) return { model: model.path, mmproj: null };
+  return mmproj.path === null ? null : { model: model.path, mmproj: mmproj.path };
 }
 
 /** Stand-ins are all as large as this machine's RAM: cards of other sizes are told by their free MiB. */
@@ -107,7 +108,7 @@ function rpcServerFor({ engine }: SelectedEngine): string {
     `no ggml-rpc-server belongs to ${engine.path}: there is nothing to stand in for a GPU`,
     {
       hints: [
-        'install an engine that brings it: `mmdeploy engine install --source debian`',
+        'install an engine that brings it: `mmdeploy engine install debian`',
         'or plan by the formulas alone: leave `--simulate` out',
       ],
     },

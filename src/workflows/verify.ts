@@ -1,6 +1,6 @@
 import type { Machine } from '../contracts/machine.ts';
 import type { DeviceMemory, DeploymentPlan, Verification } from '../contracts/plan.ts';
-import type { ModelDescription, TextModel } from '../contracts/model.ts';
+import type { ModelDescription, ModelFile, TextModel } from '../contracts/model.ts';
 import { listenAt } from '../engines/llama-cpp.ts';
 import { MmdeployError } from '../errors.ts';
 import { resourcesOf } from '../match/resources.ts';
@@ -61,9 +61,14 @@ async function verified(
   ctx: Context,
 ): Promise<DeploymentPlan> {
   const missing = [plan.files.model, plan.files.mmproj].find((file) => file?.path === null);
-  if (missing !== undefined) throw withoutFiles(plan, missing?.source ?? null);
-  const { model } = (await loadModel(request.model, ctx)).source;
-  if (model.text === null) throw withoutFiles(plan, null);
+  if (missing !== undefined) throw withoutFiles(plan, missing);
+  const { quant, encoderQuant } = plan.settings ?? {};
+  const { source } = await loadModel(request.model, ctx);
+  const model = source.inFormats({
+    quant: quant ?? 'as stored',
+    encoderQuant: encoderQuant ?? null,
+  });
+  if (model.text === null) throw withoutFiles(plan, plan.files.model);
   const usesGpu = plan.memory.devices.some(({ id }) => id !== 'host');
   const selected = await selectEngine(ctx, { flag: null, gpus: plan.machine.gpus });
   if (usesGpu) requireGpuEngine(selected);
@@ -171,10 +176,12 @@ async function keep(
   return { ...found, calibrationFile: file };
 }
 
-function withoutFiles({ model }: DeploymentPlan, source: string | null): MmdeployError {
+function withoutFiles({ model }: DeploymentPlan, file: ModelFile | null): MmdeployError {
+  const source = file?.source ?? null;
   const where = source === null ? '' : `: it is ${source}`;
   return new MmdeployError('file.missing', `no file of \`${model.id}\` is here to load${where}`, {
     hints: [
+      ...(file?.make === undefined ? [] : [`make it: \`${file.make.command}\``]),
       'give the path of a GGUF file: `mmdeploy plan ./MODEL.gguf --mmproj ./MMPROJ.gguf --verify`',
       `without files: \`mmdeploy plan ${model.id} --simulate\``,
     ],

@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { encoderMetadata } from '../../src/demo/encoder-metadata.ts';
 import { textMetadata } from '../../src/demo/metadata.ts';
 import type { Metadata } from '../../src/demo/tokenizer.ts';
+import type { TensorInfo } from '../../src/contracts/model.ts';
 import type { GgufValue } from '../../src/gguf/types.ts';
+import type { TensorData } from '../../src/gguf/write-file.ts';
 import { writeGguf } from '../../src/gguf/write-file.ts';
 import type { EncoderDims } from '../../src/layout/encoder.ts';
 import { textModel } from '../../src/layout/model.ts';
@@ -47,8 +49,39 @@ function tokenizer(): Metadata {
   ];
 }
 
-/** A model and a projector of a family, small enough to load at once; `more` are further projector keys. */
-export async function writeSmallPair(folder: string, dims: EncoderDims, more: Metadata = []) {
+/** Weights that compute something: halves between 1/32 and 1/8 of either sign, the same in every run. */
+export function* noise({ name, shape, type }: TensorInfo): Generator<Uint8Array> {
+  const elements = shape.reduce((a, b) => a * b, 1);
+  const isScale = /(norm|ln\d?)\.weight$/.test(name);
+  let state = [...name].reduce((hash, letter) => hash * 31 + letter.charCodeAt(0), 7) >>> 0;
+  const bytes = Buffer.alloc(elements * (type === 'F16' ? 2 : 4));
+  for (let at = 0; at < elements; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const sign = state & 0x80000000;
+    if (type === 'F16') {
+      bytes.writeUInt16LE(
+        (sign >>> 16) | ((10 + ((state >>> 20) & 1)) << 10) | ((state >>> 8) & 0x3ff),
+        2 * at,
+      );
+    } else
+      bytes.writeFloatLE(
+        isScale ? 1 : ((sign === 0 ? 1 : -1) * (1 + ((state >>> 8) & 0xff) / 256)) / 64,
+        4 * at,
+      );
+  }
+  yield bytes;
+}
+
+/**
+ * A model and a projector of a family, small enough to load at once; `more` are further projector keys.
+ * Without `data` the weights are zeros.
+ */
+export async function writeSmallPair(
+  folder: string,
+  dims: EncoderDims,
+  more: Metadata = [],
+  data: TensorData | null = null,
+) {
   const embedding = dims.projectionDim;
   const text = textModel(
     {
@@ -68,8 +101,8 @@ export async function writeSmallPair(folder: string, dims: EncoderDims, more: Me
   const encoder = encoderOf(dims);
   const files = { model: join(folder, 'small.gguf'), mmproj: join(folder, 'small-mmproj.gguf') };
   const metadata = [...textMetadata('small', text), ...tokenizer()];
-  await writeGguf(files.model, { metadata, tensors: text.tensors }, null);
+  await writeGguf(files.model, { metadata, tensors: text.tensors }, data);
   const projector = { metadata: [...encoderMetadata('small', encoder), ...more] };
-  await writeGguf(files.mmproj, { ...projector, tensors: encoder.tensors }, null);
+  await writeGguf(files.mmproj, { ...projector, tensors: encoder.tensors }, data);
   return files;
 }

@@ -114,7 +114,9 @@ describe.skipIf(llamaServer === null)('simulatedPlan with the real engine', () =
     const ctx = context({ signal: interruption.signal });
     const running = simulatedPlan(request('internvl2-26b', ['80GiB']), ctx);
     const folder = simulations(ctx);
-    await expect.poll(() => existsSync(folder) && readdirSync(folder).length > 0).toBe(true);
+    await expect
+      .poll(() => existsSync(folder) && readdirSync(folder).length > 0, { timeout: 20_000 })
+      .toBe(true);
     interruption.abort();
     const { failure } = await running;
     expect(failure?.code).toBe('interrupted');

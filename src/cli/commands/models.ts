@@ -1,14 +1,21 @@
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../../errors.ts';
 import type { Registrar, Shell } from '../shell.ts';
+import { registerModelsQuantize } from './models-quantize.ts';
 
-/** `mmdeploy models [ID]`. */
-export function registerModels({ begin, action }: Registrar): void {
-  begin('models')
+/** `mmdeploy models [ID]`, `mmdeploy models quantize`. */
+export function registerModels(registrar: Registrar): void {
+  const models = registrar
+    .begin('models')
     .description('Lists the model profiles, or shows one of them with its dimensions and sources.')
     .argument('[id]', 'profile id or alias')
     .option('--vram', 'parameters, sizes and the recommended GPU of each')
-    .action(action(runModels));
+    .usage('[options] [id]')
+    .helpCommand(false)
+    // What follows `quantize` is for it, `-o` too.
+    .enablePositionalOptions()
+    .action(registrar.action(runModels));
+  registerModelsQuantize(models, registrar);
 }
 
 async function runModels(shell: Shell, command: Command): Promise<number> {
