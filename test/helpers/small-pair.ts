@@ -53,7 +53,7 @@ function tokenizer(): Metadata {
 export function* noise({ name, shape, type }: TensorInfo): Generator<Uint8Array> {
   const elements = shape.reduce((a, b) => a * b, 1);
   const isScale = /(norm|ln\d?)\.weight$/.test(name);
-  let state = [...name].reduce((hash, letter) => hash * 31 + letter.charCodeAt(0), 7) >>> 0;
+  let state = Array.from(name).reduce((hash, letter) => hash * 31 + letter.charCodeAt(0), 7) >>> 0;
   const bytes = Buffer.alloc(elements * (type === 'F16' ? 2 : 4));
   for (let at = 0; at < elements; at++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
