@@ -18,6 +18,8 @@ export type EstimateInput = {
   /** `png`, `jpg`, `webp` … as its first bytes say; null for a description and for other modalities. */
   readonly format: string | null;
   readonly seconds: number | null;
+  /** Frames a second of a film; null where it was not given. */
+  readonly fps: number | null;
   readonly text: string | null;
   /** Given token count of a text (`--text-tokens`). */
   readonly textTokens: number | null;
@@ -37,6 +39,17 @@ export type EstimateItem = {
   readonly rule: string;
   /** How the rule came to it, or why this engine does not take the input. */
   readonly detail: string;
+};
+
+export type PriceUsed = {
+  readonly input: number;
+  readonly output: number;
+  readonly cachedInput: number | null;
+  /** Sound that goes in; null: as `input`. */
+  readonly audioInput: number | null;
+  /** Share taken off by the vendor's batch API. */
+  readonly batchDiscount: number | null;
+  readonly source: string;
 };
 
 export type ModelEstimate = {
@@ -63,6 +76,8 @@ export type ModelEstimate = {
     readonly total: number;
   };
   readonly priceAsOf: string | null;
+  /** The price that `costUsd` was computed with, US dollars per million tokens; null where there is none. */
+  readonly price: PriceUsed | null;
   /** The few inputs that cost most, dearest first: what to shrink to save anything. */
   readonly costliest: readonly EstimateItem[];
   /** Every input, where the rows were asked for. */

@@ -1,4 +1,4 @@
-import type { Basis, EngineName, Modality } from './basis.ts';
+import type { Basis, Confidence, EngineName, Modality } from './basis.ts';
 
 /** A tensor as a GGUF header lists it: `shape` fastest-varying dimension first, as ggml's `ne`. */
 export type TensorInfo = {
@@ -90,6 +90,31 @@ export type TokenRuleUse = {
   readonly wrapper: { readonly begin: string; readonly end: string; readonly tokens: number };
   /** Where the rule was read or confirmed. */
   readonly source: string;
+  /** No better than this, whatever the rule itself knows. */
+  readonly confidence?: Confidence | undefined;
+};
+
+/** Tokens a second of film and its sound, at each level of `media_resolution` that differs. */
+type VideoRates = {
+  readonly default: SecondRate;
+  readonly low?: SecondRate | undefined;
+  readonly medium?: SecondRate | undefined;
+  readonly high?: SecondRate | undefined;
+  readonly source: string;
+};
+type SecondRate = {
+  readonly perSecond: number;
+  readonly low?: number | undefined;
+  readonly high?: number | undefined;
+};
+
+/** What a model at its vendor takes; null where it is not known. */
+export type HostedModel = {
+  readonly contextTokens: number | null;
+  readonly outputTokens: number | null;
+  /** As a file's first bytes name them: `png`, `heic` …; null: what most vendors take. */
+  readonly imageFormats: readonly string[] | null;
+  readonly video: VideoRates | null;
 };
 
 export type ModelFile = {
@@ -128,6 +153,8 @@ export type ModelDescription = {
   readonly imageTokens: Readonly<Partial<Record<EngineName, TokenRuleUse>>>;
   /** Audio token rule of each engine that hears with this model. */
   readonly audioTokens: Readonly<Partial<Record<EngineName, TokenRuleUse>>>;
+  /** Left out for a model that runs here. */
+  readonly hosted?: HostedModel;
   /** Fixed weight format of a GGUF file; null when a quant can still be chosen. */
   readonly quant: string | null;
   readonly encoderQuant: string | null;

@@ -1,4 +1,4 @@
-import type { ModelEstimate } from '../contracts/estimate.ts';
+import type { ModelEstimate, PriceUsed } from '../contracts/estimate.ts';
 import type { ApiPrice } from '../profiles/price-schema.ts';
 
 /** Money is counted in whole millionths of a dollar and becomes dollars only in the document. */
@@ -9,10 +9,19 @@ export const STALE_DAYS = 90;
 
 type Cost = NonNullable<ModelEstimate['costUsd']>;
 
-/** What `inputTokens` and `outputTokens` cost at a list price, rounded to a millionth of a dollar. */
-export function costOf(price: ApiPrice, inputTokens: number, outputTokens: number): Cost {
-  const input = microUsd(price.input, inputTokens);
-  const output = microUsd(price.output, outputTokens);
+export type BilledTokens = {
+  /** All input, sound included. */
+  readonly input: number;
+  readonly audio: number;
+  readonly output: number;
+};
+
+/** What tokens cost at a list price, rounded to a millionth of a dollar; no cache or batch discount. */
+export function costOf(price: ApiPrice, tokens: BilledTokens): Cost {
+  const input =
+    microUsd(price.input, tokens.input - tokens.audio) +
+    microUsd(price.audioInput ?? price.input, tokens.audio);
+  const output = microUsd(price.output, tokens.output);
   return { input: dollars(input), output: dollars(output), total: dollars(input + output) };
 }
 
@@ -24,6 +33,17 @@ function microUsd(usdPerMillion: number, tokens: number): bigint {
 
 function dollars(micro: bigint): number {
   return Number(micro) / Number(MICRO_USD);
+}
+
+export function priceUsed(price: ApiPrice): PriceUsed {
+  return {
+    input: price.input,
+    output: price.output,
+    cachedInput: price.cachedInput ?? null,
+    audioInput: price.audioInput ?? null,
+    batchDiscount: price.batchDiscount ?? null,
+    source: price.source,
+  };
 }
 
 /** Whole days since the price was last seen; a date to come counts as today. */

@@ -5,11 +5,13 @@ import { MmdeployError } from '../errors.ts';
 import type { BoundTokenRule, ImageSize } from '../tokens/rules/define.ts';
 import { findTokenRule } from '../tokens/rules/index.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
-import { countWrapper } from '../tokens/text/chat.ts';
 import type { SpmVocabulary } from '../tokens/text/vocabulary.ts';
+import type { MediaOutcome } from './count-media.ts';
+import { countFilm, countSound } from './count-media.ts';
 import { formatRefusal } from './formats.ts';
 import type { TextCount } from './text.ts';
 import { approximateText, exactText, known } from './text.ts';
+import { wrapperTokens } from './wrapper.ts';
 
 /** A model on one engine, with what is known of its text side. */
 export type CountedModel = {
@@ -39,9 +41,24 @@ export function countInputs(
   settings: TokenSettings,
 ): readonly CountedInput[] {
   const countImage = imageCounter(model, settings);
-  return inputs.map((input) =>
-    input.modality === 'image' ? countImage(input) : countText(input, model),
-  );
+  return inputs.map((input) => {
+    switch (input.modality) {
+      case 'image':
+        return countImage(input);
+      case 'audio':
+        return mediaInput(input, countSound(input, model));
+      case 'video':
+        return mediaInput(input, countFilm(input, model, settings));
+      case 'text':
+        return countText(input, model);
+    }
+  });
+}
+
+function mediaInput(input: EstimateInput, outcome: MediaOutcome): CountedInput {
+  if ('refused' in outcome) return refusedInput(input, 'none', outcome.refused);
+  const { tokens, rule, detail, wrapper, low, high } = outcome;
+  return { input, item: itemOf(input, tokens, rule, detail), wrapper, low, high, refused: null };
 }
 
 function countText(input: EstimateInput, { vocabulary }: CountedModel): CountedInput {
@@ -72,7 +89,7 @@ function imageCounter(model: CountedModel, settings: TokenSettings) {
   const wrapper = wrapperTokens(model, use.wrapper);
   const sizes = new Map<string, ReturnType<typeof measure>>();
   return (input: EstimateInput): CountedInput => {
-    const refusal = formatRefusal(model.engine, input.format);
+    const refusal = formatRefusal(model.engine, input.format, model.description.hosted);
     if (refusal !== null) return refusedInput(input, use.rule, refusal);
     const size = seenSize(input, model.engine);
     const key = `${size.width}x${size.height}`;
@@ -87,7 +104,8 @@ function imageCounter(model: CountedModel, settings: TokenSettings) {
 }
 
 function noRule({ id, engine, description }: CountedModel): string {
-  return description.encoder === null
+  if (engine === 'api' && !description.modalities.includes('image')) return `${id} takes no images`;
+  return description.encoder === null && engine !== 'api'
     ? `${id} takes no images: it has no projector`
     : `how ${engine} counts images for ${id} is not known here`;
 }
@@ -118,15 +136,6 @@ function measure(rule: BoundTokenRule, size: ImageSize, settings: TokenSettings)
 function seenSize(input: EstimateInput, engine: EngineName): ImageSize {
   const size = { width: input.width ?? 0, height: input.height ?? 0 };
   return input.turned && engine === 'llama.cpp' ? { width: size.height, height: size.width } : size;
-}
-
-/** A string that the vocabulary has not as one token is several: the model's own tokenizer decides. */
-function wrapperTokens(
-  { vocabulary }: CountedModel,
-  wrapper: { readonly begin: string; readonly end: string; readonly tokens: number },
-): number {
-  if (vocabulary === null) return wrapper.tokens;
-  return countWrapper(wrapper.begin, vocabulary) + countWrapper(wrapper.end, vocabulary);
 }
 
 function itemOf(

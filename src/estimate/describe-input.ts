@@ -10,6 +10,7 @@ const BLANK = {
   turned: false,
   format: null,
   seconds: null,
+  fps: null,
   text: null,
   textTokens: null,
   count: 1,
@@ -39,12 +40,48 @@ export function parseImageDescription(text: string): EstimateInput {
     throw invalid('image', text, 'WIDTHxHEIGHT pixels, or WIDTHxHEIGHT*COUNT', '1920x1080*20');
   }
   const size = checkSize({ width: Number(match[1]), height: Number(match[2]) });
-  const count = match[3] === undefined ? 1 : Number(match[3]);
-  if (count < 1 || count > MAX_COUNT) {
-    throw invalid('image', text, `a count from 1 to ${MAX_COUNT}`, '1920x1080*20');
-  }
+  const count = countOf('image', text, match[3], '1920x1080*20');
   const input = `${size.width}x${size.height}`;
   return { ...BLANK, input, modality: 'image', ...size, count };
+}
+
+const LENGTH = String.raw`(\d+(?:\.\d+)?)\s*s?`;
+const TIMES = String.raw`(?:\*\s*(\d+)\s*)?`;
+const AUDIO = new RegExp(String.raw`^\s*${LENGTH}\s*${TIMES}$`, 'i');
+const VIDEO = new RegExp(
+  String.raw`^\s*${LENGTH}\s*@\s*(\d+)\s*[x×]\s*(\d+)\s*(?:@\s*(\d+(?:\.\d+)?)\s*)?${TIMES}$`,
+  'i',
+);
+
+/** `--audio 30s` or `--audio 29.9s*20`. Throws `usage.invalid`. */
+export function parseAudioDescription(text: string): EstimateInput {
+  const match = AUDIO.exec(text);
+  const seconds = Number(match?.[1]);
+  if (!match || !(seconds > 0)) {
+    throw invalid('audio', text, 'SECONDSs above zero, or SECONDSs*COUNT', '30s*20');
+  }
+  const count = countOf('audio', text, match[2], '30s*20');
+  return { ...BLANK, input: `${seconds}s`, modality: 'audio', seconds, count };
+}
+
+/** `--video 10s@1280x720`, with `@30` its frames a second, `*5` its count. Throws `usage.invalid`. */
+export function parseVideoDescription(text: string): EstimateInput {
+  const match = VIDEO.exec(text);
+  const seconds = Number(match?.[1]);
+  if (!match || !(seconds > 0)) {
+    throw invalid('video', text, 'SECONDSs@WIDTHxHEIGHT[@FPS][*COUNT]', '10s@1280x720@30');
+  }
+  const size = checkSize({ width: Number(match[2]), height: Number(match[3]) });
+  const fps = match[4] === undefined ? null : Number(match[4]);
+  const count = countOf('video', text, match[5], '10s@1280x720*5');
+  const input = `${seconds}s@${size.width}x${size.height}${fps === null ? '' : `@${fps}`}`;
+  return { ...BLANK, input, modality: 'video', ...size, seconds, fps, count };
+}
+
+function countOf(flag: string, text: string, given: string | undefined, example: string): number {
+  const count = given === undefined ? 1 : Number(given);
+  if (count >= 1 && count <= MAX_COUNT) return count;
+  throw invalid(flag, text, `a count from 1 to ${MAX_COUNT}`, example);
 }
 
 /** `--text-tokens 500`: text whose length in tokens is known. Throws `usage.invalid`. */

@@ -1,4 +1,5 @@
 import type { EngineName } from '../contracts/basis.ts';
+import type { HostedModel } from '../contracts/model.ts';
 
 /** Image formats each engine decodes; a format that is missing is refused, or worse, mistaken. */
 const DECODED: Readonly<Record<EngineName, readonly string[]>> = {
@@ -17,8 +18,13 @@ const SEEN: Readonly<Record<string, string>> = {
 };
 
 /** Why `engine` does not take an image of `format`; null when it does, or when there is no file. */
-export function formatRefusal(engine: EngineName, format: string | null): string | null {
-  if (format === null || DECODED[engine].includes(format)) return null;
+export function formatRefusal(
+  engine: EngineName,
+  format: string | null,
+  hosted?: HostedModel,
+): string | null {
+  const decoded = hosted?.imageFormats ?? DECODED[engine];
+  if (format === null || decoded.includes(format)) return null;
   const seen = engine === 'llama.cpp' ? SEEN[format] : undefined;
   const why = seen ?? `${engine === 'api' ? 'the API' : engine} takes no ${format.toUpperCase()}`;
   return `${why}: convert it to PNG or JPEG`;

@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import type { EstimateInput, UnreadableInput } from '../contracts/estimate.ts';
-import { imageInput, parseImageDescription, parseTextTokens, textInput } from './describe-input.ts';
+import {
+  imageInput,
+  parseAudioDescription,
+  parseImageDescription,
+  parseTextTokens,
+  parseVideoDescription,
+  textInput,
+} from './describe-input.ts';
 import { readImageHeader } from './image-header.ts';
 import type { FoundFile } from './walk.ts';
 import { reasonOf, walkPaths } from './walk.ts';
@@ -11,6 +18,10 @@ export type ScanRequest = {
   readonly paths: readonly string[];
   /** `--image WxH[*N]`. */
   readonly images: readonly string[];
+  /** `--audio SECONDSs[*N]`. */
+  readonly audios: readonly string[];
+  /** `--video SECONDSs@WxH[@FPS][*N]`. */
+  readonly videos: readonly string[];
   readonly texts: readonly string[];
   readonly textTokens: readonly (string | number)[];
 };
@@ -44,6 +55,8 @@ const FILES_PER_BREATH = 256;
 export async function scanInputs(request: ScanRequest, context: ScanContext): Promise<Scan> {
   const described = [
     ...request.images.map(parseImageDescription),
+    ...request.audios.map(parseAudioDescription),
+    ...request.videos.map(parseVideoDescription),
     ...request.texts.map((text) => textInput('--text', text)),
     ...request.textTokens.map(parseTextTokens),
   ];

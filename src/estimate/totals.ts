@@ -1,9 +1,10 @@
-import type { Confidence } from '../contracts/basis.ts';
+import type { Confidence, Modality } from '../contracts/basis.ts';
+import { CONFIDENCES } from '../contracts/basis.ts';
 import type { EstimateInput, ModelEstimate } from '../contracts/estimate.ts';
 import type { ApiPrice } from '../profiles/price-schema.ts';
 import { promptTextTokens } from '../tokens/text/chat.ts';
 import { sum } from '../units.ts';
-import { costOf } from './cost.ts';
+import { costOf, priceUsed } from './cost.ts';
 import type { CountedInput, CountedModel } from './count.ts';
 
 export type TotalOptions = {
@@ -21,20 +22,23 @@ export function totalOf(
 ): ModelEstimate {
   const taken = counted.filter(({ refused }) => refused === null);
   const text = totalTokens(taken.filter(({ input }) => input.modality === 'text'));
-  const images = taken.filter(({ input }) => input.modality === 'image');
-  const imageWrappers = sum(images.map(({ wrapper, input }) => wrapper * input.count));
-  const image = totalTokens(images) - imageWrappers;
+  const media = taken.filter(({ input }) => input.modality !== 'text');
+  const of = (modality: Modality) => bareTokens(media, modality);
+  const [image, audio, video] = [of('image'), of('audio'), of('video')];
   const template = templateTokens(model, taken);
-  const wrapper = imageWrappers + (template ?? 0);
-  const total = text + image + wrapper;
-  const confidence = confidenceOf(counted, taken, template !== null);
+  const wrapper = sum(media.map((each) => each.wrapper * each.input.count)) + (template ?? 0);
+  const total = text + image + audio + video + wrapper;
+  const confidence = worse(
+    confidenceOf(counted, taken, template !== null),
+    statedConfidence(model, taken),
+  );
   const unknown = confidence === 'unknown';
   return {
     id: model.id,
     engine: model.engine,
     tokens: unknown
       ? { total: null, text: null, image: null, audio: null, video: null, wrapper: null }
-      : { total, text, image, audio: 0, video: 0, wrapper },
+      : { total, text, image, audio, video, wrapper },
     range: unknown ? null : rangeOf(taken, template ?? 0),
     uncounted: sum(
       counted.filter(({ refused }) => refused !== null).map(({ input }) => input.count),
@@ -43,8 +47,11 @@ export function totalOf(
     basis: model.description.basis,
     rule: ruleOf(model, counted),
     costUsd:
-      options.price === null || unknown ? null : costOf(options.price, total, options.outputTokens),
+      options.price === null || unknown
+        ? null
+        : costOf(options.price, { input: total, audio, output: options.outputTokens }),
     priceAsOf: options.price?.asOf ?? null,
+    price: options.price === null ? null : priceUsed(options.price),
     costliest: costliestOf(taken),
     items: options.items ? counted.map(({ item }) => item) : [],
   };
@@ -63,6 +70,12 @@ function costliestOf(taken: readonly CountedInput[]) {
 
 function totalTokens(counted: readonly CountedInput[]): number {
   return sum(counted.map(({ item, input }) => (item.tokens ?? 0) * input.count));
+}
+
+/** Tokens of one modality without what the engine puts around them. */
+function bareTokens(counted: readonly CountedInput[], modality: Modality): number {
+  const chosen = counted.filter(({ input }) => input.modality === modality);
+  return totalTokens(chosen) - sum(chosen.map(({ wrapper, input }) => wrapper * input.count));
 }
 
 function rangeOf(taken: readonly CountedInput[], template: number) {
@@ -89,12 +102,25 @@ function confidenceOf(
   return promptKnown ? 'exact' : 'formula';
 }
 
+/** What the profile says of the image rule, where an image was counted by it. */
+function statedConfidence(model: CountedModel, taken: readonly CountedInput[]): Confidence {
+  const stated = model.description.imageTokens[model.engine]?.confidence;
+  const used = taken.some(({ input }) => input.modality === 'image');
+  return used && stated !== undefined ? stated : 'exact';
+}
+
+function worse(one: Confidence, other: Confidence): Confidence {
+  return CONFIDENCES.indexOf(one) > CONFIDENCES.indexOf(other) ? one : other;
+}
+
 /**
  * What the chat template and the cuts around images add to the texts counted one by one; null where
  * the model's tokenizer or template is not at hand, or not one that is followed here.
  */
 function templateTokens(model: CountedModel, taken: readonly CountedInput[]): number | null {
   if (model.vocabulary === null) return null;
+  const heard = taken.some(({ input }) => ['audio', 'video'].includes(input.modality));
+  if (heard) return null;
   const written = taken.filter(({ input }) => input.modality === 'image' || input.text !== null);
   const content = written.flatMap(({ input }, index) =>
     input.modality === 'image' && written[index - 1]?.input.modality === 'image'

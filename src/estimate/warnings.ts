@@ -71,7 +71,8 @@ function obeysResolution({ description, engine }: CountedModel, rule: string): b
 }
 
 function longInputs(model: CountedModel, counted: readonly CountedInput[]): string[] {
-  const context = model.description.text?.contextMax ?? null;
+  const { text, hosted } = model.description;
+  const context = text?.contextMax ?? hosted?.contextTokens ?? null;
   if (context === null) return [];
   const long = counted.filter(({ item }) => (item.tokens ?? 0) > context);
   return long.length === 0
@@ -79,18 +80,40 @@ function longInputs(model: CountedModel, counted: readonly CountedInput[]): stri
     : [`${inputs(long.length)} longer than the ${context} tokens of context of ${model.id}`];
 }
 
-/** A price that is missing or old; `hosted` models have one. */
-export function priceWarning(model: CountedModel, price: ApiPrice | null, now: Date): string[] {
-  if (model.engine !== 'api') return [];
+export type PricedRequest = {
+  readonly now: Date;
+  /** `--as-of`. */
+  readonly asOf: string | null;
+  /** All input of the model, null where it is not known. */
+  readonly inputTokens: number | null;
+};
+
+/** A price that is missing, old, of another day, or higher for a request of this length. */
+export function priceWarnings(
+  { id, engine }: CountedModel,
+  price: ApiPrice | null,
+  { now, asOf, inputTokens }: PricedRequest,
+): string[] {
+  if (engine !== 'api') return [];
   if (price === null) {
-    return [`no price for ${model.id}: put one into prices.yaml of your profile folder`];
+    return [`no price for ${id}: put one into prices.yaml of your profile folder`];
   }
   const days = priceAgeDays(price, now);
-  return days > STALE_DAYS
-    ? [
-        `the price of ${model.id} is of ${price.asOf}, ${days} days ago: check it before you rely on it`,
-      ]
-    : [];
+  const long = price.longContext;
+  return [
+    ...(asOf !== null && asOf !== price.asOf
+      ? [`the price of ${id} is of ${price.asOf}, not of ${asOf}: prices of the past are not kept`]
+      : []),
+    ...(days > STALE_DAYS && asOf === null
+      ? [`the price of ${id} is of ${price.asOf}, ${days} days ago: check it before you rely on it`]
+      : []),
+    ...(long !== undefined && (inputTokens ?? 0) > long.above
+      ? [
+          `${id}: a single request of more than ${long.above} input tokens costs $${long.input} in and ` +
+            `$${long.output} out a million; priced as requests below that`,
+        ]
+      : []),
+  ];
 }
 
 function inputs(count: number): string {

@@ -1,17 +1,24 @@
 import type { EngineName } from '../contracts/basis.ts';
 import type {
   EncoderModel,
+  HostedModel,
   ModelDescription,
   TensorInfo,
   TokenRuleUse,
 } from '../contracts/model.ts';
 import type { EncoderDims, EncoderFormat } from '../layout/encoder.ts';
 import { encoderModel, textModel } from '../layout/model.ts';
+import type { HostedProfile } from './hosted-schema.ts';
 import type { Profile } from './layers.ts';
 import type { AudioProfile, VisionProfile } from './schema.ts';
 
-/** Weight formats to lay a profile out in; F16 where none is given. */
-export type ProfileFormats = { readonly quant?: string; readonly encoderQuant?: EncoderFormat };
+/** Weight formats to lay a profile out in, F16 where none is given, and the day whose rules count. */
+export type ProfileFormats = {
+  readonly quant?: string;
+  readonly encoderQuant?: EncoderFormat;
+  /** `2026-03-01`: the vendor's rule of that day; today's where left out. */
+  readonly asOf?: string;
+};
 
 /** The engine a profile means by `--engine auto`. */
 export function defaultEngine(profile: Profile): EngineName {
@@ -22,7 +29,7 @@ export function defaultEngine(profile: Profile): EngineName {
 
 /** What a profile knows, in the shape a GGUF pair is described in. Throws `usage.unknown-quant`. */
 export function describeProfile(profile: Profile, formats: ProfileFormats = {}): ModelDescription {
-  const { text } = profile;
+  const { text, hosted } = profile;
   return {
     id: profile.id,
     name: profile.name,
@@ -33,10 +40,20 @@ export function describeProfile(profile: Profile, formats: ProfileFormats = {}):
     confidence: profile.confidence,
     text: text ? textModel(text, text.context, formats.quant) : null,
     encoder: describeEncoder(profile, formats.encoderQuant),
-    imageTokens: rulesOf(profile.imageTokens),
+    imageTokens: imageRules(profile, formats.asOf),
     audioTokens: rulesOf(profile.audioTokens),
+    ...(hosted === undefined ? {} : { hosted: hostedModel(hosted) }),
     quant: null,
     encoderQuant: null,
+  };
+}
+
+function hostedModel(hosted: HostedProfile): HostedModel {
+  return {
+    contextTokens: hosted.context ?? null,
+    outputTokens: hosted.output ?? null,
+    imageFormats: hosted.imageFormats ?? null,
+    video: hosted.videoTokens ?? null,
   };
 }
 
@@ -115,6 +132,17 @@ function given<T extends object, K extends keyof T>(from: T, keys: readonly K[])
     if (value !== undefined) found[key] = value as Exclude<T[K], undefined>;
   }
   return found;
+}
+
+/** Today's rules, or of the vendor those that held on the day. */
+function imageRules(
+  { imageTokens, hosted }: Profile,
+  asOf?: string,
+): ModelDescription['imageTokens'] {
+  const rules = rulesOf(imageTokens);
+  if (asOf === undefined) return rules;
+  const earlier = hosted?.earlierImageTokens.find(({ until }) => asOf <= until);
+  return earlier === undefined ? rules : { ...rules, api: earlier.use };
 }
 
 function rulesOf(

@@ -12,6 +12,20 @@ const priceSchema = z.strictObject({
   model: z.string().min(1).describe('profile id'),
   input: usd,
   output: usd,
+  cachedInput: usd.optional().describe('input that the vendor has seen before'),
+  cacheWrite: usd.optional().describe('input that is kept to be seen again'),
+  audioInput: usd.optional().describe('as `input` where left out'),
+  audioOutput: usd.optional(),
+  batchDiscount: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('share taken off input and output of the batch API'),
+  longContext: z
+    .strictObject({ above: z.int().positive().describe('input tokens'), input: usd, output: usd })
+    .optional()
+    .describe('what every token of a longer request costs'),
   asOf: z.iso.date().describe('the last day on which the source showed it'),
   source: z.string().min(1),
   note: z.string().optional(),

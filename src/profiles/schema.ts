@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { engineNameSchema, modalitySchema } from '../contracts/basis.ts';
 import { isKnownProjector } from '../layout/encoder.ts';
 import { HYPER_KEYS } from '../layout/hyper.ts';
+import { MEDIA_RESOLUTIONS } from '../tokens/settings.ts';
+import { hostedSchema } from './hosted-schema.ts';
 import { audioRuleUseSchema, tokenRuleUseSchema } from './token-rule-use.ts';
 
 /**
@@ -152,7 +154,9 @@ const exampleSchema = z.strictObject({
     .describe('length of a clip in seconds, in place of `image`'),
   engine: engineNameSchema,
   tokens: count.describe('wrappers included'),
-  detail: z.enum(['low', 'high', 'auto']).optional(),
+  detail: z.enum(['low', 'high', 'original', 'auto']).optional(),
+  mediaResolution: z.enum(MEDIA_RESOLUTIONS).optional(),
+  asOf: z.iso.date().optional().describe('by the rule of that day; today’s where left out'),
   source: name,
 });
 
@@ -192,6 +196,7 @@ const variantFields = z.strictObject({
     })
     .default({})
     .describe('one rule for each engine that hears with this model'),
+  hosted: hostedSchema.optional().describe('only of an API model'),
   files: filesSchema.optional(),
   publishedParameters: count
     .optional()
@@ -230,6 +235,7 @@ function contradictions(variant: z.output<typeof variantFields>): Contradiction[
   if (variant.defaultEngine !== undefined && !engines.includes(variant.defaultEngine)) {
     report('`defaultEngine` is not one of `engines`', 'defaultEngine');
   }
+  if (!hosted && variant.hosted) report('only an API model has `hosted`', 'hosted');
   if (!hosted && text === undefined) report('a self-hosted model needs `text`', 'text');
   const sees = variant.modalities.includes('image');
   if (!hosted && sees && vision === undefined) {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { audioFrames } from '../tokens/rules/audio.ts';
+import { CONFIDENCES } from '../contracts/basis.ts';
+import { audioFrames, audioRate } from '../tokens/rules/audio.ts';
 import { tokenRules } from '../tokens/rules/index.ts';
 
 const wrapper = z
@@ -17,6 +18,11 @@ function use<const Id extends string, Params extends z.ZodType>(rule: Id, params
     params,
     wrapper,
     source: z.string().min(1).describe('where the rule was read or confirmed'),
+    since: z.iso.date().optional().describe('first day on which it was seen to hold'),
+    confidence: z
+      .enum(CONFIDENCES)
+      .optional()
+      .describe('no better than this, whatever the rule itself knows; `formula` for most'),
   });
 }
 
@@ -46,4 +52,7 @@ export const tokenRuleUseSchema = z.discriminatedUnion('rule', [
   use('smart-resize', tokenRules['smart-resize'].params),
 ]);
 
-export const audioRuleUseSchema = use('audio-frames', audioFrames.params);
+export const audioRuleUseSchema = z.discriminatedUnion('rule', [
+  use('audio-frames', audioFrames.params),
+  use('audio-rate', audioRate.params),
+]);

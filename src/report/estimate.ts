@@ -1,4 +1,4 @@
-import type { Estimate, EstimateItem, ModelEstimate } from '../contracts/estimate.ts';
+import type { Estimate, EstimateItem, ModelEstimate, PriceUsed } from '../contracts/estimate.ts';
 import type { Palette } from './palette.ts';
 import { textTable } from './text-table.ts';
 
@@ -36,6 +36,12 @@ function quietLine({ id, engine, tokens, costUsd }: ModelEstimate): string {
 function inputLine(inputs: Estimate['inputs'], { bold, bad }: Palette): string {
   const parts = [
     counted(inputs.images, 'image'),
+    ...(inputs.audios > 0
+      ? [`${counted(inputs.audios, 'sound')} of ${whole(inputs.audioSeconds)} s`]
+      : []),
+    ...(inputs.videos > 0
+      ? [`${counted(inputs.videos, 'video')} of ${whole(inputs.videoSeconds)} s`]
+      : []),
     ...(inputs.textBytes > 0 ? [`${whole(inputs.textBytes)} bytes of text`] : []),
   ];
   const from = inputs.files === 0 ? '' : `; ${counted(inputs.files, 'file')} read`;
@@ -46,15 +52,23 @@ function inputLine(inputs: Estimate['inputs'], { bold, bad }: Palette): string {
 
 function modelTable(models: readonly ModelEstimate[], view: EstimateView): string {
   const priced = models.some(({ costUsd }) => costUsd !== null);
+  const media = (['audio', 'video'] as const).filter((modality) =>
+    models.some(({ tokens }) => (tokens[modality] ?? 0) > 0),
+  );
   return textTable(
     {
-      head: ['Model', 'Engine', 'Tokens', 'Images', 'Text', 'Wrappers', ...(priced ? ['USD'] : [])],
-      align: ['left', 'left', 'right', 'right', 'right', 'right', 'right'],
+      head: [
+        ...['Model', 'Engine', 'Tokens', 'Images'],
+        ...media.map((modality) => (modality === 'audio' ? 'Audio' : 'Video')),
+        ...['Text', 'Wrappers', ...(priced ? ['USD'] : [])],
+      ],
+      align: ['left', 'left', ...Array.from({ length: 7 }, () => 'right' as const)],
       rows: models.map((model) => [
         model.id,
         model.engine,
         total(model),
         whole(model.tokens.image),
+        ...media.map((modality) => whole(model.tokens[modality])),
         whole(model.tokens.text),
         whole(model.tokens.wrapper),
         ...(priced ? [model.costUsd === null ? '-' : usd(model.costUsd.total)] : []),
@@ -71,11 +85,25 @@ function total({ tokens, range }: ModelEstimate): string {
 }
 
 function explanation(model: ModelEstimate): string {
-  const price =
+  const cost =
     model.costUsd === null
       ? ''
-      : `; input ${usd(model.costUsd.input)}, output ${usd(model.costUsd.output)}, prices of ${model.priceAsOf ?? UNKNOWN}`;
-  return `${model.id} on ${model.engine}: rule ${model.rule}, ${model.confidence}, basis ${model.basis}${price}`;
+      : `; input ${usd(model.costUsd.input)}, output ${usd(model.costUsd.output)}`;
+  const price =
+    model.price === null
+      ? ''
+      : `\n  ${priceLine(model.price)}, of ${model.priceAsOf ?? UNKNOWN}; ${model.price.source}`;
+  return `${model.id} on ${model.engine}: rule ${model.rule}, ${model.confidence}, basis ${model.basis}${cost}${price}`;
+}
+
+function priceLine({ input, output, cachedInput, audioInput, batchDiscount }: PriceUsed): string {
+  return [
+    `a million tokens: $${input} in`,
+    ...(cachedInput === null ? [] : [`$${cachedInput} cached`]),
+    ...(audioInput === null ? [] : [`$${audioInput} of sound`]),
+    `$${output} out`,
+    ...(batchDiscount === null ? [] : [`${batchDiscount * 100} % less in a batch`]),
+  ].join(', ');
 }
 
 function itemTable(model: ModelEstimate, view: EstimateView): string[] {

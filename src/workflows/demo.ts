@@ -75,7 +75,8 @@ function estimateImages(
   return estimateWorkflow(
     {
       paths: images.map(({ path }) => path),
-      ...{ images: [], texts: [], textTokens: [], models: [files.model], mmproj: files.mmproj },
+      ...{ images: [], audios: [], videos: [], texts: [], textTokens: [] },
+      ...{ models: [files.model], mmproj: files.mmproj },
       ...{
         engine: 'auto',
         detail: null,
@@ -84,6 +85,7 @@ function estimateImages(
         imageMaxTokens: null,
       },
       ...{ ubatch: null, items: true, outputTokens: null, strict: false, profilesDir: null },
+      asOf: null,
     },
     ctx,
   );

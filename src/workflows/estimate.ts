@@ -1,4 +1,4 @@
-import type { EngineName } from '../contracts/basis.ts';
+import type { EngineName, Modality } from '../contracts/basis.ts';
 import type { Estimate } from '../contracts/estimate.ts';
 import { ESTIMATE_SCHEMA } from '../contracts/estimate.ts';
 import { MmdeployError } from '../errors.ts';
@@ -8,7 +8,7 @@ import type { Scan } from '../estimate/scan.ts';
 import { scanInputs } from '../estimate/scan.ts';
 import { totalOf } from '../estimate/totals.ts';
 import { MISSING, NO_MATCH } from '../estimate/walk.ts';
-import { priceWarning, warningsOf } from '../estimate/warnings.ts';
+import { priceWarnings, warningsOf } from '../estimate/warnings.ts';
 import { defaultEngine } from '../profiles/describe.ts';
 import type { Profile } from '../profiles/layers.ts';
 import { loadPrices } from '../profiles/load.ts';
@@ -23,6 +23,10 @@ export type EstimateRequest = {
   readonly paths: readonly string[];
   /** `--image WxH[*N]`. */
   readonly images: readonly string[];
+  /** `--audio SECONDSs[*N]`. */
+  readonly audios: readonly string[];
+  /** `--video SECONDSs@WxH[@FPS][*N]`. */
+  readonly videos: readonly string[];
   readonly texts: readonly string[];
   readonly textTokens: readonly (string | number)[];
   /** Profile ids, aliases or GGUF paths; one entry may hold several, separated by commas. */
@@ -33,6 +37,8 @@ export type EstimateRequest = {
   readonly imageMinTokens: number | null;
   readonly imageMaxTokens: number | null;
   readonly ubatch: number | null;
+  /** `2026-03-01`: count by the vendor's rules of that day; null: by those of today. */
+  readonly asOf: string | null;
   /** Keep one row for each input. */
   readonly items: boolean;
   readonly outputTokens: number | null;
@@ -65,15 +71,14 @@ export async function estimateWorkflow(request: EstimateRequest, ctx: Context): 
   const estimates = models.map((model) => {
     const counted = countInputs(scan.inputs, model, settings);
     const price = prices.find((entry) => entry.model === model.id) ?? null;
-    warnings.push(
-      ...warningsOf(model, counted, settings),
-      ...priceWarning(model, price, ctx.now()),
-    );
-    return totalOf(model, counted, {
+    const total = totalOf(model, counted, {
       price: model.engine === 'api' ? price : null,
       outputTokens,
       items: request.items || scan.inputs.length <= MAX_UNASKED_ITEMS,
     });
+    const priced = { now: ctx.now(), asOf: request.asOf, inputTokens: total.tokens.total };
+    warnings.push(...warningsOf(model, counted, settings), ...priceWarnings(model, price, priced));
+    return total;
   });
   return { schema: ESTIMATE_SCHEMA, inputs: inputTotals(scan), models: estimates, warnings };
 }
@@ -108,15 +113,17 @@ async function scanWithProgress(request: EstimateRequest, ctx: Context): Promise
 }
 
 function inputTotals({ inputs, files, unreadable }: Scan): Estimate['inputs'] {
-  const images = inputs.filter(({ modality }) => modality === 'image');
+  const of = (modality: Modality) => inputs.filter((input) => input.modality === modality);
+  const howMany = (some: Scan['inputs']) => sum(some.map(({ count }) => count));
+  const seconds = (some: Scan['inputs']) => sum(some.map((i) => (i.seconds ?? 0) * i.count));
   const texts = inputs.flatMap(({ text }) => (text === null ? [] : [Buffer.byteLength(text)]));
   return {
     files,
-    images: sum(images.map(({ count }) => count)),
-    audios: 0,
-    audioSeconds: 0,
-    videos: 0,
-    videoSeconds: 0,
+    images: howMany(of('image')),
+    audios: howMany(of('audio')),
+    audioSeconds: seconds(of('audio')),
+    videos: howMany(of('video')),
+    videoSeconds: seconds(of('video')),
     documents: 0,
     textBytes: sum(texts),
     unreadable,
@@ -161,7 +168,7 @@ async function resolveModels(
     const { profilesDir } = request;
     // Among several models the projector is that of the GGUF file.
     const mmproj = wanted.length > 1 && !name.endsWith('.gguf') ? null : request.mmproj;
-    const loaded = await loadModel({ name, mmproj, profilesDir }, ctx);
+    const loaded = await loadModel({ name, mmproj, profilesDir, asOf: request.asOf }, ctx);
     for (const warning of loaded.warnings) warnings.add(warning);
     const model = countedModel(loaded, name, request.engine);
     if (!models.some(({ id, engine }) => id === model.id && engine === model.engine)) {

@@ -23,6 +23,8 @@ export type ModelRequest = {
   readonly mmproj: string | null;
   /** `--profiles DIR`. */
   readonly profilesDir: string | null;
+  /** Count by a vendor's rules of this day, `2026-03-01`; today's where left out. */
+  readonly asOf?: string | null;
 };
 
 export type LoadedModel = {
@@ -48,7 +50,7 @@ export async function loadModel(request: ModelRequest, ctx: Context): Promise<Lo
   const { profiles, notices } = await loadAll(profileFolders(ctx, request.profilesDir));
   const profile = findModel(profiles, name);
   if (request.mmproj !== null) throw projectorOfProfile(profile.id, request.mmproj);
-  return profileModel(profile, notices);
+  return profileModel(profile, notices, request.asOf ?? undefined);
 }
 
 /** True for the path of a file, false for what may be a profile. Throws `usage.not-yet` for `hf:` names. */
@@ -91,12 +93,17 @@ async function isProfile({ name, profilesDir }: ModelRequest, ctx: Context): Pro
 }
 
 /** A profile as a model whose formats can still be chosen. */
-export function profileModel(profile: Profile, warnings: readonly string[] = []): LoadedModel {
-  const doubtful =
-    profile.confidence === 'doubtful'
-      ? [`the dimensions of \`${profile.id}\` are believed, not confirmed: see its profile`]
-      : [];
-  const model = describeProfile(profile);
+export function profileModel(
+  profile: Profile,
+  warnings: readonly string[] = [],
+  asOf?: string,
+): LoadedModel {
+  const believed =
+    profile.text === undefined
+      ? `how \`${profile.id}\` counts is believed, not confirmed: see its profile`
+      : `the dimensions of \`${profile.id}\` are believed, not confirmed: see its profile`;
+  const doubtful = profile.confidence === 'doubtful' ? [believed] : [];
+  const model = describeProfile(profile, asOf === undefined ? {} : { asOf });
   return {
     source: { model, inFormats: describedOnce(profile, model) },
     profile,

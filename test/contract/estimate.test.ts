@@ -35,6 +35,8 @@ function context(cwd: string): Context & { readonly notices: string[] } {
 const BLANK: EstimateRequest = {
   paths: [],
   images: [],
+  audios: [],
+  videos: [],
   texts: [],
   textTokens: [],
   models: [],
@@ -44,6 +46,7 @@ const BLANK: EstimateRequest = {
   imageMinTokens: null,
   imageMaxTokens: null,
   ubatch: null,
+  asOf: null,
   items: false,
   outputTokens: null,
   strict: false,
@@ -84,7 +87,15 @@ describe('the estimate document', () => {
           basis: 'profile',
           rule: 'openai-tile',
           costUsd: { input: 0.002763, output: 0, total: 0.002763 },
-          priceAsOf: '2026-05-01',
+          priceAsOf: '2026-09-23',
+          price: {
+            input: 2.5,
+            output: 10,
+            cachedInput: 1.25,
+            audioInput: null,
+            batchDiscount: 0.5,
+            source: expect.stringContaining('second hand'),
+          },
           costliest: [expect.anything()],
           items: [
             {
@@ -111,6 +122,7 @@ describe('the estimate document', () => {
           rule: 'internvl-effective',
           costUsd: null,
           priceAsOf: null,
+          price: null,
           costliest: [expect.anything()],
           items: [expect.objectContaining({ tokens: 3330, rule: 'internvl-effective' })],
         },

@@ -1,12 +1,14 @@
 import type { EstimateRequest } from '../../workflows/estimate.ts';
 import type { CommonOptions } from '../shell.ts';
-import { wholeNumber } from './values.ts';
+import { dayOf, wholeNumber } from './values.ts';
 
 export type EstimateOptions = CommonOptions & {
   readonly model?: readonly string[];
   readonly engine: EstimateRequest['engine'];
   readonly mmproj?: string;
   readonly image?: readonly string[];
+  readonly audio?: readonly string[];
+  readonly video?: readonly string[];
   readonly text?: readonly string[];
   readonly textTokens?: readonly string[];
   readonly detail?: NonNullable<EstimateRequest['detail']>;
@@ -15,6 +17,7 @@ export type EstimateOptions = CommonOptions & {
   readonly imageMaxTokens?: string;
   readonly ubatch?: string;
   readonly outputTokens?: string;
+  readonly asOf?: string;
   readonly items?: boolean;
   readonly strict?: boolean;
 };
@@ -27,6 +30,8 @@ export function toEstimateRequest(
   return {
     paths,
     images: options.image ?? [],
+    audios: options.audio ?? [],
+    videos: options.video ?? [],
     texts: options.text ?? [],
     textTokens: options.textTokens ?? [],
     models: options.model ?? [],
@@ -36,6 +41,7 @@ export function toEstimateRequest(
     imageMinTokens: wholeNumber('--image-min-tokens', options.imageMinTokens),
     imageMaxTokens: wholeNumber('--image-max-tokens', options.imageMaxTokens),
     ubatch: wholeNumber('--ubatch', options.ubatch),
+    asOf: dayOf('--as-of', options.asOf),
     items: options.items === true,
     outputTokens: wholeNumber('--output-tokens', options.outputTokens, 0),
     strict: options.strict === true,

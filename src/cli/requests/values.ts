@@ -78,6 +78,18 @@ export function videoOfRequest(
   });
 }
 
+/** `2026-03-01`; null when the flag was not given. */
+export function dayOf(flag: string, value: string | undefined): string | null {
+  if (value === undefined) return null;
+  const day = value.trim();
+  const time = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+  // 2026-02-30 would be read as a day of March.
+  if (!Number.isNaN(time) && new Date(time).toISOString().startsWith(day)) return day;
+  throw new MmdeployError('usage.invalid', `\`${flag} ${value}\` is not a day`, {
+    hints: [`give year, month and day, as in \`${flag} 2026-03-01\``],
+  });
+}
+
 /** `3,1` as shares; null when the flag was not given. */
 export function shares(flag: string, value: string | undefined): number[] | null {
   if (value === undefined) return null;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MmdeployError } from '../../errors.ts';
+import { MAX_SECONDS, checkSeconds, countAtRate, rateSchema } from './media-rate.ts';
 
 /** Every engine brings a clip to this rate before it counts. */
 const SAMPLE_RATE = 16_000;
@@ -28,7 +28,13 @@ const audioFramesParams = z.strictObject({
 type AudioFrames = z.output<typeof audioFramesParams>;
 
 /** What a clip costs, without its wrapper. */
-export type AudioCount = { readonly tokens: number; readonly detail: string };
+export type AudioCount = {
+  readonly tokens: number;
+  /** Bounds, where a vendor's own documents disagree; both are `tokens` where left out. */
+  readonly low?: number;
+  readonly high?: number;
+  readonly detail: string;
+};
 
 export type BoundAudioRule = {
   readonly id: string;
@@ -46,17 +52,19 @@ export const audioFrames = {
   },
 };
 
-/** A week: longer clips are a slip of the keyboard. */
-const MAX_SECONDS = 604_800;
+/** A vendor's rate: tokens a second, a started token counted. */
+export const audioRate = {
+  id: 'audio-rate',
+  params: rateSchema,
+  bind: (input: unknown): BoundAudioRule => {
+    const rate = rateSchema.parse(input);
+    return { id: 'audio-rate', count: (seconds) => countAtRate(rate, seconds) };
+  },
+};
 
-/** Refuses lengths no clip can have: zero, negative, not a number. */
-function checkSeconds(seconds: number): number {
-  if (seconds > 0 && seconds <= MAX_SECONDS) return seconds;
-  throw new MmdeployError('input.invalid', `\`${seconds}\` s is not the length of a clip`, {
-    hints: [
-      `give seconds above zero, up to ${MAX_SECONDS}, as in \`mmdeploy estimate --audio 12.5s\``,
-    ],
-  });
+/** The rule called `id`, or null. */
+export function findAudioRule(id: string): { bind(params: unknown): BoundAudioRule } | null {
+  return [audioFrames, audioRate].find((rule) => rule.id === id) ?? null;
 }
 
 function countAudio(params: AudioFrames, seconds: number): AudioCount {

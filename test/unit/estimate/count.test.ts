@@ -11,7 +11,7 @@ import {
 } from '../../../src/estimate/describe-input.ts';
 import { approximateText } from '../../../src/estimate/text.ts';
 import { totalOf } from '../../../src/estimate/totals.ts';
-import { priceWarning, warningsOf } from '../../../src/estimate/warnings.ts';
+import { priceWarnings, warningsOf } from '../../../src/estimate/warnings.ts';
 import { describeProfile } from '../../../src/profiles/describe.ts';
 import { findModel } from '../../../src/profiles/layers.ts';
 import { loadProfiles } from '../../../src/profiles/load.ts';
@@ -140,20 +140,42 @@ describe('costs', () => {
 
   it('are exact to a millionth of a dollar', () => {
     // 1105 x 2.5 = 2762.5 millionths, half rounded up; 100 x 10 = 1000.
-    expect(costOf(price, 1105, 100)).toEqual({ input: 0.002763, output: 0.001, total: 0.003763 });
+    const bill = (input: number, output: number, audio = 0) => ({ input, audio, output });
+    expect(costOf(price, bill(1105, 100))).toEqual({
+      input: 0.002763,
+      output: 0.001,
+      total: 0.003763,
+    });
     // Dollars as a double would be off by thousands of millionths here.
-    expect(costOf({ ...price, input: 0.000001 }, 9_007_199_254_740_991, 0).input).toBe(9007.199255);
-    expect(costOf(price, 0, 0)).toEqual({ input: 0, output: 0, total: 0 });
+    expect(costOf({ ...price, input: 0.000001 }, bill(9_007_199_254_740_991, 0)).input).toBe(
+      9007.199255,
+    );
+    expect(costOf(price, bill(0, 0))).toEqual({ input: 0, output: 0, total: 0 });
+    // 600 of 1000 tokens are sound: 400 x 2.5 + 600 x 40.
+    expect(costOf({ ...price, audioInput: 40 }, bill(1000, 0, 600)).input).toBe(0.025);
   });
 
   it('warn when the price is old or missing', () => {
     const gpt = model('gpt-4o', 'api');
-    const on = (day: string) => priceWarning(gpt, price, new Date(`${day}T12:00:00Z`));
+    const asked = { now: new Date(), asOf: null, inputTokens: 1000 };
+    const on = (day: string) =>
+      priceWarnings(gpt, price, { ...asked, now: new Date(`${day}T12:00:00Z`) });
     expect(on('2026-07-30')).toEqual([]);
     expect(on('2026-07-31')).toEqual([expect.stringContaining('91 days ago')]);
-    expect(priceWarning(gpt, null, new Date())).toEqual([expect.stringContaining('no price')]);
-    expect(priceWarning(model('llava-1.5-7b', 'llama.cpp'), null, new Date())).toEqual([]);
+    expect(priceWarnings(gpt, null, asked)).toEqual([expect.stringContaining('no price')]);
+    expect(priceWarnings(model('llava-1.5-7b', 'llama.cpp'), null, asked)).toEqual([]);
     expect(priceAgeDays(price, new Date('2026-04-01T00:00:00Z'))).toBe(0);
+  });
+
+  it('warn of a dearer long request, and of a price that is not of the day asked about', () => {
+    const gpt = model('gpt-5.4', 'api');
+    const long = { ...price, longContext: { above: 272_000, input: 5, output: 22.5 } };
+    const warned = (inputTokens: number, asOf: string | null = null) =>
+      priceWarnings(gpt, long, { now: new Date('2026-05-02T00:00:00Z'), asOf, inputTokens });
+    expect(warned(272_000)).toEqual([]);
+    expect(warned(272_001)).toEqual([expect.stringContaining('$5 in and $22.5 out')]);
+    expect(warned(1, '2026-05-01')).toEqual([]);
+    expect(warned(1, '2025-01-01')).toEqual([expect.stringContaining('not of 2025-01-01')]);
   });
 });
 

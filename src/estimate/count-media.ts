@@ -1,0 +1,78 @@
+import type { EstimateInput } from '../contracts/estimate.ts';
+import { MmdeployError } from '../errors.ts';
+import { findAudioRule } from '../tokens/rules/audio.ts';
+import { countVideo } from '../tokens/rules/media-rate.ts';
+import type { TokenSettings } from '../tokens/settings.ts';
+import { wrapperTokens } from './wrapper.ts';
+import type { CountedModel } from './count.ts';
+
+/** What a clip or a film costs, or why this model and engine cannot say; never a silent zero. */
+export type MediaOutcome =
+  | {
+      readonly tokens: number;
+      readonly low: number;
+      readonly high: number;
+      /** Of `tokens`: what the engine puts around it. */
+      readonly wrapper: number;
+      readonly rule: string;
+      readonly detail: string;
+    }
+  | { readonly refused: string };
+
+/** A sound of known length. */
+export function countSound(input: EstimateInput, model: CountedModel): MediaOutcome {
+  const { description, engine } = model;
+  const use = description.audioTokens[engine];
+  const rule = use === undefined ? null : findAudioRule(use.rule);
+  if (use === undefined || rule === null) return unknown(model, 'audio');
+  const wrapper = wrapperTokens(model, use.wrapper);
+  return guarded(() => {
+    const {
+      tokens,
+      low = tokens,
+      high = tokens,
+      detail,
+    } = rule.bind(use.params).count(input.seconds ?? Number.NaN);
+    const around = (count: number) => count + wrapper;
+    return {
+      ...{ tokens: around(tokens), low: around(low), high: around(high) },
+      ...{ wrapper, rule: use.rule, detail },
+    };
+  });
+}
+
+/** A film of known length, its sound included. */
+export function countFilm(
+  input: EstimateInput,
+  model: CountedModel,
+  settings: TokenSettings,
+): MediaOutcome {
+  const rates = model.engine === 'api' ? model.description.hosted?.video : null;
+  if (rates === null || rates === undefined) return unknown(model, 'video');
+  const seconds = input.seconds ?? Number.NaN;
+  return guarded(() => ({
+    ...countVideo(rates, seconds, settings),
+    ...{ wrapper: 0, rule: 'video-rate' },
+  }));
+}
+
+function unknown({ id, engine, description }: CountedModel, what: 'audio' | 'video'): MediaOutcome {
+  const by = engine === 'api' ? 'its vendor' : engine;
+  return {
+    refused: description.modalities.includes(what)
+      ? `how ${by} counts ${what} for ${id} is not known here`
+      : `${id} takes no ${what}`,
+  };
+}
+
+/** A length that no clip has is an answer about that input, not a failure of the run. */
+function guarded(count: () => MediaOutcome): MediaOutcome {
+  try {
+    return count();
+  } catch (error) {
+    if (error instanceof MmdeployError && error.code === 'input.invalid') {
+      return { refused: error.message };
+    }
+    throw error;
+  }
+}
