@@ -40,7 +40,7 @@ function towerFrom(header: HeaderView, tower: Tower, tensors: readonly TensorInf
     tensors,
   };
   return tower === 'audio'
-    ? { ...common, ...audioFields(header) }
+    ? { ...common, ...audioFields(header, projectorType) }
     : { ...common, ...visionFields(header, projectorType) };
 }
 
@@ -54,13 +54,19 @@ function projectorOf(header: HeaderView, tower: Tower): string {
   return tower === 'vision' ? 'qwen2.5vl_merger' : 'qwen2a';
 }
 
-function audioFields(header: HeaderView) {
+/** Samples of the wave that Gemma 4 12B takes for a frame, whatever its file says of mel bins. */
+const SAMPLES_OF_FRAME = 640;
+
+function audioFields(header: HeaderView, projectorType: string) {
   const stack = optionalNumber(header, 'clip.audio.projector.stack_factor');
   return {
     patchSize: 0,
     imageSize: 0,
     merge: 1,
-    melBins: requiredNumber(header, 'clip.audio.num_mel_bins'),
+    melBins:
+      projectorType === 'gemma4ua'
+        ? SAMPLES_OF_FRAME
+        : requiredNumber(header, 'clip.audio.num_mel_bins'),
     ...(stack !== undefined && { stack }),
   };
 }
@@ -135,8 +141,10 @@ const LAST_MATRICES = [
   ['mm.down.weight', 1],
   ['mm.2.weight', 1],
   ['mm.model.fc.weight', 1],
+  ['mm.a.mlp.3.weight', 1],
   ['mm.a.mlp.2.weight', 1],
   ['mm.a.fc.weight', 1],
+  ['mm.a.input_projection.weight', 1],
 ] as const;
 
 /**

@@ -56,3 +56,36 @@ export function qwen2a(list: TensorList, dims: EncoderDims): void {
   whisper(list, dims);
   linear(list, 'mm.a.fc', dims.embedding, dims.projectionDim);
 }
+
+/** Pairs of steps averaged, two matrices. */
+export function musicflamingo(list: TensorList, dims: EncoderDims): void {
+  const { embedding, projectionDim } = dims;
+  whisper(list, dims);
+  linear(list, 'mm.a.mlp.1', embedding, projectionDim);
+  linear(list, 'mm.a.mlp.2', projectionDim, projectionDim);
+}
+
+/** A second norm, stacked steps, two matrices, the tokens around a clip. */
+export function glma(list: TensorList, dims: EncoderDims): void {
+  const { embedding, projectionDim, stack = 4 } = dims;
+  const hidden = dims.projectorHidden ?? 2 * projectionDim;
+  whisper(list, dims);
+  norm(list, 'mm.a.norm_pre', embedding);
+  linear(list, 'mm.a.mlp.1', embedding * stack, hidden);
+  linear(list, 'mm.a.mlp.2', hidden, projectionDim);
+  list.vector('v.boi', projectionDim);
+  list.vector('v.eoi', projectionDim);
+}
+
+/** Stacked steps, a narrow width, two branches of it, one matrix. */
+export function meralion(list: TensorList, dims: EncoderDims): void {
+  const { embedding, projectionDim, stack = 15 } = dims;
+  const wide = embedding * stack;
+  const hidden = dims.projectorHidden ?? Math.floor(wide / 3);
+  whisper(list, dims);
+  norm(list, 'mm.a.norm_pre', wide);
+  linear(list, 'mm.a.mlp.0', wide, hidden);
+  linear(list, 'mm.a.mlp.1', hidden, hidden);
+  linear(list, 'mm.a.mlp.2', hidden, hidden);
+  linear(list, 'mm.a.mlp.3', hidden, projectionDim);
+}

@@ -15,6 +15,8 @@ export type EncoderDims = Omit<EncoderModel, 'tensors'> & {
   readonly projectorBias?: boolean;
   /** Blocks whose features reach the language model besides the last (Qwen3-VL). */
   readonly deepstack?: readonly number[];
+  /** Channels of the convolutions in front of an audio tower (Qwen3's own encoder: 480). */
+  readonly channels?: number;
   /** Mean and deviation after the tower (the larger Gemma 4). */
   readonly standardize?: boolean;
 };

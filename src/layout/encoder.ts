@@ -1,6 +1,7 @@
 import type { TensorInfo } from '../contracts/model.ts';
 import { GGML_TYPES } from '../gguf/types.ts';
-import { qwen2a, ultravox, voxtral } from './encoder-audio.ts';
+import { glma, meralion, musicflamingo, qwen2a, ultravox, voxtral } from './encoder-audio.ts';
+import { gemma4a, gemma4ua, qwen3a } from './encoder-conformer.ts';
 import { deepseekOcr } from './encoder-deepseek-ocr.ts';
 import type { EncoderDims } from './encoder-list.ts';
 import { glmEdge, ldp, ldpv2, llava } from './encoder-llava.ts';
@@ -38,9 +39,12 @@ const LAYOUTS = {
   deepseekocr: deepseekOcr,
   gemma3,
   gemma3nv,
+  gemma4a,
+  gemma4ua,
   gemma4uv,
   gemma4v,
   glm4v,
+  glma,
   idefics3,
   internvl,
   kimivl,
@@ -48,12 +52,15 @@ const LAYOUTS = {
   ldpv2,
   lfm2,
   llama4,
+  meralion,
   minicpmv4_6: minicpmv46,
   mlp: llava,
+  musicflamingo,
   pixtral,
-  qwen2a,
   'qwen2.5vl_merger': qwen25vl,
+  qwen2a,
   qwen2vl_merger: qwen2vl,
+  qwen3a,
   qwen3vl_merger: qwen3vl,
   resampler: minicpmv,
   ultravox,

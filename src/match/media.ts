@@ -131,11 +131,9 @@ export function workloadGap(
   // What runs at its vendor has no memory to plan: nothing has to be counted.
   if (engine === 'api') return null;
   if (workload.audio !== null && model.audioTokens[engine] === undefined) {
-    const engines = Object.keys(model.audioTokens);
-    const why =
-      engines.length > 0
-        ? `\`${model.id}\` hears on ${engines.join(', ')}, not on ${engine}`
-        : `how ${engine} counts audio for \`${model.id}\` is not known here`;
+    const elsewhere = Object.keys(model.audioTokens).join(' and ');
+    const known = elsewhere === '' ? '' : ` (it is for ${elsewhere})`;
+    const why = `how ${engine} counts audio for \`${model.id}\` is not known here${known}`;
     return { needs: 'audio', why };
   }
   if (

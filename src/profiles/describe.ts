@@ -118,7 +118,7 @@ function audioDims(audio: AudioProfile): EncoderDims {
   return {
     ...{ projectorType: projector, layers, embedding, feedForward, heads, melBins, projectionDim },
     ...{ patchSize: 0, imageSize: 0, merge: 1 },
-    ...given(audio, ['stack', 'projectorHidden'] as const),
+    ...given(audio, ['stack', 'projectorHidden', 'channels'] as const),
   };
 }
 

@@ -128,14 +128,15 @@ const visionSchema = z.strictObject({
 const audioSchema = z.strictObject({
   projector: name.describe('`clip.projector_type`: `ultravox`, `qwen2a`, `voxtral` …'),
   tower: name,
-  layers: count,
+  layers: z.int().nonnegative().describe('0: no tower (Gemma 4 12B)'),
   embedding: count,
-  heads: count,
-  feedForward: count,
+  heads: z.int().nonnegative(),
+  feedForward: z.int().nonnegative(),
   melBins: count.describe('`clip.audio.num_mel_bins`'),
   stack: count.optional().describe('steps joined to one: `clip.audio.projector.stack_factor`'),
   projectionDim: count.describe('must equal the language model’s embedding'),
   projectorHidden: count.optional(),
+  channels: count.optional().describe('of the convolutions in front (Qwen3: 480)'),
 });
 
 const filesSchema = z.strictObject({

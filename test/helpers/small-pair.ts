@@ -21,7 +21,8 @@ const WRAPPERS = [
   ...['<|image_start|>', '<|image_end|>', '<|img_thumbnail|>', '<|image>', '<image|>'],
   ...['<|begin_of_image|>', '<|end_of_image|>', '<|media_start|>', '<|media_end|>'],
   ...['<fake_token_around_image>', '<global-img>'],
-  ...['<|audio_bos|>', '<|audio_eos|>', '[BEGIN_AUDIO]'],
+  ...['<|audio_bos|>', '<|audio_eos|>', '[BEGIN_AUDIO]', '<sound>'],
+  ...['<|audio_start|>', '<|audio_end|>', '<|audio>', '<audio|>'],
   ...grid((row, column) => `<row_${row}_col_${column}>`),
   ...grid((row, column) => `<|img_row_${row}_col_${column}|>`),
 ];

@@ -8,7 +8,9 @@ import type { Scene } from './scene.ts';
 import { deepseekOcr } from './deepseek-ocr.ts';
 import { gemma4uv, gemma4v } from './gemma4.ts';
 import { gemma3, idefics3, kimivl, lfm2, phi4, pixtral } from './siglip.ts';
-import { qwen2a, ultravox, voxtral } from './whisper.ts';
+import { glma, meralion, musicflamingo, qwen2a, ultravox, voxtral } from './whisper.ts';
+import { gemma4a, gemma4ua } from './gemma4a.ts';
+import { qwen3a } from './qwen3a.ts';
 
 type GraphOf = (scene: Scene) => Graph;
 
@@ -19,6 +21,12 @@ const GRAPHS: ReadonlyMap<string, GraphOf> = new Map<string, GraphOf>([
   ['gemma3', gemma3],
   ['gemma3nv', gemma3n],
   ['gemma4uv', gemma4uv],
+  ['gemma4a', gemma4a],
+  ['gemma4ua', gemma4ua],
+  ['glma', glma],
+  ['meralion', meralion],
+  ['musicflamingo', musicflamingo],
+  ['qwen3a', qwen3a],
   ['gemma4v', gemma4v],
   ['glm4v', glm4v],
   ['idefics3', idefics3],

@@ -1,6 +1,6 @@
 import type { Graph, GraphTensor } from '../graph/tensor.ts';
-import { compute, matrixProduct, reshape, view } from '../graph/tensor.ts';
-import { activate, pack, plainNorm, swapSides } from './ops.ts';
+import { compute, elementwise, matrixProduct, reshape, view } from '../graph/tensor.ts';
+import { activate, concat, pack, plainNorm, swapSides } from './ops.ts';
 import type { Scene } from './scene.ts';
 import { vit } from './vit.ts';
 
@@ -66,4 +66,29 @@ export function voxtral(scene: Scene): Graph {
 /** Qwen2-Audio and the ears of Qwen2.5-Omni. */
 export function qwen2a(scene: Scene): Graph {
   return scene.finish(scene.linear(tower(scene, averagePairs), 'mm.a.fc'));
+}
+
+/** Music Flamingo: pairs of steps averaged, two matrices. */
+export function musicflamingo(scene: Scene): Graph {
+  const steps = tower(scene, averagePairs);
+  return scene.finish(scene.feedForward(steps, 'mm.a.mlp.1', null, 'mm.a.mlp.2'));
+}
+
+/** GLM-ASR: a second norm, stacked steps, two matrices, and a token before and behind. */
+export function glma(scene: Scene): Graph {
+  const normed = scene.norm(tower(scene), 'mm.a.norm_pre', 'layer');
+  const stacked = stack(normed, scene.encoder.stack ?? 1);
+  const tokens = scene.feedForward(stacked, 'mm.a.mlp.1', null, 'mm.a.mlp.2');
+  const begun = concat(scene.get('v.boi'), tokens, 1);
+  return scene.finish(concat(begun, scene.get('v.eoi'), 1));
+}
+
+/** MERaLiON: stacked steps, then two branches of which one gates the other. */
+export function meralion(scene: Scene): Graph {
+  const stacked = stack(tower(scene), scene.encoder.stack ?? 1);
+  const normed = scene.norm(stacked, 'mm.a.norm_pre', 'layer');
+  const narrow = activate(scene.linear(normed, 'mm.a.mlp.0'));
+  const gate = activate(scene.linear(narrow, 'mm.a.mlp.1'));
+  const mixed = elementwise('MUL', gate, scene.linear(narrow, 'mm.a.mlp.2'));
+  return scene.finish(scene.linear(mixed, 'mm.a.mlp.3'));
 }

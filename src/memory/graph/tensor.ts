@@ -204,6 +204,12 @@ export function setRows(into: GraphTensor, rows: GraphTensor, indices: GraphTens
   });
 }
 
+/** Operation that always writes over its source: the result is a view of it. */
+export function overwrite(op: string, of: GraphTensor): GraphTensor {
+  const { elementBytes, strides } = of;
+  return make(op, of.type, of.shape, [of], { elementBytes, strides, viewOf: of.viewOf ?? of });
+}
+
 export function matrixProduct(matrix: GraphTensor, by: GraphTensor): GraphTensor {
   return compute('MUL_MAT', [matrix.shape[1], by.shape[1], by.shape[2], by.shape[3]], [matrix, by]);
 }

@@ -69,7 +69,7 @@ describe('the second peak', () => {
 describe('a file with eyes and ears (Qwen2.5-Omni-7B)', () => {
   it('takes both towers, and what both load by one name twice', () => {
     const eyes = measuredEncoder('qwen2.5-vl-7b');
-    const ears = encoderOf({ ...earsOf('qwen2-audio-7b'), projectionDim: eyes.projectionDim });
+    const ears = encoderOf({ ...dimsOf('qwen2-audio-7b'), projectionDim: eyes.projectionDim });
     const both = { ...eyes, audio: ears };
     const load = encoderComputeAtLoad(both);
     const onDevice = (encoderWeights(both).bytes + load.device.bytes) / MIB;
@@ -78,9 +78,29 @@ describe('a file with eyes and ears (Qwen2.5-Omni-7B)', () => {
     expect(Math.abs(load.host.bytes / MIB - 157.24)).toBeLessThanOrEqual(0.02);
     expect(encoderComputeAtPeak(both, null).device.bytes).toBeGreaterThan(load.device.bytes);
   });
+
+  // Printed by llama-server for sparse files of these towers.
+  it.each([
+    ['gemma-4-e2b', 'gemma-4-e2b (ears)', 1141.4, 8.35],
+    ['gemma-4-e4b', 'gemma-4-e2b (ears)', 1145.9, 8.35],
+    ['gemma-4-12b', 'gemma-4-12b (ears)', 239.14, 14.08],
+    ['qwen3.5-9b', 'qwen3-omni-30b-a3b (ears)', 2903.49, 26.39],
+  ] as const)('%s with %s', (eyes, ears, device, cpu) => {
+    const [sight, sound] = [dimsOf(eyes), dimsOf(ears)];
+    // Qwen3-Omni has the eyes of Qwen3.5 in another width.
+    const projectionDim = eyes === 'qwen3.5-9b' ? sound.projectionDim : sight.projectionDim;
+    const both = {
+      ...encoderOf({ ...sight, projectionDim }),
+      audio: encoderOf({ ...sound, projectionDim }),
+    };
+    const load = encoderComputeAtLoad(both);
+    const onDevice = (encoderWeights(both).bytes + load.device.bytes) / MIB;
+    expect(Math.abs(onDevice - device)).toBeLessThanOrEqual(0.02);
+    expect(Math.abs(load.host.bytes / MIB - cpu)).toBeLessThanOrEqual(0.02);
+  });
 });
 
-const earsOf = (id: string) => {
+const dimsOf = (id: string) => {
   const found = MEASURED_ENCODERS.find((entry) => entry.id === id);
   if (found === undefined) throw new Error(`no encoder ${id}`);
   return found.dims;
