@@ -74,6 +74,8 @@ const settingsSchema = z.object({
   ubatch: count,
   gpuLayers: count,
   imageMaxTokens: count.nullable(),
+  /** GPUs that share every layer (vLLM); absent where layers are placed whole. */
+  tensorParallelSize: count.optional(),
 });
 
 /** One term of `--require` and what the plan has. */

@@ -1,3 +1,4 @@
+import type { EngineName } from '../contracts/basis.ts';
 import type { ModelDescription, TokenRuleUse } from '../contracts/model.ts';
 import { DEFAULT_UBATCH } from '../memory/types.ts';
 import { findTokenRule } from '../tokens/rules/index.ts';
@@ -29,7 +30,7 @@ export type ImageTokens = {
 };
 
 /** Tokens a request keeps for its text and answer when its workload is not known. */
-const TEXT_RESERVE = 512;
+export const TEXT_RESERVE = 512;
 /** Below this a capped image shows nothing. */
 export const LEAST_CAP = 64;
 const UBATCH_STEP = 32;
@@ -131,8 +132,11 @@ const SMALL = { width: 64, height: 64 } as const;
 const known = new WeakMap<TokenRuleUse, ImageTokens | null>();
 
 /** How large and small the model's images can be; null where its token rule is not known. */
-export function imageTokensOf({ imageTokens, encoder }: ModelDescription): ImageTokens | null {
-  const use = imageTokens['llama.cpp'];
+export function imageTokensOf(
+  { imageTokens, encoder }: ModelDescription,
+  engine: EngineName = 'llama.cpp',
+): ImageTokens | null {
+  const use = imageTokens[engine];
   if (use === undefined) return null;
   const found = known.get(use);
   if (found !== undefined) return found;

@@ -55,11 +55,11 @@ export function fittingOffers(
   now: Date,
   most = MAX_CARDS,
 ): RecommendedCards[] {
-  // Cards of one capacity and runtime hold the same: most offers are answered from here.
+  // Cards of one capacity, runtime and (NVIDIA's) compute capability hold the same: most offers are answered from here.
   const known = new Map<string, { count: number; peakBytes: number } | null>();
   return offers.flatMap((offer) => {
     const backend = BACKENDS[offer.card.vendor];
-    const key = `${backend} ${offer.capacityBytes}`;
+    const key = `${backend} ${offer.capacityBytes} ${computeOf(offer) ?? offer.name}`;
     const fit = known.get(key) ?? (known.has(key) ? null : fewest(offer, backend, holds, most));
     known.set(key, fit);
     return fit === null ? [] : [recommended(offer, fit, now)];
@@ -74,11 +74,17 @@ function fewest(offer: Offer, backend: string, holds: Holds, most: number) {
       capacityBytes: offer.capacityBytes,
       freeBytes: null,
       backend,
+      computeCapability: computeOf(offer),
     }));
     const peakBytes = holds(devices);
     if (peakBytes !== null) return { count, peakBytes };
   }
   return null;
+}
+
+/** Of an NVIDIA card; vLLM's kernels ask for it. */
+function computeOf({ card }: Offer): string | null {
+  return card.vendor === 'nvidia' ? (card.compute?.value ?? null) : null;
 }
 
 function recommended(

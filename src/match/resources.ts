@@ -27,6 +27,7 @@ function deviceOf(gpu: Gpu): DeviceInput {
     capacityBytes: gpu.totalBytes,
     freeBytes: gpu.freeBytes,
     backend: gpu.backend,
+    computeCapability: gpu.computeCapability,
   };
 }
 

@@ -35,7 +35,7 @@ export function requiredSlots({ slots, workload, minimum }: Wishes): number {
 
 /**
  * The smallest context per slot that holds the workload and `--require`: at least 4096 tokens, or the
- * model's own maximum.
+ * model's own maximum. Engines count the same image differently.
  */
 export function requiredContext(
   model: ModelDescription,

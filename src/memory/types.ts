@@ -35,6 +35,8 @@ export type DeviceInput = {
   readonly freeBytes: number | null;
   /** `cuda`, `rocm` …: what the runtime itself takes depends on it. */
   readonly backend: string | null;
+  /** CUDA compute capability, e.g. `8.9`: what vLLM's kernels ask for; absent where nobody tells. */
+  readonly computeCapability?: string | null;
 };
 
 /** The bytes of one part with the formula that gave them. */

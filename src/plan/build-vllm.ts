@@ -1,67 +1,98 @@
 import type { ModelDescription } from '../contracts/model.ts';
 import type { Candidate } from '../contracts/plan.ts';
 import { vllmArgs } from '../engines/vllm.ts';
-import type { Wishes } from '../match/types.ts';
-import type { VllmChoice } from '../match/vllm.ts';
 import { mediaSentences } from '../match/media.ts';
-import { GPU_MEMORY_UTILIZATION } from '../match/vllm.ts';
+import type { Wishes } from '../match/types.ts';
+import type { VllmAlternative } from '../match/vllm/alternatives.ts';
+import { sum } from '../units.ts';
 import { modelSummary } from './build.ts';
-import { gib } from './wording.ts';
+import type { VllmReasonsInput } from './reasons-vllm.ts';
+import { vllmReasons } from './reasons-vllm.ts';
 
-export type VllmPlanInput = {
+export type VllmPlanInput = VllmReasonsInput & {
   readonly model: ModelDescription;
-  readonly choice: VllmChoice;
   readonly wishes: Wishes;
-  /** Hub repository of the original weights, which vLLM loads itself. */
-  readonly repository: string;
+  readonly alternatives: readonly VllmAlternative[];
   readonly trustRemoteCode: boolean;
   readonly warnings: readonly string[];
 };
 
-/** The plan of a model on vLLM: in BF16, on one GPU. */
+/** The plan of a model on vLLM: plain data. */
 export function vllmCandidate(input: VllmPlanInput): Candidate {
-  const { model, choice, repository } = input;
+  const { model, choice } = input;
+  const { variant, contextPerSlot, slots } = choice;
   return {
     model: modelSummary(model),
     files: {
-      model: { path: null, source: `hf:${repository}`, bytes: null, sha256: null },
+      model: { path: null, source: `hf:${variant.repository}`, bytes: null, sha256: null },
       mmproj: null,
     },
     settings: {
-      quant: 'BF16',
+      quant: variant.format,
       encoderQuant: model.encoder === null ? null : 'BF16',
-      contextPerSlot: choice.contextPerSlot,
-      slots: choice.slots,
-      ctxSize: choice.contextPerSlot * choice.slots,
-      kvType: 'bf16',
-      ubatch: 2048,
-      gpuLayers: model.text?.layers ?? 0,
-      imageMaxTokens: null,
+      contextPerSlot,
+      slots,
+      ctxSize: contextPerSlot * slots,
+      kvType: choice.half && choice.kvType === 'bf16' ? 'f16' : choice.kvType,
+      ubatch: choice.batchedTokens,
+      gpuLayers: variant.model.text.layers,
+      imageMaxTokens: choice.imageMaxTokens,
+      tensorParallelSize: Math.max(1, choice.gpus.length),
     },
-    memory: { devices: choice.device === null ? [] : [choice.device] },
+    memory: { devices: [...choice.devices] },
     verdict: choice.verdict,
-    reasons: [reason(choice), ...mediaSentences(model, 'vllm', input.wishes)],
+    reasons: [...vllmReasons(input), ...mediaSentences(model, 'vllm', input.wishes)],
     warnings: [...input.warnings],
-    engine: {
-      name: 'vllm',
-      minVersion: null,
-      args: vllmArgs({
-        ...{ model: repository, host: '127.0.0.1', port: 8080 },
-        contextPerSlot: choice.contextPerSlot,
-        slots: choice.slots,
-        gpuMemoryUtilization: GPU_MEMORY_UTILIZATION,
-        imagesPerPrompt: Math.max(1, input.wishes.workload?.images?.count ?? 1),
-        trustRemoteCode: input.trustRemoteCode,
-      }),
-    },
-    alternatives: [],
+    engine: { name: 'vllm', minVersion: null, args: argsOf(input) },
+    alternatives: input.alternatives.map(alternative),
   };
 }
 
-function reason({ device, usableBytes, verdict }: VllmChoice): string {
-  if (device === null) return 'vLLM needs a GPU, and this machine has none';
-  const share = `the ${gib(usableBytes)} that vLLM may use of ${device.id} (${device.name})`;
-  return verdict === 'fits'
-    ? `needs ${gib(device.peakBytes)} of ${share}; the rest becomes KV cache as well`
-    : `needs ${gib(device.peakBytes)}, more than ${share}`;
+function argsOf({ model, choice, wishes, trustRemoteCode }: VllmPlanInput): string[] {
+  return vllmArgs({
+    ...{ model: choice.variant.repository, host: '127.0.0.1', port: 8080, trustRemoteCode },
+    contextPerSlot: choice.contextPerSlot,
+    slots: choice.slots,
+    batchedTokens: choice.batchedTokens,
+    gpuMemoryUtilization: choice.memoryShare,
+    gpus: choice.gpus.length,
+    quantization: choice.variant.quantization,
+    kvType: choice.kvType,
+    half: choice.half,
+    encoderWhole: choice.encoderWhole,
+    itemsPerPrompt: itemsOf(model, choice.imagesPerPrompt, wishes),
+    processorKwargs: choice.processorKwargs,
+  });
+}
+
+/** What the workload has, an image or a clip where it names none, and nothing else. */
+function itemsOf(
+  { modalities }: ModelDescription,
+  images: number | null,
+  { workload }: Wishes,
+): Record<string, number> {
+  const items: Record<string, number> = {};
+  for (const modality of modalities) {
+    if (modality === 'image') items[modality] = images ?? 0;
+    if (modality === 'audio') items[modality] = workload?.audio?.count ?? (images === null ? 1 : 0);
+    if (modality === 'video') items[modality] = workload?.video?.count ?? 0;
+  }
+  return items;
+}
+
+function alternative({
+  result,
+  gains,
+  givesUp,
+}: VllmAlternative): Candidate['alternatives'][number] {
+  return {
+    quant: result.variant.format,
+    contextPerSlot: result.contextPerSlot,
+    slots: result.slots,
+    imageMaxTokens: result.imageMaxTokens,
+    peakBytes: sum(result.devices.map(({ peakBytes }) => peakBytes)),
+    verdict: result.verdict,
+    gains: [...gains],
+    givesUp: [...givesUp],
+  };
 }

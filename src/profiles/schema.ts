@@ -146,6 +146,22 @@ const filesSchema = z.strictObject({
   source: name.describe('where these names were seen: a wrong file name is worse than none'),
 });
 
+/** Quantised weights that somebody publishes for vLLM. */
+const checkpointSchema = z.strictObject({
+  repository: name.describe('Hub repository of the quantised weights'),
+  scheme: z
+    .enum(['fp8', 'int8', 'awq', 'w4a16'])
+    .describe(
+      'how its bytes lie: `fp8`, `int8` and `w4a16` of compressed-tensors, `awq` of AutoAWQ',
+    ),
+  quantization: z
+    .literal('awq')
+    .optional()
+    .describe('`--quantization`, where vLLM does not find it in the configuration'),
+  feedForward: count.optional().describe('where the checkpoint pads the feed-forward'),
+  source: name.describe('where the repository was seen'),
+});
+
 const exampleSchema = z.strictObject({
   image: imageSize.optional(),
   audio: z
@@ -199,6 +215,12 @@ const variantFields = z.strictObject({
     .describe('one rule for each engine that hears with this model'),
   hosted: hostedSchema.optional().describe('only of an API model'),
   files: filesSchema.optional(),
+  checkpoints: z
+    .partialRecord(z.enum(['FP8', 'INT8', 'INT4']), checkpointSchema)
+    .default({})
+    .describe(
+      'for vLLM: a format without one is not planned, but FP8, which vLLM makes as it loads',
+    ),
   publishedParameters: count
     .optional()
     .describe(

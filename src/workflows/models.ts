@@ -13,6 +13,7 @@ import type { ProfileFolders } from '../profiles/load.ts';
 import { loadCards, loadGpuPrices, loadProfiles } from '../profiles/load.ts';
 import { sum } from '../units.ts';
 import { profileModel } from './model.ts';
+import { engineFor } from './plan.ts';
 import { recommendFor } from './recommend.ts';
 
 type Row = ModelsVram['models'][number];
@@ -69,8 +70,11 @@ function row(profile: Profile, offers: Offers, now: Date): Row {
 }
 
 function recommendedFor(profile: Profile, offers: Offers, now: Date): Row['recommended'] {
-  const wishes = { ...NO_WISHES, ...WORKLOAD, quant: 'Q4_K_M' };
-  const found = recommendFor(profileModel(profile), { wishes, engine: 'auto' }, offers, now);
+  const loaded = profileModel(profile);
+  // What only vLLM runs is recommended for in BF16, its first format.
+  const quant = engineFor(loaded, 'auto') === 'vllm' ? 'BF16' : 'Q4_K_M';
+  const wishes = { ...NO_WISHES, ...WORKLOAD, quant };
+  const found = recommendFor(loaded, { wishes, engine: 'auto' }, offers, now);
   const [first] = found.rows;
   if (first === undefined) return null;
   return { quant: first.quant, smallest: cards(first.smallest), cheapest: cards(first.cheapest) };

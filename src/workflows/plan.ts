@@ -2,19 +2,18 @@ import type { Machine } from '../contracts/machine.ts';
 import type { Candidate, DeploymentPlan, Survey } from '../contracts/plan.ts';
 import { SURVEY_SCHEMA } from '../contracts/plan.ts';
 import type { EngineName } from '../contracts/basis.ts';
+import type { ModelDescription } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
 import type { Gap } from '../match/media.ts';
 import { workloadGap } from '../match/media.ts';
 import { alternativesTo } from '../match/alternatives.ts';
 import { mendingChanges } from '../match/changes.ts';
-import type { MatchedResources } from '../match/resources.ts';
 import { resourcesOf } from '../match/resources.ts';
 import type { Requirement } from '../match/require.ts';
 import { checkRequirements } from '../match/require.ts';
 import { isGoodQuant, search } from '../match/search.ts';
 import type { Evaluated, Wishes } from '../match/types.ts';
-import { searchVllm } from '../match/vllm.ts';
-import { vllmCandidate } from '../plan/build-vllm.ts';
+import { VLLM_FORMATS } from '../memory/vllm/formats.ts';
 import { apiCandidate, llamaCppCandidate, toPlan } from '../plan/build.ts';
 import { sum } from '../units.ts';
 import type { Context } from './context.ts';
@@ -24,6 +23,7 @@ import { resolveMachine } from './machine.ts';
 import type { LoadedModel, ModelRequest } from './model.ts';
 import { loadModel, profileFolders, profileModel } from './model.ts';
 import { senseless } from './senses.ts';
+import { planOnVllm } from './vllm.ts';
 
 export type PlanRequest = {
   readonly model: ModelRequest;
@@ -86,7 +86,7 @@ export async function surveyWorkflow(
   ]);
   const order = ['fits', 'tight', 'offload', 'api', 'no'];
   const candidates = profiles
-    .filter(({ id }) => id !== 'demo')
+    .filter(({ id, engines }) => id !== 'demo' && runsOn(engines, request.engine))
     .map((profile) => profileModel(profile))
     .filter((loaded) => gapOf(loaded, request) === null)
     .map((loaded) => {
@@ -97,6 +97,10 @@ export async function surveyWorkflow(
     .sort((a, b) => a.rank - b.rank || b.size - a.size)
     .map(({ candidate }) => candidate);
   return { schema: SURVEY_SCHEMA, machine, candidates };
+}
+
+function runsOn(engines: readonly EngineName[], asked: EngineName | 'auto'): boolean {
+  return asked === 'auto' || engines.includes(asked);
 }
 
 /** Parameters of the language model: of two that fit alike, the larger one is the better. */
@@ -114,12 +118,16 @@ function candidateOf(
   detail: 'full' | 'survey' = 'full',
 ): Candidate {
   const { model } = loaded.source;
+  const chosenEngine = engineFor(loaded, engine);
   if (model.engines.includes('api') || model.text === null) return apiCandidate(model);
   const resources = resourcesOf(machine);
-  const chosenEngine = engineFor(loaded, engine);
-  if (chosenEngine === 'vllm') return planOnVllm(loaded, resources, wishes, engine);
-  const chosen = search(loaded.source, resources, wishes);
   const full = detail === 'full';
+  if (chosenEngine === 'vllm') {
+    const warnings = [...loaded.warnings, ...resources.warnings];
+    return planOnVllm({ loaded, resources, wishes, asked: engine, warnings, full });
+  }
+  refuseVllmFormats(model, wishes);
+  const chosen = search(loaded.source, resources, wishes);
   const mendable =
     chosen.verdict === 'no' || (chosen.verdict === 'offload' && resources.gpus.length > 0);
   return llamaCppCandidate({
@@ -140,42 +148,11 @@ export function engineFor(
   const { engines, id } = source.model;
   if (asked === 'auto') return profile?.defaultEngine ?? engines[0] ?? 'llama.cpp';
   if (engines.includes(asked)) return asked;
+  const where = engines.includes('api')
+    ? `it runs at its vendor: \`mmdeploy estimate --model ${id}\` counts and prices it`
+    : `it runs on ${engines.join(', ')}: \`mmdeploy plan ${id} --engine ${engines[0] ?? 'auto'}\``;
   throw new MmdeployError('usage.invalid', `\`${id}\` does not run on ${asked}`, {
-    hints: [
-      `it runs on ${engines.join(', ')}: \`mmdeploy plan ${id} --engine ${engines[0] ?? 'auto'}\``,
-    ],
-  });
-}
-
-function planOnVllm(
-  loaded: LoadedModel,
-  resources: MatchedResources,
-  wishes: Wishes,
-  asked: EngineName | 'auto',
-): Candidate {
-  const { model } = loaded.source;
-  const { text } = model;
-  const repository = loaded.profile?.repository;
-  if (text === null || repository === null || repository === undefined) {
-    throw new MmdeployError('usage.invalid', `\`${model.id}\` cannot be planned for vLLM`, {
-      hints: ['vLLM plans need a profile: `mmdeploy models` lists them'],
-    });
-  }
-  const only =
-    asked === 'auto' && !model.engines.includes('llama.cpp')
-      ? [`llama.cpp has no projector for \`${model.id}\`: planned for vLLM instead`]
-      : [];
-  const others =
-    resources.gpus.length > 1
-      ? ['vLLM is planned on the first GPU only: tensor parallelism is not planned yet']
-      : [];
-  return vllmCandidate({
-    model,
-    choice: searchVllm(model, text, resources.gpus[0] ?? null, wishes),
-    wishes,
-    repository,
-    trustRemoteCode: /^(Qwen\/Qwen-VL|OpenGVLab\/InternVL)/.test(repository),
-    warnings: [...loaded.warnings, ...only, ...others],
+    hints: [where],
   });
 }
 
@@ -185,4 +162,22 @@ function contextWarnings({ model, settings }: Evaluated): string[] {
   return [
     `${settings.contextPerSlot} tokens of context are more than the ${most} the model was trained for`,
   ];
+}
+
+/** Formats that only vLLM has: the search would look for them among the GGUF formats. */
+function refuseVllmFormats({ id, engines }: ModelDescription, { quant, kvType }: Wishes): void {
+  const asked =
+    quant !== null && quant !== 'BF16' && VLLM_FORMATS.some((format) => format === quant)
+      ? `--quant ${quant}`
+      : kvType === 'fp8'
+        ? '--kv-type fp8'
+        : null;
+  if (asked === null) return;
+  throw new MmdeployError('usage.unknown-quant', `\`${asked}\` is vLLM's, not llama.cpp's`, {
+    hints: [
+      engines.includes('vllm')
+        ? `\`mmdeploy plan ${id} --engine vllm ${asked}\``
+        : 'the nearest of llama.cpp is `--quant Q8_0`, and `--kv-type q8_0` for the cache',
+    ],
+  });
 }

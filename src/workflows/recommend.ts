@@ -15,8 +15,10 @@ import {
 } from '../match/recommend.ts';
 import { QUANT_ORDER } from '../match/formats.ts';
 import type { Formats, Wishes } from '../match/types.ts';
-import { searchVllm } from '../match/vllm.ts';
 import { storedFormats } from '../match/search.ts';
+import { evaluateVllm } from '../match/vllm/evaluate.ts';
+import { startPoint } from '../match/vllm/search.ts';
+import type { VllmVariant } from '../match/vllm/types.ts';
 import { requiredContext, requiredSlots } from '../match/workload.ts';
 import { runtimeOverhead } from '../memory/runtime.ts';
 import type { DeviceInput } from '../memory/types.ts';
@@ -25,6 +27,7 @@ import type { Context } from './context.ts';
 import type { LoadedModel, ModelRequest } from './model.ts';
 import { loadModel, profileFolders } from './model.ts';
 import { engineFor } from './plan.ts';
+import { vllmRequest } from './vllm.ts';
 
 export type RecommendRequest = {
   readonly model: ModelRequest;
@@ -71,11 +74,8 @@ export function recommendFor(
     );
   }
   const engine = engineFor(loaded, asked);
-  const rows = formatsOf(loaded, wishes, engine).map((formats) => {
-    const fitting =
-      engine === 'vllm'
-        ? fittingOffers(offers, holdsOnVllm(loaded, text, wishes), now, 1)
-        : fittingOffers(offers, holdsOnLlamaCpp(loaded, text, wishes, formats), now);
+  const rows = holdersOf(loaded, text, wishes, engine).map(({ formats, holds }) => {
+    const fitting = fittingOffers(offers, holds, now);
     return { ...formats, smallest: smallestOf(fitting), cheapest: cheapestOf(fitting) };
   });
   const shown: (RecommendedCards | null)[] = rows.flatMap((row) => [row.smallest, row.cheapest]);
@@ -91,10 +91,35 @@ export function recommendFor(
   };
 }
 
-function formatsOf({ source }: LoadedModel, wishes: Wishes, engine: EngineName): Formats[] {
+type Holder = {
+  readonly formats: Formats;
+  readonly holds: (gpus: readonly DeviceInput[]) => number | null;
+};
+
+/** The formats to recommend for, each with what says whether cards hold it. */
+function holdersOf(
+  loaded: LoadedModel,
+  text: TextModel,
+  asked: Wishes,
+  engine: EngineName,
+): Holder[] {
+  if (engine !== 'vllm') {
+    return formatsOf(loaded, asked).map((formats) => ({
+      formats,
+      holds: holdsOnLlamaCpp(loaded, text, asked, formats),
+    }));
+  }
+  const { wishes, variants } = vllmRequest(loaded, asked);
+  const encoderQuant = loaded.source.model.encoder === null ? null : 'BF16';
+  return variants.map((variant) => ({
+    formats: { quant: variant.format, encoderQuant },
+    holds: holdsOnVllm(variant, wishes),
+  }));
+}
+
+function formatsOf({ source }: LoadedModel, wishes: Wishes): Formats[] {
   const { model } = source;
   const sees = model.encoder !== null;
-  if (engine === 'vllm') return [{ quant: 'BF16', encoderQuant: sees ? 'BF16' : null }];
   if (model.basis === 'gguf') {
     return [storedFormats(model, wishes)];
   }
@@ -141,9 +166,10 @@ function holdsOnLlamaCpp(
   };
 }
 
-function holdsOnVllm({ source }: LoadedModel, text: TextModel, wishes: Wishes) {
-  return ([gpu]: readonly DeviceInput[]): number | null => {
-    const found = searchVllm(source.model, text, gpu ?? null, wishes);
-    return found.verdict === 'fits' ? (found.device?.peakBytes ?? null) : null;
+/** The peak of the fullest GPU of a tensor-parallel group; null where vLLM would not start on it. */
+function holdsOnVllm(variant: VllmVariant, wishes: Wishes) {
+  return (gpus: readonly DeviceInput[]): number | null => {
+    const found = evaluateVllm(startPoint(variant, gpus, wishes), wishes);
+    return found.verdict === 'fits' ? (found.devices[0]?.peakBytes ?? null) : null;
   };
 }

@@ -1,5 +1,6 @@
 import { MmdeployError, nearest } from '../../errors.ts';
 import { KV_TYPES } from '../../memory/kv-cache.ts';
+import { VLLM_KV_TYPES } from '../../memory/vllm/kv-cache.ts';
 import type { Requirement } from '../../match/require.ts';
 import { minimumOf, parseRequirements } from '../../match/require.ts';
 import type { Wishes, Workload } from '../../match/types.ts';
@@ -143,12 +144,14 @@ function cpuMoeLayers({ cpuMoe, nCpuMoe }: PlanOptions): number {
 function kvType(flag: string, value: string | undefined): string | null {
   if (value === undefined) return null;
   const type = value.toLowerCase();
-  if ((KV_TYPES as readonly string[]).includes(type)) return type;
-  const near = nearest(type, KV_TYPES).map((name) => `\`${name}\``);
+  // `fp8` is vLLM's; the engine that is planned for refuses what it has not.
+  const known: readonly string[] = [...KV_TYPES, ...VLLM_KV_TYPES];
+  if (known.includes(type)) return type;
+  const near = nearest(type, known).map((name) => `\`${name}\``);
   throw new MmdeployError('usage.unknown-quant', `\`${flag} ${value}\`: unknown KV cache type`, {
     hints: [
       ...(near.length > 0 ? [`did you mean ${near.join(', ')}?`] : []),
-      `the engine takes ${KV_TYPES.join(', ')}`,
+      `llama.cpp takes ${KV_TYPES.join(', ')}; vLLM ${VLLM_KV_TYPES.join(', ')}`,
     ],
   });
 }
