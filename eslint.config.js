@@ -30,7 +30,7 @@ const PURE_FILES = [
   'src/serve/gateway/{chat-images,client-fields,errors,estimate-prompt}.ts',
   'src/serve/supervisor/{engine-env,start-failure}.ts',
   'src/quantize/{drift,made-file,parse}.ts',
-  'src/simulate/{apply-layout,layout-log,plan-args}.ts',
+  'src/simulate/{apply-layout,cut-encoder,layout-log,load-log,peak-log,plan-args}.ts',
 ];
 const PURE_LAYERS = 8;
 

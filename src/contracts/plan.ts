@@ -38,6 +38,8 @@ const deviceMemorySchema = z.object({
   afterLoadBytes: count,
   /** After the largest image that the settings allow. */
   peakBytes: count,
+  /** Where what that image adds comes from; absent where it is the formulas', or nothing. */
+  peakBasis: basisSchema.optional(),
 });
 export type DeviceMemory = z.infer<typeof deviceMemorySchema>;
 

@@ -42,6 +42,19 @@ const WRAPPERS = [
   '[BEGIN_AUDIO]',
 ] as const;
 
+/** What they put around the tiles of an image; without them a request with a tiled image is refused. */
+const TILE_WRAPPERS = [
+  ...['<slice>', '</slice>', '<fake_token_around_image>', '<global-img>'],
+  ...[
+    '<|img_thumbnail|>',
+    '<im_start>',
+    '<im_end>',
+    '<patch_start>',
+    '<patch_end>',
+    '<patch_newline>',
+  ],
+] as const;
+
 const BYTE_COUNT = 256;
 const byteToken = (byte: number): Token => [
   `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
@@ -74,13 +87,17 @@ export function demoTokenizer(): Metadata {
   return [...sentencePiece(DEMO_TOKENS), ['tokenizer.chat_template', text(CHAT_TEMPLATE)]];
 }
 
-/** A vocabulary of `size` entries of which only the size matters, for files that are never run. */
+/** A vocabulary of `size` entries that have no meaning but to stand around images, for files without weights. */
 export function placeholderTokenizer(size: number): Metadata {
-  const fill = Array.from({ length: Math.max(0, size - BASE.length) }, (_, index): Token => [
+  const words = [
+    ...BASE,
+    ...[...WRAPPERS, ...TILE_WRAPPERS].map((word): Token => [word, 'control']),
+  ];
+  const fill = Array.from({ length: Math.max(0, size - words.length) }, (_, index): Token => [
     `w${index}`,
     'normal',
   ]);
-  return sentencePiece([...BASE, ...fill].slice(0, size));
+  return sentencePiece([...words, ...fill].slice(0, size));
 }
 
 function sentencePiece(tokens: readonly Token[]): Metadata {

@@ -3,7 +3,12 @@ import { decodesImagesAtOnce, tokenLimits } from '../layout/encoder-limits.ts';
 import type { PictureSize } from './encoder-graph/scene.ts';
 
 /** What a projector encodes at once: one picture, or equal tiles side by side. */
-export type Pictures = { readonly size: PictureSize; readonly count: number };
+export type Pictures = {
+  readonly size: PictureSize;
+  readonly count: number;
+  /** The cap on its tokens that `size` stands for; absent where images have one size. */
+  readonly tokens?: number;
+};
 
 /** Mel frames of 30 s of audio, for which llama.cpp reserves memory. */
 const WARM_UP_FRAMES = 3000;
@@ -29,7 +34,8 @@ export function warmUpPicture(encoder: EncoderModel): PictureSize {
 export function largestPictures(encoder: EncoderModel, imageMaxTokens: number | null): Pictures {
   const limits = tokenLimits(encoder.projectorType);
   if (limits !== null && encoder.projectorType !== 'lfm2') {
-    return { size: pictureOf(encoder, imageMaxTokens ?? limits.most), count: 1 };
+    const tokens = imageMaxTokens ?? limits.most;
+    return { size: pictureOf(encoder, tokens), count: 1, tokens };
   }
   const { projectorType } = encoder;
   if (projectorType === 'deepseekocr') {
@@ -42,6 +48,16 @@ export function largestPictures(encoder: EncoderModel, imageMaxTokens: number | 
   };
   const size = slices[projectorType] ?? warmUpPicture(encoder);
   return { size, count: tilesAtOnce(encoder) };
+}
+
+/** The cap on one image's tokens where the micro-batch caps it too; null: the model's own. */
+export function effectiveCap(
+  encoder: EncoderModel,
+  imageMaxTokens: number | null,
+  ubatch: number | null,
+): number | null {
+  const atOnce = imageTokensAtOnce(encoder, imageMaxTokens);
+  return atOnce === null || ubatch === null ? imageMaxTokens : Math.min(atOnce, ubatch);
 }
 
 /** A picture of at least `tokens` tokens, as square as may be. */

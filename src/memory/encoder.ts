@@ -2,7 +2,7 @@ import type { EncoderModel } from '../contracts/model.ts';
 import { graphOf } from './encoder-graph/index.ts';
 import { ENCODER_HOST, Scene } from './encoder-graph/scene.ts';
 import type { PictureSize } from './encoder-graph/scene.ts';
-import { imageTokensAtOnce, largestPictures, warmUpPicture } from './encoder-image.ts';
+import { effectiveCap, largestPictures, warmUpPicture } from './encoder-image.ts';
 import type { Pictures } from './encoder-image.ts';
 import { allocate } from './graph/allocate.ts';
 import { schedule } from './graph/schedule.ts';
@@ -76,9 +76,8 @@ export function encoderComputeAtPeak(
   ubatch: number | null = null,
   attention: EncoderAttention = 'flash',
 ): EncoderCompute {
-  const atOnce = imageTokensAtOnce(encoder, imageMaxTokens);
-  const cap = atOnce === null || ubatch === null ? imageMaxTokens : Math.min(atOnce, ubatch);
-  const largest = computeFor(encoder, largestPictures(encoder, cap), attention);
+  const pictures = largestPictures(encoder, effectiveCap(encoder, imageMaxTokens, ubatch));
+  const largest = computeFor(encoder, pictures, attention);
   const peak = withAudio(encoder, largest, attention);
   const load = encoderComputeAtLoad(encoder, attention);
   // The buffers never shrink: a cap below the warm-up image saves nothing.
@@ -91,7 +90,8 @@ const LAID_OUT = new WeakMap<EncoderModel, Map<string, Layout>>();
 /** Buffers of one picture on device and host, and its patches; null where there is no graph. */
 type Layout = { readonly device: number; readonly host: number; readonly patches: number } | null;
 
-function computeFor(
+/** Compute buffers of an encoder, its ears left out, while it encodes these pictures. */
+export function computeFor(
   encoder: EncoderModel,
   pictures: Pictures,
   attention: EncoderAttention,

@@ -86,9 +86,10 @@ function memoryTable(devices: readonly DeviceMemory[], view: View): string {
   );
   const basisOf = (part: string) =>
     devices.flatMap(({ items }) => items).find((item) => item.part === part)?.basis ?? '';
-  const totals: [string, (device: DeviceMemory) => string][] = [
+  const peakBasis = devices.find((device) => device.peakBasis !== undefined)?.peakBasis ?? '';
+  const totals: [string, (device: DeviceMemory) => string, string?][] = [
     ['after load', (device) => mib(device.afterLoadBytes)],
-    ['at the largest image', (device) => mib(device.peakBytes)],
+    ['at the largest image', (device) => mib(device.peakBytes), peakBasis],
     ['usable', (device) => optional(usableBytes(device))],
     ['left', (device) => (usableBytes(device) === null ? '?' : mib(roomBytes(device)))],
   ];
@@ -98,7 +99,11 @@ function memoryTable(devices: readonly DeviceMemory[], view: View): string {
       align: ['left', ...devices.map(() => 'right' as const), 'left'],
       rows: [
         ...used.map((part) => [part, ...devices.map((d) => sizeOf(d, part)), basisOf(part)]),
-        ...totals.map(([label, value]) => [view.palette.bold(label), ...devices.map(value), '']),
+        ...totals.map(([label, value, basis = '']) => [
+          view.palette.bold(label),
+          ...devices.map(value),
+          basis,
+        ]),
       ],
     },
     view.boxes,

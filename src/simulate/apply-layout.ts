@@ -16,6 +16,8 @@ export type PartFigures = Readonly<Partial<Record<Part, number>>>;
 export type Difference = {
   readonly device: string;
   readonly part: Part;
+  /** Where it is not at load. */
+  readonly at?: string;
   readonly formula: number;
   readonly engine: number;
 };
@@ -79,12 +81,45 @@ export function withFigures(
   );
   const all = [...items.slice(0, -1), ...missing, ...items.slice(-1)];
   const afterLoadBytes = sum(all.map(({ bytes }) => bytes));
-  const encoderAt = (list: readonly MemoryItem[]) =>
-    list.find(({ part }) => part === 'encoder-compute')?.bytes ?? 0;
   const growth = device.peakBytes - device.afterLoadBytes;
-  const shift = encoderAt(device.items) - encoderAt(all);
+  const shift = encoderAt(device) - encoderAt({ items: all });
   const grown = growth === 0 ? 0 : Math.max(0, growth + shift);
   return { ...device, items: all, afterLoadBytes, peakBytes: afterLoadBytes + grown };
+}
+
+/**
+ * A device with what the engine holds for its encoder at the largest image, bytes: the second peak is that
+ * in place of what is held at load. Figures that agree but for the engine's rounding stay.
+ */
+export function withPeak(
+  device: DeviceMemory,
+  engine: number,
+  basis: Origin['basis'],
+): DeviceMemory {
+  const added = Math.max(0, engine - encoderAt(device));
+  const planned = device.peakBytes - device.afterLoadBytes;
+  const agrees = Math.abs(added - planned) <= 2 * ROUNDING;
+  const growth = Math.round(agrees ? planned : added);
+  return { ...device, peakBytes: device.afterLoadBytes + growth, peakBasis: basis };
+}
+
+/** How far the formula's second peak is from what the engine holds; null where nobody needs to know. */
+export function peakDifference(device: DeviceMemory, engine: number): Difference | null {
+  const formula = encoderAt(device) + device.peakBytes - device.afterLoadBytes;
+  const most = Math.max(encoderAt(device), engine);
+  const allowed = Math.max(TOLERANCE.bytes, TOLERANCE.share * device.peakBytes);
+  if (Math.abs(formula - most) <= allowed) return null;
+  return {
+    device: device.id,
+    part: 'encoder-compute',
+    at: 'the largest image',
+    formula,
+    engine: most,
+  };
+}
+
+function encoderAt({ items }: Pick<DeviceMemory, 'items'>): number {
+  return items.find(({ part }) => part === 'encoder-compute')?.bytes ?? 0;
 }
 
 /** Parts of a device in which formula and engine differ, and by more than the whole is trusted to. */

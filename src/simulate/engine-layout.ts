@@ -3,8 +3,7 @@ import type { OrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 import { startChild } from './child.ts';
 import { LAYOUT_END, parseLayout } from './layout-log.ts';
 import type { EngineLayout } from './layout-log.ts';
-import { startStandIns } from './stand-ins.ts';
-import type { StandIns } from './stand-ins.ts';
+import { NO_STAND_INS, startStandIns } from './stand-ins.ts';
 
 export type LayoutRun = {
   readonly llamaServer: string;
@@ -20,8 +19,6 @@ export type LayoutRun = {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 };
-
-const NO_STAND_INS: StandIns = { ports: [], stop: () => Promise.resolve() };
 
 /**
  * Asks llama-server how it would lay a model out on `gpus` stand-in GPUs. It prints that before it loads
@@ -39,7 +36,7 @@ export async function engineLayout(run: LayoutRun): Promise<EngineLayout> {
       ? NO_STAND_INS
       : await startStandIns({ file: rpcServer, env, guard }, gpus, signal);
   try {
-    const devices = deviceArgs(stands.ports, run.hasDevices);
+    const devices = standInArgs(stands.ports, run.hasDevices);
     const log = await logUpToLayout(run, [...devices, ...(await args)], signal);
     const layout = parseLayout(log, stands.ports);
     if (layout !== null) return layout;
@@ -52,8 +49,8 @@ export async function engineLayout(run: LayoutRun): Promise<EngineLayout> {
   }
 }
 
-/** `--rpc` comes first: only then does `--device` know the names. */
-function deviceArgs(ports: readonly number[], hasDevices: boolean): string[] {
+/** llama-server's for stand-ins on these ports. `--rpc` comes first: only then does `--device` know the names. */
+export function standInArgs(ports: readonly number[], hasDevices: boolean): string[] {
   if (ports.length === 0) return ['--device', 'none', '--no-mmproj-offload'];
   const servers = ports.map((port) => `127.0.0.1:${port}`).join(',');
   const names = ports.map((_, index) => `RPC${index}`).join(',');

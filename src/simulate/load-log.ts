@@ -3,6 +3,8 @@ import type { EngineLayout, LayoutRow } from './layout-log.ts';
 
 /** Printed once everything is loaded. */
 export const LOADED = /listening on (?:http|unix):\/\//;
+/** The same with the address. */
+export const LOADED_AT = /listening on (http:\/\/[\d.]+:\d+)/;
 
 // `load_tensors:        CUDA0 model buffer size =  4168.09 MiB`; a cache with sliding layers has two
 // lines for each device, a recurrent state one of its own.

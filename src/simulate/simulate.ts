@@ -4,8 +4,8 @@ import type { ModelDescription } from '../contracts/model.ts';
 import { writeSparsePair } from '../demo/sparse-pair.ts';
 import type { RunCommand } from '../process/run.ts';
 import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
+import { KEPT, keptFile, readKept, writeKept } from './answer-cache.ts';
 import { engineLayout } from './engine-layout.ts';
-import { layoutFile, readLayout, writeLayout } from './layout-cache.ts';
 import type { EngineLayout } from './layout-log.ts';
 import { makeRunFolder } from './run-folder.ts';
 
@@ -41,8 +41,8 @@ export async function simulate(simulation: Simulation, deps: SimulateDeps): Prom
   const { path, build, version, devices } = deps.engine;
   const folder = join(deps.cacheFolder, 'simulations');
   const key = { path, build, version, text: model.text, encoder: model.encoder, gpus, args };
-  const kept = layoutFile(folder, key);
-  const known = await readLayout(kept);
+  const kept = keptFile(folder, key);
+  const known = await readKept(kept, KEPT.layout);
   if (known !== null) return known;
   const [guard, runFolder] = await Promise.all([
     chooseOrphanGuard(deps.run, deps.platform),
@@ -64,7 +64,7 @@ export async function simulate(simulation: Simulation, deps: SimulateDeps): Prom
       signal: deps.signal,
       timeoutMs: TIMEOUT_MS,
     });
-    await writeLayout(kept, layout);
+    await writeKept(kept, layout);
     return layout;
   } finally {
     // A file that is still being written would bring the folder back.

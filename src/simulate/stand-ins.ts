@@ -12,6 +12,8 @@ export type StandIns = {
   readonly stop: () => Promise<void>;
 };
 
+export const NO_STAND_INS: StandIns = { ports: [], stop: () => Promise.resolve() };
+
 const START_TIMEOUT_MS = 10_000;
 const POLL_MS = 10;
 /** A probed port can be taken before the program gets to it. */

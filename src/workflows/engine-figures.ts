@@ -5,7 +5,13 @@ import { judge, roomBytes, usableBytes } from '../match/verdict.ts';
 import { encoderWeights } from '../memory/encoder.ts';
 import type { DeviceInput } from '../memory/types.ts';
 import { gib } from '../plan/wording.ts';
-import { differencesOf, figuresOf, withFigures } from '../simulate/apply-layout.ts';
+import {
+  differencesOf,
+  figuresOf,
+  peakDifference,
+  withFigures,
+  withPeak,
+} from '../simulate/apply-layout.ts';
 import type { Difference, Origin, PartFigures } from '../simulate/apply-layout.ts';
 import type { EngineLayout } from '../simulate/layout-log.ts';
 import type { SelectedEngine } from './engine.ts';
@@ -15,6 +21,9 @@ import type { PlanRequest } from './plan.ts';
 export function versionOf({ engine }: SelectedEngine): string {
   return engine.build === null ? 'llama.cpp' : `llama.cpp b${engine.build}`;
 }
+
+/** Bytes that the encoder holds at the largest image, by the id of the device. */
+export type PeakFigures = ReadonlyMap<string, number>;
 
 /** What `--require` asks, asked of the new figures. */
 export function recheck(
@@ -47,12 +56,19 @@ export function withLayout(
   layout: EngineLayout,
   gpus: readonly DeviceInput[],
   origin: Origin,
+  peak: PeakFigures | null = null,
 ): DeploymentPlan {
   const figures = figuresBy(model, layout, gpus);
-  const devices = plan.memory.devices.map((device) => withFigures(device, figures(device), origin));
-  const differences = plan.memory.devices.flatMap((device) =>
-    differencesOf(device, figures(device)),
-  );
+  const atPeak = (device: DeviceMemory): number | undefined => peak?.get(device.id);
+  const devices = plan.memory.devices.map((device) => {
+    const loaded = withFigures(device, figures(device), origin);
+    const encoder = atPeak(device);
+    return encoder === undefined ? loaded : withPeak(loaded, encoder, origin.basis);
+  });
+  const differences = plan.memory.devices.flatMap((device) => [
+    ...differencesOf(device, figures(device)),
+    ...peakDifferences(device, atPeak(device)),
+  ]);
   const onCpu = gpus.length === 0 || plan.engine?.args.includes('--no-mmproj-offload') === true;
   const offloaded =
     (plan.settings?.gpuLayers ?? 0) <= model.text.layers || (model.encoder !== null && onCpu);
@@ -64,6 +80,11 @@ export function withLayout(
     reasons: reasonsWith(plan, devices, verdict, origin),
     warnings: [...plan.warnings, ...differences.map((each) => differenceLine(each, origin))],
   };
+}
+
+function peakDifferences(device: DeviceMemory, engine: number | undefined): Difference[] {
+  const difference = engine === undefined ? null : peakDifference(device, engine);
+  return difference === null ? [] : [difference];
 }
 
 /** The first reason is the verdict's own: it names the room, which is another one now. */
@@ -94,7 +115,11 @@ function reasonsWith(
     : plan.reasons;
 }
 
-function differenceLine({ device, part, formula, engine }: Difference, { text }: Origin): string {
+function differenceLine(
+  { device, part, at, formula, engine }: Difference,
+  { text }: Origin,
+): string {
+  const when = at === undefined ? '' : ` at ${at}`;
   const share = formula === 0 ? '' : ` (${(((engine - formula) / formula) * 100).toFixed(1)} %)`;
-  return `${device} ${part}: ${gib(engine)} ${text} where the formula says ${gib(formula)}${share}`;
+  return `${device} ${part}${when}: ${gib(engine)} ${text} where the formula says ${gib(formula)}${share}`;
 }

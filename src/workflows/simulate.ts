@@ -11,6 +11,7 @@ import type { Context } from './context.ts';
 import { recheck, versionOf, withLayout } from './engine-figures.ts';
 import type { SelectedEngine } from './engine.ts';
 import { selectEngine } from './engine.ts';
+import { secondPeak } from './second-peak.ts';
 import { loadModel } from './model.ts';
 import type { PlanRequest } from './plan.ts';
 import { planWorkflow } from './plan.ts';
@@ -57,24 +58,29 @@ async function simulated(
   const selected = await selectEngine(ctx, { flag: null, gpus: [] });
   requireFitting(selected);
   const args = [...layoutArgs(planned.args), ...tensorSplit(planned.args, gpus)];
-  const layout = await simulate(
-    { model, files: realFiles(plan), gpus: gpus.length, args },
-    {
-      engine: selected.engine,
-      rpcServer: gpus.length === 0 ? null : rpcServerFor(selected),
-      env: ctx.env,
-      run: ctx.run,
-      platform: ctx.platform,
-      cacheFolder: ctx.folders.cache,
-      signal: ctx.signal,
-    },
-  );
+  const deps = {
+    engine: selected.engine,
+    rpcServer: gpus.length === 0 ? null : rpcServerFor(selected),
+    env: ctx.env,
+    run: ctx.run,
+    platform: ctx.platform,
+    cacheFolder: ctx.folders.cache,
+    signal: ctx.signal,
+  };
+  const asked = [
+    simulate({ model, files: realFiles(plan), gpus: gpus.length, args }, deps),
+    secondPeak(plan, model, deps),
+  ] as const;
+  // One that fails waits for the other: no process outlives the command.
+  await Promise.allSettled(asked);
+  const [layout, { figures: peak, warning }] = await Promise.all(asked);
   const origin: Origin = {
     basis: 'simulated',
     text: `laid out by ${versionOf(selected)}`,
     resolution: MIB,
   };
-  const told = withLayout(plan, { ...model, text: model.text }, layout, gpus, origin);
+  const noted = warning === null ? plan : { ...plan, warnings: [...plan.warnings, warning] };
+  const told = withLayout(noted, { ...model, text: model.text }, layout, gpus, origin, peak);
   return recheck(told, request, model.text);
 }
 

@@ -84,16 +84,28 @@ describe.skipIf(llamaServer === null)('simulatedPlan with the real engine', () =
         device.afterLoadBytes,
       );
     }
-    const [kept, ...others] = readdirSync(simulations(ctx));
-    expect(others).toEqual([]);
+    // The encoder on the first card, its masks on the host.
+    expect(plan.memory.devices.map(({ peakBasis }) => peakBasis)).toEqual([
+      ...['simulated', undefined, 'simulated'],
+    ]);
 
     // The second time the kept figures are taken: these.
-    const file = join(simulations(ctx), kept ?? '');
-    const entry = JSON.parse(readFileSync(file, 'utf8'));
-    entry.layout.gpus[0].compute = 999 * MIB;
-    writeFileSync(file, JSON.stringify(entry));
+    const kept = readdirSync(simulations(ctx)).map((name) => join(simulations(ctx), name));
+    expect(kept).toHaveLength(2);
+    for (const file of kept) {
+      const entry = JSON.parse(readFileSync(file, 'utf8'));
+      if (entry.answer.gpus === undefined) entry.answer.device = 2000 * MIB;
+      else entry.answer.gpus[0].compute = 999 * MIB;
+      writeFileSync(file, JSON.stringify(entry));
+    }
     const again = await simulatedPlan(asked, ctx);
     expect(mibOf(again.plan, 'gpu0', 'compute')).toBe(999);
+    const [first] = again.plan.memory.devices;
+    const growth = ((first?.peakBytes ?? NaN) - (first?.afterLoadBytes ?? NaN)) / MIB;
+    expect(growth).toBeCloseTo(2000 - mibOf(again.plan, 'gpu0', 'encoder-compute'), 1);
+    expect(again.plan.warnings.join('\n')).toMatch(
+      /gpu0 encoder-compute at the largest image: 1\.95 GiB laid out by llama.cpp b\d+/,
+    );
     expect(again.plan.warnings.join('\n')).toMatch(
       /gpu0 compute: 999 MiB laid out by llama.cpp b\d+/,
     );
@@ -112,10 +124,11 @@ describe.skipIf(llamaServer === null)('simulatedPlan with the real engine', () =
   it('leaves no process and no file behind when it is interrupted', async () => {
     const interruption = new AbortController();
     const ctx = context({ signal: interruption.signal });
-    const running = simulatedPlan(request('internvl2-26b', ['80GiB']), ctx);
+    // Two runs at once: the layout, and the largest image.
+    const running = simulatedPlan(request('qwen2.5-vl-7b', ['80GiB']), ctx);
     const folder = simulations(ctx);
     await expect
-      .poll(() => existsSync(folder) && readdirSync(folder).length > 0, { timeout: 20_000 })
+      .poll(() => existsSync(folder) && readdirSync(folder).length > 1, { timeout: 20_000 })
       .toBe(true);
     interruption.abort();
     const { failure } = await running;

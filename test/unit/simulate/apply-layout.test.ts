@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { DeviceMemory } from '../../../src/contracts/plan.ts';
-import { differencesOf, figuresOf, withFigures } from '../../../src/simulate/apply-layout.ts';
-import { layoutArgs } from '../../../src/simulate/plan-args.ts';
+import {
+  differencesOf,
+  figuresOf,
+  peakDifference,
+  withFigures,
+  withPeak,
+} from '../../../src/simulate/apply-layout.ts';
+import { encoderArgs, layoutArgs } from '../../../src/simulate/plan-args.ts';
 import { MIB } from '../../../src/units.ts';
 
 const item = (part: DeviceMemory['items'][number]['part'], mib: number) => ({
@@ -91,5 +97,34 @@ describe('layoutArgs', () => {
     expect(layoutArgs([...args, ...rest.slice(0, 2), '--fit', 'off', ...rest.slice(2)])).toEqual(
       rest,
     );
+  });
+});
+
+describe('the second peak', () => {
+  it('is what the engine holds for the encoder in place of what it holds at load', () => {
+    const grown = withPeak(applied, 65 * MIB, 'simulated');
+    expect(grown.peakBytes - grown.afterLoadBytes).toBe((65 - bytesOf('encoder-compute')) * MIB);
+    expect(grown.peakBasis).toBe('simulated');
+    expect(grown.items).toEqual(applied.items);
+  });
+
+  it('stays where both agree but for rounding, and never falls below the first', () => {
+    expect(withPeak(gpu, 50 * MIB + 9000, 'simulated').peakBytes).toBe(gpu.peakBytes);
+    expect(withPeak(gpu, 10 * MIB, 'simulated').peakBytes).toBe(gpu.afterLoadBytes);
+  });
+
+  it('is told where it is far from the formula', () => {
+    expect(peakDifference(gpu, 57 * MIB)).toBeNull();
+    expect(peakDifference(gpu, 80 * MIB)).toEqual({
+      ...{ device: 'gpu0', part: 'encoder-compute', at: 'the largest image' },
+      ...{ formula: 50 * MIB, engine: 80 * MIB },
+    });
+  });
+
+  it('depends on few arguments of a plan', () => {
+    const args = ['--model', 'm', '--parallel', '4', '--ubatch-size', '256', '--flash-attn', 'on'];
+    expect(encoderArgs([...args, '--image-max-tokens', '1024'])).toEqual([
+      ...['--ubatch-size', '256', '--flash-attn', 'on', '--image-max-tokens', '1024'],
+    ]);
   });
 });
