@@ -124,9 +124,7 @@ function absent(
 function howToGet(profile: Profile, role: QuantizeRole, unquantised: boolean): string {
   const { id, files, repository } = profile;
   const published = role === 'encoder' ? files?.mmproj : files?.model;
-  const order = unquantised
-    ? FLOAT_FORMATS
-    : [...FLOAT_FORMATS.filter(() => role === 'encoder'), 'Q4_K_M'];
+  const order = unquantised || role === 'encoder' ? FLOAT_FORMATS : ['Q4_K_M'];
   const names = order.flatMap((format) => published?.[format] ?? []);
   const name = names[0] ?? (unquantised ? undefined : Object.values(published ?? {})[0]);
   if (name !== undefined && files !== undefined) {
