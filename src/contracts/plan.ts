@@ -90,6 +90,16 @@ const requirementSchema = z.object({
 });
 export type RequirementResult = z.infer<typeof requirementSchema>;
 
+/** What one request of the workload costs at a model's vendor. */
+const requestSchema = z.object({
+  /** null where an input of it cannot be counted. */
+  inputTokens: count.nullable(),
+  outputTokens: count,
+  range: z.object({ low: count, high: count }).nullable(),
+  costUsd: z.object({ input: z.number(), output: z.number(), total: z.number() }).nullable(),
+  priceAsOf: z.string().nullable(),
+});
+
 /** One real load of the model: what the engine allocated beside what was planned. */
 const verificationSchema = z.object({
   engine: z.object({ path: z.string(), build: z.number().int().nullable() }),
@@ -146,6 +156,8 @@ export const planSchema = z.object({
       givesUp: z.array(z.string()),
     }),
   ),
+  /** Only of an API model with a workload. */
+  request: requestSchema.optional(),
   /** Only with `--require`. */
   requirements: z.array(requirementSchema).optional(),
   /** Only with `--verify`. */

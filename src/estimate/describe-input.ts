@@ -1,3 +1,4 @@
+import type { Modality } from '../contracts/basis.ts';
 import type { EstimateInput } from '../contracts/estimate.ts';
 import { MmdeployError } from '../errors.ts';
 import { checkSize } from '../tokens/rules/define.ts';
@@ -43,6 +44,16 @@ export function parseImageDescription(text: string): EstimateInput {
   const count = countOf('image', text, match[3], '1920x1080*20');
   const input = `${size.width}x${size.height}`;
   return { ...BLANK, input, modality: 'image', ...size, count };
+}
+
+/** An input of a workload, which has its sizes already. */
+export function describedInput(
+  modality: Modality,
+  size: Partial<Pick<EstimateInput, 'width' | 'height' | 'seconds' | 'textTokens'>> & {
+    readonly count: number;
+  },
+): EstimateInput {
+  return { ...BLANK, input: modality, modality, ...size };
 }
 
 const LENGTH = String.raw`(\d+(?:\.\d+)?)\s*s?`;

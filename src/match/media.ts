@@ -1,6 +1,6 @@
 import type { EngineName } from '../contracts/basis.ts';
 import type { ModelDescription } from '../contracts/model.ts';
-import { audioFrames } from '../tokens/rules/audio.ts';
+import { findAudioRule } from '../tokens/rules/audio.ts';
 import { findTokenRule } from '../tokens/rules/index.ts';
 import type { SampledVideo } from '../tokens/rules/video.ts';
 import {
@@ -40,8 +40,9 @@ export function audioOf(
 ): Media | null {
   const clips = workload?.audio ?? null;
   const use = model.audioTokens[engine];
-  if (clips === null || use === undefined) return null;
-  const { tokens } = audioFrames.bind(use.params).count(clips.seconds);
+  const rule = use === undefined ? null : findAudioRule(use.rule);
+  if (clips === null || use === undefined || rule === null) return null;
+  const { tokens } = rule.bind(use.params).count(clips.seconds);
   const each = tokens + use.wrapper.tokens;
   const sentence = `${times(clips.count)}${clips.seconds} s of audio: ${each} tokens as ${engine} counts`;
   return { tokens: each * clips.count, sentence };

@@ -22,6 +22,7 @@ import type { MachineRequest } from './machine.ts';
 import { resolveMachine } from './machine.ts';
 import type { LoadedModel, ModelRequest } from './model.ts';
 import { loadModel, profileFolders, profileModel } from './model.ts';
+import { hostedCandidate } from './plan-hosted.ts';
 import { senseless } from './senses.ts';
 import { planOnVllm } from './vllm.ts';
 
@@ -42,7 +43,9 @@ export async function planWorkflow(request: PlanRequest, ctx: Context): Promise<
   ]);
   const gap = gapOf(model, request);
   if (gap !== null) throw await senseless(gap, ctx);
-  const candidate = candidateOf(model, machine, request.wishes, request.engine);
+  const candidate = runsAtVendor(model)
+    ? await planAtVendor(model, request, ctx)
+    : candidateOf(model, machine, request.wishes, request.engine);
   const { requirements } = request;
   const contextMax = model.source.model.text?.contextMax ?? 0;
   const checked =
@@ -50,6 +53,24 @@ export async function planWorkflow(request: PlanRequest, ctx: Context): Promise<
       ? {}
       : { requirements: checkRequirements(requirements, candidate, contextMax) };
   return toPlan(machine, { ...(await withEngine(candidate, machine)), ...checked });
+}
+
+function runsAtVendor({ source: { model } }: LoadedModel): boolean {
+  return model.engines.includes('api') || model.text === null;
+}
+
+async function planAtVendor(
+  loaded: LoadedModel,
+  { model, wishes, engine }: PlanRequest,
+  ctx: Context,
+): Promise<Candidate> {
+  engineFor(loaded, engine);
+  const { source, warnings } = loaded;
+  const { loadPrices } = await import('../profiles/load.ts');
+  const prices = await loadPrices(profileFolders(ctx, model.profilesDir));
+  const price = prices.find((each) => each.model === source.model.id) ?? null;
+  const candidate = hostedCandidate(source.model, wishes.workload, price, ctx.now());
+  return { ...candidate, warnings: [...warnings, ...candidate.warnings] };
 }
 
 /** A sense that the workload needs and the model has not, on the engine that would be planned. */
@@ -119,7 +140,7 @@ function candidateOf(
 ): Candidate {
   const { model } = loaded.source;
   const chosenEngine = engineFor(loaded, engine);
-  if (model.engines.includes('api') || model.text === null) return apiCandidate(model);
+  if (runsAtVendor(loaded)) return apiCandidate(model);
   const resources = resourcesOf(machine);
   const full = detail === 'full';
   if (chosenEngine === 'vllm') {

@@ -100,6 +100,34 @@ describe('plan -o json', () => {
     expect(plan.engine).toBeNull();
   });
 
+  it('says what a request of the workload costs at the vendor', async () => {
+    const plan = await planJson(
+      ...['gpt-4o', '--gpu', 'none', '--images', '2@1920x1080'],
+      ...['--text', '500', '--output-tokens', '200'],
+    );
+    expect(plan.verdict).toBe('api');
+    // 2 x (85 + 6 x 170) + 500 at $2.50 a million, 200 at $10.
+    expect(plan.request).toEqual({
+      inputTokens: 2710,
+      outputTokens: 200,
+      range: { low: 2710, high: 2710 },
+      costUsd: { input: 0.006775, output: 0.002, total: 0.008775 },
+      priceAsOf: '2026-09-23',
+    });
+    expect(plan.reasons.join()).toMatch(/2710 tokens in, 200 out, \$0\.008775/);
+    expect((await planJson('gpt-4o', '--gpu', 'none')).request).toBeUndefined();
+  });
+
+  it('knows no cost of what no rule is published for, and says when a request is too long', async () => {
+    const nova = await planJson('nova-lite', '--gpu', 'none', '--images', '1@9x9');
+    expect(nova.request).toMatchObject({ inputTokens: null, range: null, costUsd: null });
+    expect(nova.warnings.join()).toMatch(/never measured/);
+    const long = await planJson(
+      ...['gpt-4o', '--gpu', 'none', '--text', '120000', '--output-tokens', '16385'],
+    );
+    expect(long.warnings.join()).toMatch(/longer than the 128000 .*16384 tokens at most/s);
+  });
+
   it('plans a model without a llama.cpp projector for vLLM, and says so', async () => {
     const plan = await planJson('qwen-vl-chat', '--gpu', 'A100-80GB SXM');
     expect(plan.engine?.name).toBe('vllm');
