@@ -106,18 +106,37 @@ export async function surveyWorkflow(
     loadProfiles(profileFolders(ctx, request.profilesDir)),
   ]);
   const order = ['fits', 'tight', 'offload', 'api', 'no'];
-  const candidates = profiles
+  const surveyed = profiles
     .filter(({ id, engines }) => id !== 'demo' && runsOn(engines, request.engine))
     .map((profile) => profileModel(profile))
     .filter((loaded) => gapOf(loaded, request) === null)
-    .map((loaded) => {
-      const candidate = candidateOf(loaded, machine, request.wishes, request.engine, 'survey');
+    .map((loaded) => ({ loaded, ...surveyOf(loaded, machine, request) }));
+  const refused = surveyed.find(({ refusal }) => refusal !== null)?.refusal ?? null;
+  if (refused !== null && surveyed.every(({ refusal }) => refusal !== null)) throw refused;
+  const candidates = surveyed
+    .flatMap(({ loaded, candidate }) => {
+      if (candidate === null) return [];
       const poor = isGoodQuant(candidate.settings?.quant ?? null) ? 0 : 0.5;
-      return { candidate, rank: order.indexOf(candidate.verdict) + poor, size: sizeOf(loaded) };
+      return [{ candidate, rank: order.indexOf(candidate.verdict) + poor, size: sizeOf(loaded) }];
     })
     .sort((a, b) => a.rank - b.rank || b.size - a.size)
     .map(({ candidate }) => candidate);
   return { schema: SURVEY_SCHEMA, machine, candidates };
+}
+
+/** A line of the survey; `refusal` where vLLM runs the model and has not what was asked for. */
+function surveyOf(
+  loaded: LoadedModel,
+  machine: Machine,
+  { wishes, engine }: Pick<PlanRequest, 'wishes' | 'engine'>,
+): { readonly candidate: Candidate | null; readonly refusal: MmdeployError | null } {
+  try {
+    return { candidate: candidateOf(loaded, machine, wishes, engine, 'survey'), refusal: null };
+  } catch (error) {
+    const onVllm = engineFor(loaded, engine) === 'vllm';
+    if (!onVllm || !(error instanceof MmdeployError)) throw error;
+    return { candidate: null, refusal: error };
+  }
 }
 
 function runsOn(engines: readonly EngineName[], asked: EngineName | 'auto'): boolean {

@@ -29,7 +29,8 @@ export function evaluateVllm(point: VllmPoint, wishes: Wishes): VllmChoice {
     largestImage: Math.max(images.largest, wishes.workload?.video == null ? 0 : contextPerSlot),
   };
   const devices = gpus.map((gpu) => vllmMemory(variant.model, text, settings, gpu));
-  const { share, limitedBy } = memoryShare(gpus);
+  const needed = Math.max(0, ...devices.map(({ peakBytes }) => peakBytes));
+  const { share, limitedBy, raised } = memoryShare(gpus, needed);
   const usable = gpus.map((gpu) => bytesOfShare(gpu, share));
   const rooms = devices.map(({ peakBytes }, index) => (usable[index] ?? 0) - peakBytes);
   const roomBytes = Math.min(...rooms);
@@ -51,7 +52,10 @@ export function evaluateVllm(point: VllmPoint, wishes: Wishes): VllmChoice {
     verdict: holds ? (isComfortable(devices) ? 'fits' : 'tight') : 'no',
     notes: [
       ...capability.notes,
-      ...(limitedBy === null ? [] : [shareNote(share, limitedBy)]),
+      ...(limitedBy === null || raised ? [] : [shareNote(share, limitedBy)]),
+      ...(raised
+        ? [`\`--gpu-memory-utilization ${share}\`: it does not fit under vLLM's own 0.9`]
+        : []),
       ...(tower.note === null ? [] : [tower.note]),
       ...images.notes,
       ...(variant.quantization === 'fp8' ? [CONVERTED] : []),
