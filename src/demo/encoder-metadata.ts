@@ -17,6 +17,17 @@ const scaleFactor = ({ merge }: Dims): Metadata => [
   ['clip.vision.projector.scale_factor', count(merge)],
 ];
 
+/** Patches of a side of Youtu-VL's windows. */
+const YOUTU_WINDOW = 16;
+
+const pixelKeys = ({ pixels }: Dims): Metadata =>
+  pixels === undefined
+    ? []
+    : [
+        ['clip.vision.image_min_pixels', count(pixels.least)],
+        ['clip.vision.image_max_pixels', count(pixels.most)],
+      ];
+
 function samKeys({ sam }: Dims): Metadata {
   if (sam === undefined) return [];
   return [
@@ -30,13 +41,17 @@ function samKeys({ sam }: Dims): Metadata {
 /** Keys that only one projector reads, beside the activation. */
 const PROJECTOR_KEYS: Readonly<Record<string, (encoder: Dims) => Metadata>> = {
   deepseekocr: samKeys,
+  dots_ocr: (encoder) => [...scaleFactor(encoder), ...pixelKeys(encoder)],
   gemma4uv: scaleFactor,
   gemma4v: scaleFactor,
   glm4v: spatialMerge,
+  hunyuanvl: (encoder) => [...spatialMerge(encoder), ...pixelKeys(encoder)],
   idefics3: scaleFactor,
   internvl: scaleFactor,
+  kimik25: (encoder) => [...scaleFactor(encoder), ...pixelKeys(encoder)],
   kimivl: scaleFactor,
   lfm2: scaleFactor,
+  lightonocr: spatialMerge,
   llama4: scaleFactor,
   minicpmv4_6: (encoder) => [
     ...scaleFactor(encoder),
@@ -44,7 +59,15 @@ const PROJECTOR_KEYS: Readonly<Record<string, (encoder: Dims) => Metadata>> = {
   ],
   mlp: ({ featureLayers }) =>
     featureLayers === undefined ? [] : [['clip.vision.feature_layer', numbers(featureLayers)]],
+  nemotron_v2_vl: scaleFactor,
+  paddleocr: pixelKeys,
+  phi4: pixelKeys,
   pixtral: spatialMerge,
+  step3vl: scaleFactor,
+  youtuvl: ({ wholeBlocks = [], patchSize }) => [
+    ['clip.vision.wa_layer_indexes', numbers(wholeBlocks)],
+    ['clip.vision.window_size', count(YOUTU_WINDOW * patchSize)],
+  ],
   qwen2vl_merger: spatialMerge,
   'qwen2.5vl_merger': (encoder) => [
     ...spatialMerge(encoder),
@@ -58,7 +81,7 @@ const PROJECTOR_KEYS: Readonly<Record<string, (encoder: Dims) => Metadata>> = {
 };
 
 /** SiLU in the gated towers, GELU in the others; CLIP's quick GELU is what a file without either means. */
-const SILU: readonly string[] = ['qwen2.5vl_merger', 'pixtral', 'glm4v'];
+const SILU: readonly string[] = ['dots_ocr', 'lightonocr', 'qwen2.5vl_merger', 'pixtral', 'glm4v'];
 const QUICK_GELU: readonly string[] = ['mlp', 'qwen2vl_merger'];
 
 /** Key-values of a projector file with eyes, ears or both. */

@@ -121,7 +121,7 @@ const DEFAULT_MERGES: readonly (readonly [projector: RegExp, merge: number])[] =
   [/^qwen\d.*_merger$/, 2],
   [/^(internvl|glm4v|kimivl|lfm2|llama4|youtuvl|paddleocr|hunyuanvl)$/, 2],
   [/^gemma4u?v$/, 3],
-  [/^minicpmv4_6$/, 4],
+  [/^(minicpmv4_6|step3vl)$/, 4],
   [/^gemma3$/, 4],
 ];
 

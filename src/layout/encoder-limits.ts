@@ -6,6 +6,8 @@ export type TokenLimits = {
   readonly most: number;
   /** Side of the warm-up image, tokens. */
   readonly warmUpSide: number;
+  /** The limits are the file's, and `--image-max-tokens` does not change them. */
+  readonly fixed?: boolean;
 };
 
 const QWEN = { least: 8, most: 4096, warmUpSide: 46 } as const;
@@ -18,8 +20,10 @@ const LIMITS: ReadonlyMap<string, TokenLimits> = new Map<string, TokenLimits>([
   ['gemma4v', GEMMA4],
   ['glm4v', QWEN],
   ['hunyuanvl', { least: 256, most: 16384, warmUpSide: 32 }],
+  ['kimik25', { least: 2, most: 4096, warmUpSide: 64 }],
   ['kimivl', PIXTRAL],
   ['lfm2', { least: 64, most: 256, warmUpSide: 16 }],
+  ['lightonocr', { least: 1, most: 3025, warmUpSide: 16 }],
   ['pixtral', PIXTRAL],
   ['qwen2.5vl_merger', QWEN],
   ['qwen2vl_merger', QWEN],
@@ -27,9 +31,29 @@ const LIMITS: ReadonlyMap<string, TokenLimits> = new Map<string, TokenLimits>([
   ['youtuvl', { least: 1, most: 62_500, warmUpSide: 16 }],
 ]);
 
+/** Side of the warm-up image, tokens, of the projectors whose files say how many pixels an image may have. */
+const WARM_UP_SIDES: ReadonlyMap<string, number> = new Map([
+  ['dots_ocr', 46],
+  ['hunyuanvl', 32],
+  ['paddleocr', 28],
+  ['phi4', 16],
+]);
+
+/** What the limits of an image follow from. */
+type Limited = Pick<EncoderModel, 'projectorType' | 'patchSize' | 'merge' | 'pixels'>;
+
 /** The limits of a projector whose images are sized by content; null for tiles and fixed squares. */
-export function tokenLimits(projectorType: string): TokenLimits | null {
-  return LIMITS.get(projectorType) ?? null;
+export function tokenLimits({
+  projectorType,
+  patchSize,
+  merge,
+  pixels,
+}: Limited): TokenLimits | null {
+  const known = LIMITS.get(projectorType) ?? null;
+  const warmUpSide = WARM_UP_SIDES.get(projectorType);
+  if (pixels === undefined || warmUpSide === undefined) return known;
+  const cell = Math.max(patchSize * merge, 1) ** 2;
+  return { least: pixels.least / cell, most: pixels.most / cell, warmUpSide, fixed: true };
 }
 
 /** Of so many blocks of Qwen2.5-VL the last attends to the whole picture (`clip.vision.n_wa_pattern`). */

@@ -202,7 +202,10 @@ export function pixtral(list: TensorList, dims: EncoderDims): void {
   patches(list, 'v.patch_embd.weight', dims);
   norm(list, 'v.pre_ln', embedding, false);
   gatedBlocks(list, dims, (prefix) => attention(list, prefix, embedding, false));
-  list.vector('v.token_embd.img_break', projectionDim);
+  // LightOnOCR has the same tower and no row breaks.
+  if (dims.projectorType !== 'lightonocr') {
+    list.vector('v.token_embd.img_break', projectionDim);
+  }
   if (merge > 1) {
     list.vector('mm.input_norm.weight', embedding);
     linear(list, 'mm.patch_merger', embedding * merge * merge, embedding, false);

@@ -5,6 +5,18 @@ import { gemma4a, gemma4ua, qwen3a } from './encoder-conformer.ts';
 import { deepseekOcr } from './encoder-deepseek-ocr.ts';
 import type { EncoderDims } from './encoder-list.ts';
 import { glmEdge, ldp, ldpv2, llava } from './encoder-llava.ts';
+import {
+  cogvlm,
+  dotsOcr,
+  hunyuan,
+  janusPro,
+  kimiK25,
+  nemotron,
+  paddleOcr,
+  phi4,
+  step3vl,
+  youtuvl,
+} from './encoder-more.ts';
 import { gemma3nv } from './encoder-mobilenet.ts';
 import {
   gemma3,
@@ -36,7 +48,9 @@ type Layout = (list: TensorList, dims: EncoderDims) => void;
 /** Layouts by `clip.projector_type`, with the names that llama.cpp's `clip.cpp` loads. */
 const LAYOUTS = {
   adapter: glmEdge,
+  cogvlm,
   deepseekocr: deepseekOcr,
+  dots_ocr: dotsOcr,
   gemma3,
   gemma3nv,
   gemma4a,
@@ -45,17 +59,24 @@ const LAYOUTS = {
   gemma4v,
   glm4v,
   glma,
+  hunyuanvl: hunyuan,
   idefics3,
   internvl,
+  janus_pro: janusPro,
+  kimik25: kimiK25,
   kimivl,
   ldp,
   ldpv2,
   lfm2,
+  lightonocr: pixtral,
   llama4,
   meralion,
   minicpmv4_6: minicpmv46,
   mlp: llava,
   musicflamingo,
+  nemotron_v2_vl: nemotron,
+  paddleocr: paddleOcr,
+  phi4,
   pixtral,
   'qwen2.5vl_merger': qwen25vl,
   qwen2a,
@@ -63,8 +84,10 @@ const LAYOUTS = {
   qwen3a,
   qwen3vl_merger: qwen3vl,
   resampler: minicpmv,
+  step3vl,
   ultravox,
   voxtral,
+  youtuvl,
 } as const satisfies Record<string, Layout>;
 type ProjectorType = keyof typeof LAYOUTS;
 export type KnownEncoderDims = EncoderDims & { readonly projectorType: ProjectorType };

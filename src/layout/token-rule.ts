@@ -23,14 +23,17 @@ const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
   ['cogvlm', (encoder) => withEnds(encoder, 1)],
   ['deepseekocr', deepseekOcr],
   ['deepseekocr2', deepseekOcr2],
+  ['dots_ocr', (encoder) => sized(encoder, around('<|img|>', '<|endofimg|>'))],
   ['gemma3', (encoder) => fixedGrid(encoder, START_OF_IMAGE)],
   ['gemma3nv', gemma3n],
   ['gemma4uv', gemma4],
   ['gemma4v', gemma4],
   ['glm4v', (encoder) => sized(encoder, around('<|begin_of_image|>', '<|end_of_image|>'))],
+  ['hunyuanvl', hunyuan],
   ['idefics3', idefics3],
   ['internvl', internvl],
   ['janus_pro', (encoder) => fixedGrid(encoder, NO_WRAPPER)],
+  ['kimik25', (encoder) => sized(encoder, around('<|media_begin|>', '<|media_end|>'))],
   ['kimivl', (encoder) => sized(encoder, around('<|media_start|>', '<|media_end|>'))],
   ['ldp', (encoder) => fixedGrid({ ...encoder, merge: 2 }, NO_WRAPPER)],
   ['ldpv2', (encoder) => fixedGrid({ ...encoder, merge: 2 }, NO_WRAPPER)],
@@ -38,7 +41,9 @@ const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
   ['llama4', llama4],
   ['minicpmv4_6', minicpmv46],
   ['mlp', llava],
-  ['phi4', phi4],
+  ['paddleocr', (encoder) => sized(encoder, around('<|IMAGE_START|>', '<|IMAGE_END|>'))],
+  ['phi4', (encoder) => sized(encoder, NO_WRAPPER)],
+  ['nemotron_v2_vl', (encoder) => fixedGrid(encoder, NO_WRAPPER)],
   ['pixtral', (encoder) => sized(encoder, around('', '[IMG_END]'), { rowBreaks: true })],
   ['qwen2.5vl_merger', qwen],
   ['qwen2vl_merger', qwen],
@@ -102,17 +107,24 @@ function gemma4(encoder: EncoderModel): Rule | null {
   return sized(encoder, wrapper, { ubatchCaps: decodesImagesAtOnce(encoder) });
 }
 
+/** A newline after each row, and the projector's own start and end within the strings around it. */
+function hunyuan(encoder: EncoderModel): Rule | null {
+  const wrapper = around('<｜hy_place▁holder▁no▁100｜>', '<｜hy_place▁holder▁no▁101｜>');
+  return sized(encoder, wrapper, { rowBreaks: true, extra: 3 });
+}
+
 function qwen(encoder: EncoderModel): Rule | null {
   return sized(encoder, around('<|vision_start|>', '<|vision_end|>'));
 }
 
 /** The picture's own aspect ratio, between the family's limits. */
 function sized(
-  { projectorType, patchSize, merge }: EncoderModel,
+  encoder: EncoderModel,
   wrapper: Wrapper,
-  more: Readonly<Record<string, boolean>> = {},
+  more: Readonly<Record<string, boolean | number>> = {},
 ): Rule | null {
-  const limits = tokenLimits(projectorType);
+  const { patchSize, merge } = encoder;
+  const limits = tokenLimits(encoder);
   if (limits === null) return null;
   const factor = patchSize * merge;
   const cell = factor * factor;
@@ -123,20 +135,10 @@ function sized(
       minPixels: limits.least * cell,
       maxPixels: limits.most * cell,
       arithmetic: 'c-float32',
+      ...(limits.fixed === true && { ownLimits: true }),
       ...more,
     },
     wrapper,
-  };
-}
-
-function phi4({ patchSize }: EncoderModel, header: HeaderView): Rule | null {
-  const minPixels = optionalNumber(header, 'clip.vision.image_min_pixels');
-  const maxPixels = optionalNumber(header, 'clip.vision.image_max_pixels');
-  if (minPixels === undefined || maxPixels === undefined) return null;
-  return {
-    rule: 'smart-resize',
-    params: { factor: patchSize, minPixels, maxPixels, arithmetic: 'c-float32' },
-    wrapper: NO_WRAPPER,
   };
 }
 
@@ -186,8 +188,9 @@ function idefics3({ imageSize, patchSize, merge }: EncoderModel, header: HeaderV
   };
 }
 
-function lfm2({ projectorType, patchSize, merge }: EncoderModel): Rule | null {
-  const limits = tokenLimits(projectorType);
+function lfm2(encoder: EncoderModel): Rule | null {
+  const { patchSize, merge } = encoder;
+  const limits = tokenLimits(encoder);
   if (limits === null) return null;
   return {
     rule: 'lfm2',

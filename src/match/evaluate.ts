@@ -3,6 +3,7 @@ import { MmdeployError } from '../errors.ts';
 import { hasExperts } from '../layout/layer-kinds.ts';
 import { deviceMemory } from '../memory/total.ts';
 import type { LaunchSettings } from '../memory/types.ts';
+import { cacheFault } from './cache-launch.ts';
 import { imageLaunch } from './launch.ts';
 import { mediaSentences } from './media.ts';
 import type { Evaluated, Formats, ModelSource, Resources, Wishes } from './types.ts';
@@ -43,7 +44,7 @@ export function evaluateFormatted(
   if (text === null) {
     throw new MmdeployError('plan.invalid', `\`${model.id}\` runs at its vendor: it has no memory`);
   }
-  const { ubatch, imageMaxTokens, notes, fault } = imageLaunch(
+  const { ubatch, imageMaxTokens, notes, ...images } = imageLaunch(
     model,
     wishes,
     point.contextPerSlot,
@@ -59,6 +60,7 @@ export function evaluateFormatted(
     imageMaxTokens,
     tensorSplit: wishes.tensorSplit,
   };
+  const fault = cacheFault(text, settings) ?? images.fault;
   const devices = deviceMemory({
     ...{ model, text, settings },
     gpus: resources.gpus,

@@ -56,7 +56,7 @@ function capsOf({ model, settings }: Evaluated, wishes: Wishes): number[] {
   if (own === null || !own.adjustable || model.encoder === null) return [];
   const largest = settings.imageMaxTokens ?? own.largest;
   const step = largest > STEPS.above ? STEPS.coarse : STEPS.fine;
-  const reserved = (tokenLimits(model.encoder.projectorType)?.warmUpSide ?? 0) ** 2;
+  const reserved = (tokenLimits(model.encoder)?.warmUpSide ?? 0) ** 2;
   const needed = Math.max(own.smallest, LEAST_CAP, workloadImageTokens(model, wishes));
   const least = Math.max(roundUp(needed, step), Math.floor(reserved / step) * step);
   const count = Math.max(0, Math.ceil((largest - least) / step));

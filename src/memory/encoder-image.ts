@@ -25,16 +25,17 @@ const DEEPSEEK_TILES = { side: 640, most: 9 } as const;
 export function warmUpPicture(encoder: EncoderModel): PictureSize {
   if (encoder.melBins !== undefined) return { width: WARM_UP_FRAMES, height: encoder.melBins };
   if (encoder.projectorType === 'deepseekocr') return square(DEEPSEEK_PAGE);
-  const limits = tokenLimits(encoder.projectorType);
+  const limits = tokenLimits(encoder);
   if (limits === null) return square(encoder.imageSize);
   return square(limits.warmUpSide * encoder.patchSize * encoder.merge);
 }
 
 /** The picture that needs most of all that `imageMaxTokens` (null: the model's own cap) allows. */
 export function largestPictures(encoder: EncoderModel, imageMaxTokens: number | null): Pictures {
-  const limits = tokenLimits(encoder.projectorType);
+  const limits = tokenLimits(encoder);
   if (limits !== null && encoder.projectorType !== 'lfm2') {
-    const tokens = imageMaxTokens ?? limits.most;
+    const cap = limits.fixed === true ? null : imageMaxTokens;
+    const tokens = cap ?? Math.floor(limits.most);
     return { size: pictureOf(encoder, tokens), count: 1, tokens };
   }
   const { projectorType } = encoder;
@@ -104,5 +105,5 @@ export function imageTokensAtOnce(
   if (!decodesImagesAtOnce(encoder)) return null;
   const { projectorType, imageSize, patchSize, merge } = encoder;
   if (projectorType === 'gemma3') return Math.floor(imageSize / patchSize / merge) ** 2;
-  return imageMaxTokens ?? tokenLimits(projectorType)?.most ?? null;
+  return imageMaxTokens ?? tokenLimits(encoder)?.most ?? null;
 }

@@ -43,6 +43,22 @@ const grids: Metadata = [
 
 /** What decides the count is as published; the widths are small. */
 const FAMILIES: [string, EncoderDims, Metadata?][] = [
+  ['CogVLM', small({ projectorType: 'cogvlm', imageSize: 490 })],
+  [
+    'dots.ocr',
+    small({ projectorType: 'dots_ocr', merge: 2, pixels: { least: 3136, most: 11289600 } }),
+  ],
+  ['Janus-Pro', small({ projectorType: 'janus_pro', patchSize: 16, imageSize: 384 })],
+  ['Kimi-K2.5', small({ projectorType: 'kimik25', merge: 2 })],
+  [
+    'Nemotron Nano VL',
+    small({ projectorType: 'nemotron_v2_vl', patchSize: 16, imageSize: 512, merge: 2 }),
+  ],
+  [
+    'PaddleOCR-VL',
+    small({ projectorType: 'paddleocr', merge: 2, pixels: { least: 147384, most: 2822400 } }),
+  ],
+  ['Phi-4 vision', small({ projectorType: 'phi4', pixels: { least: 50176, most: 705600 } })],
   [
     'DeepSeek-OCR',
     small({

@@ -15,6 +15,8 @@ const grid = (of: (row: number, column: number) => string) =>
 
 /** What the families put around images and tiles, one token each. */
 const WRAPPERS = [
+  ...['<|IMAGE_START|>', '<|IMAGE_END|>', '<|img|>', '<|endofimg|>'],
+  ...['<|media_begin|>'],
   ...['<image_id>', '</image_id>', '0', '1'],
   ...['<image>', '</image>', '<slice>', '</slice>', '<img>', '</img>', '[IMG_END]', '\n', '\n\n'],
   ...['<start_of_image>', '<end_of_image>', '<|vision_start|>', '<|vision_end|>'],

@@ -23,12 +23,13 @@ const ENCODER_DEVICE = 0;
 export const ENCODER_HOST = 1;
 
 /**
- * Blocks that show the widest moment of any number of blocks, if as odd or even: from then on the holes
- * of the buffer repeat with every second block.
+ * Blocks that show the widest moment of any number of blocks: from then on the holes of the buffer come
+ * back with every second block, or with every third.
  */
 const REPEATING_BLOCKS = 4;
+const PERIOD = 6;
 const shortened = (layers: number) =>
-  Math.min(layers, REPEATING_BLOCKS + ((layers - REPEATING_BLOCKS) % 2));
+  Math.min(layers, REPEATING_BLOCKS + ((layers - REPEATING_BLOCKS) % PERIOD));
 
 export type SceneOptions = {
   /** Blocks to lay out where not only the few that repeat. */

@@ -39,6 +39,12 @@ export function lfm2(scene: Scene): Graph {
   return scene.finish(scene.feedForward(x, 'mm.1', null, 'mm.2'));
 }
 
+/** Janus-Pro (models/siglip.cpp). */
+export function janusPro(scene: Scene): Graph {
+  const seen = tower(scene, storedPositions(scene));
+  return scene.finish(scene.feedForward(seen, 'mm.0', null, 'mm.1'));
+}
+
 /** Phi-4-multimodal on SigLIP2 (models/siglip.cpp). */
 export function phi4(scene: Scene): Graph {
   const seen = tower(scene, resizedPositions(scene));
@@ -66,7 +72,7 @@ export function rotateTwice(scene: Scene, length = scene.patches) {
 }
 
 /** Squares of `merge` x `merge` patches joined to one row (`build_patch_merge_permute`). */
-function mergeSquares(scene: Scene, x: GraphTensor): GraphTensor {
+export function mergeSquares(scene: Scene, x: GraphTensor): GraphTensor {
   const { merge } = scene.encoder;
   const width = x.shape[0];
   const across = Math.ceil(scene.columns / merge);

@@ -27,7 +27,7 @@ type Block = { offset: number; size: number };
 
 /** One device's buffer: best fit among the holes, else at the end, which is remembered as its size. */
 class Buffer {
-  private readonly free: Block[] = [{ offset: 0, size: Number.MAX_SAFE_INTEGER }];
+  private readonly free: Block[] = [{ offset: 0, size: Number.POSITIVE_INFINITY }];
   size = 0;
 
   take(bytes: number): number {

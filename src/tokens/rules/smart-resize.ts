@@ -29,6 +29,15 @@ const params = z.strictObject({
     .describe('the limit at `--media-resolution high`: `vl_high_resolution_images` of Qwen’s API'),
   arithmetic: z.enum(['c-float32', 'python', 'javascript']),
   rowBreaks: z.boolean().default(false).describe('one token more between two rows (Pixtral)'),
+  extra: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe('tokens of the projector itself (Hunyuan-VL: last break, start and end)'),
+  ownLimits: z
+    .boolean()
+    .default(false)
+    .describe('the limits are the file’s: token limits of the command line change nothing'),
   ubatchCaps: z
     .boolean()
     .default(false)
@@ -58,7 +67,7 @@ export const smartResize = defineTokenRule({
     const breaks = use.rowBreaks ? rows - 1 : 0;
     const more = breaks === 0 ? '' : ` + ${breaks} row breaks`;
     return {
-      tokens: columns * rows + breaks,
+      tokens: columns * rows + breaks + use.extra,
       detail: `${columns}x${rows} cells of ${use.factor} px${more}`,
     };
   },
@@ -93,6 +102,7 @@ function resizeSmart(size: ImageSize, use: Params, settings: TokenSettings): Ima
 /** llama-server >= September 2026 caps the largest image to n_ubatch where one must decode at once. */
 function pixelLimits(use: Params, settings: TokenSettings) {
   const cell = use.factor * use.factor;
+  if (use.ownLimits) return { minPixels: use.minPixels, maxPixels: use.maxPixels };
   const { imageMinTokens, imageMaxTokens, ubatch } = settings;
   const own = settings.mediaResolution === 'high' ? use.highMaxPixels : undefined;
   // Qwen's API ignores `max_pixels` where `vl_high_resolution_images` is set.
