@@ -1,6 +1,7 @@
 import type { EstimateInput } from '../contracts/estimate.ts';
 import { MmdeployError } from '../errors.ts';
 import { findAudioRule } from '../tokens/rules/audio.ts';
+import { countVideo as countFrames } from '../match/media.ts';
 import { countVideo } from '../tokens/rules/media-rate.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
 import { wrapperTokens } from './wrapper.ts';
@@ -47,13 +48,30 @@ export function countFilm(
   model: CountedModel,
   settings: TokenSettings,
 ): MediaOutcome {
-  const rates = model.engine === 'api' ? model.description.hosted?.video : null;
-  if (rates === null || rates === undefined) return unknown(model, 'video');
+  if (model.engine !== 'api') return countSampled(input, model, settings);
+  const rates = model.description.hosted?.video ?? null;
+  if (rates === null) return unknown(model, 'video');
   const seconds = input.seconds ?? Number.NaN;
   return guarded(() => ({
     ...countVideo(rates, seconds, settings),
     ...{ wrapper: 0, rule: 'video-rate' },
   }));
+}
+
+/** A film as the frames that the engine takes of it; its texts are counted from none to most. */
+function countSampled(
+  { seconds, width, height }: EstimateInput,
+  model: CountedModel,
+  { imageMaxTokens }: TokenSettings,
+): MediaOutcome {
+  if (seconds === null || width === null || height === null) return unknown(model, 'video');
+  return guarded(() => {
+    const { description, engine } = model;
+    const count = countFrames(description, engine, { seconds, width, height }, imageMaxTokens);
+    if (count === null) return unknown(model, 'video');
+    const { tokens, wrapper, text, detail } = count;
+    return { tokens, low: tokens - text, high: tokens, wrapper, rule: 'video-frames', detail };
+  });
 }
 
 function unknown({ id, engine, description }: CountedModel, what: 'audio' | 'video'): MediaOutcome {

@@ -64,24 +64,47 @@ export function videoPictures(model: ModelDescription, workload: Workload | null
   return video === null || clips === null ? 0 : video.pictures * clips.count;
 }
 
-/** The videos of a request; null when there are none, or how the engine samples them is not known. */
+/** A video as an engine counts it; `tokens` has wrappers and texts in it. */
+export type VideoCount = {
+  readonly tokens: number;
+  readonly wrapper: number;
+  /** Of `tokens`: the texts between the pictures, above what any vocabulary needs. */
+  readonly text: number;
+  readonly detail: string;
+};
+
+/** What a video costs; null where how the engine samples or counts it is not known here. */
+export function countVideo(
+  model: ModelDescription,
+  engine: EngineName,
+  clip: Size & { readonly seconds: number },
+  imageMaxTokens: number | null,
+): VideoCount | null {
+  const video = sampled(model, engine, clip.seconds);
+  if (video === null) return null;
+  const isVllm = engine === 'vllm';
+  const cap = isVllm ? null : imageMaxTokens;
+  const picture = imageTokens(isVllm ? capped(model) : model, engine, clip, cap);
+  if (picture === null) return null;
+  const around = model.imageTokens[engine]?.wrapper.tokens ?? 0;
+  // vLLM puts its wrapper around the video, llama.cpp around each picture.
+  const wrapper = isVllm ? around : around * video.pictures;
+  const text = video.textTokens;
+  const tokens = video.pictures * (picture - around) + wrapper + text;
+  return { tokens, wrapper, text, detail: howSampled(engine, video) };
+}
+
+/** The videos of a request; null when there are none, or they cannot be counted. */
 export function videoOf(
   model: ModelDescription,
   engine: EngineName,
   { workload, imageMaxTokens }: Pick<Wishes, 'workload' | 'imageMaxTokens'>,
 ): Media | null {
   const clips = workload?.video ?? null;
-  const video = clips === null ? null : sampled(model, engine, clips.seconds);
+  const video = clips === null ? null : countVideo(model, engine, clips, imageMaxTokens);
   if (clips === null || video === null) return null;
-  const picture =
-    engine === 'vllm'
-      ? imageTokens(capped(model), engine, clips, null)
-      : imageTokens(model, engine, clips, imageMaxTokens);
-  if (picture === null) return null;
-  // vLLM puts its wrapper around the video, llama.cpp around each picture.
-  const shared = engine === 'vllm' ? (model.imageTokens.vllm?.wrapper.tokens ?? 0) : 0;
-  const tokens = video.pictures * (picture - shared) + shared + video.textTokens;
-  const sentence = `${times(clips.count)}${clips.seconds} s of video at ${clips.width}x${clips.height}: ${howSampled(engine, video)}, ${tokens} tokens`;
+  const { tokens, detail } = video;
+  const sentence = `${times(clips.count)}${clips.seconds} s of video at ${clips.width}x${clips.height}: ${detail}, ${tokens} tokens`;
   return { tokens: tokens * clips.count, sentence };
 }
 
