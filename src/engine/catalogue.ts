@@ -71,7 +71,15 @@ const llamaCppSchema = z.strictObject({
 });
 export type LlamaCppCatalogue = z.infer<typeof llamaCppSchema>;
 
-const engineCatalogueSchema = z.strictObject({ llamaCpp: llamaCppSchema });
+/** vLLM is planned for, not run: what its flags are, and where that was read. */
+const vllmSchema = z.strictObject({
+  /** Versions whose documentation was read. */
+  documented: z.array(z.string().regex(/^\d+\.\d+\.\d+$/)).min(1),
+  flags: z.array(flagName).min(1),
+  sources: z.array(z.string()).min(1),
+});
+
+const engineCatalogueSchema = z.strictObject({ llamaCpp: llamaCppSchema, vllm: vllmSchema });
 export type EngineCatalogue = z.infer<typeof engineCatalogueSchema>;
 
 const SHIPPED = fileURLToPath(new URL('../../profiles/engines.yaml', import.meta.url));
