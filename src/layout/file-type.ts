@@ -1,7 +1,7 @@
 import { tensorBytes } from '../gguf/types.ts';
 import { optionalNumber } from './header-view.ts';
 import type { HeaderView } from './header-view.ts';
-import { isQuantised, mixBase } from './quantise.ts';
+import { isQuantised, mixTypes } from './quantise.ts';
 
 /** `general.file_type` (`enum llama_ftype`) to the name of the mix. */
 const FILE_TYPES: Readonly<Record<number, string>> = {
@@ -34,7 +34,8 @@ const FILE_TYPES: Readonly<Record<number, string>> = {
 export function quantLabel(header: HeaderView): string {
   const dominant = dominantType(header);
   const claimed = FILE_TYPES[optionalNumber(header, 'general.file_type') ?? -1];
-  return claimed !== undefined && mixBase(claimed) === dominant ? claimed : dominant;
+  const agrees = claimed !== undefined && mixTypes(claimed).some((type) => type === dominant);
+  return agrees ? claimed : dominant;
 }
 
 function dominantType({ tensors }: HeaderView): string {

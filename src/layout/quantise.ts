@@ -268,6 +268,13 @@ function fitting({ shape }: TensorInfo, type: GgmlTypeName): GgmlTypeName {
   return fallback !== undefined && fits(fallback) ? fallback : 'F16';
 }
 
+/** Types that most matrices of a mix may have: its own, and the one for rows that do not fit that. */
+export function mixTypes(quant: string): readonly GgmlTypeName[] {
+  const base = mixBase(quant);
+  const fallback = base === undefined ? undefined : FALLBACKS[base];
+  return [base, fallback].filter((type) => type !== undefined);
+}
+
 /** Type of most matrices in a mix; undefined for a name that is none. */
 export function mixBase(quant: string): GgmlTypeName | undefined {
   return Object.hasOwn(MIXES, quant) ? MIXES[quant as MixName].base : undefined;

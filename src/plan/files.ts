@@ -30,8 +30,7 @@ export function toMakeWarnings(files: PlanFiles, inFormats: Formats): string[] {
     lines.set(make.command, [...(lines.get(make.command) ?? []), `${what}${before}`]);
   }
   return [...lines].map(
-    ([command, what]) =>
-      `${what.join(' and ')} ${what.length > 1 ? 'are' : 'is'} still to be made: \`${command}\``,
+    ([command, what]) => `still to be made: ${what.join(' and ')}: \`${command}\``,
   );
 }
 

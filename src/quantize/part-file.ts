@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { MmdeployError } from '../errors.ts';
+import { gib } from '../plan/wording.ts';
 import { isAlive } from '../process/alive.ts';
-import { GIB } from '../units.ts';
 
 /** A file in the making, beside the one that it becomes. */
 export type PartFile = {
@@ -51,7 +51,6 @@ export async function requireSpace(folder: string, bytes: number): Promise<void>
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
   if (free >= bytes) return;
-  const gib = (value: number) => `${(value / GIB).toFixed(2)} GiB`;
   throw new MmdeployError(
     'system.refused',
     `${folder}: ${gib(bytes)} are needed, ${gib(free)} are free`,

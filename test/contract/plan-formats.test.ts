@@ -59,7 +59,7 @@ describe('plan of a GGUF pair in another format', () => {
         output: join(dirname(demo.mmproj), 'demo-mmproj-Q8_0.gguf'),
       },
     });
-    expect(asked.warnings).toContain(`the projector in Q8_0 is still to be made: \`${command}\``);
+    expect(asked.warnings).toContain(`still to be made: the projector in Q8_0: \`${command}\``);
     expect(asked.engine?.args).toContain('${MODELS_DIR}/demo-mmproj-Q8_0.gguf');
     expect(asked.files.model?.path).toBe(demo.model);
   });
@@ -72,7 +72,7 @@ describe('plan of a GGUF pair in another format', () => {
     expect(command).toMatch(/ --encoder BF16 --weights Q4_K_M$/);
     expect(files.mmproj?.make?.command).toBe(command);
     expect(warnings.filter((line) => line.includes('models quantize'))).toEqual([
-      `the weights in Q4_K_M and the projector in BF16 are still to be made: \`${command}\``,
+      `still to be made: the weights in Q4_K_M and the projector in BF16: \`${command}\``,
     ]);
   });
 
@@ -111,7 +111,7 @@ describe('plan of a profile in a format that nobody publishes', () => {
     const command = 'mmdeploy models quantize llava-1.5-7b --encoder Q8_0';
     expect(files.mmproj?.make).toEqual({ command, from, output: 'llava-1.5-7b-mmproj-Q8_0.gguf' });
     expect(warnings).toContain(
-      `the projector in Q8_0 (fetch ${from} first) is still to be made: \`${command}\``,
+      `still to be made: the projector in Q8_0 (fetch ${from} first): \`${command}\``,
     );
   });
 

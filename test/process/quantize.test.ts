@@ -3,17 +3,15 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { describe, expect, inject, it } from 'vitest';
 import type { QuantizeResult } from '../../src/contracts/quantize.ts';
+import { planSchema } from '../../src/contracts/plan.ts';
 import { quantizeSchema } from '../../src/contracts/quantize.ts';
 import { writeDemoModel } from '../../src/demo/model.ts';
 import type { TensorInfo } from '../../src/contracts/model.ts';
@@ -47,15 +45,9 @@ const made = (folder: string) =>
   readdirSync(folder).filter((name) => !['demo.gguf', 'demo-mmproj.gguf'].includes(name));
 
 describe.skipIf(server === '')('models quantize with the real engine', () => {
-  let folder = '';
-  let files = { model: '', mmproj: '' };
-  beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'mmdeploy-quantize-'));
-    files = await writeDemoModel(folder);
-  });
-  afterAll(() => rmSync(folder, { recursive: true }));
-
   it('makes a projector that serves, and reports its drift', async () => {
+    const folder = temporaryFolder();
+    const files = await writeDemoModel(folder);
     const { code, stdout, stderr } = await run([files.model, '--encoder', 'q8_0', '-o', 'json']);
     expect(code, stderr).toBe(0);
     const result = quantizeSchema.parse(JSON.parse(stdout));
@@ -130,6 +122,26 @@ describe.skipIf(server === '')('models quantize with the real engine', () => {
       'small.gguf',
     ]);
   }, 120_000);
+
+  it('makes what was planned: the plan of the new files is that of the files to be made', async () => {
+    const { model, mmproj } = await writeDemoModel(temporaryFolder());
+    const flags = ['--quant', 'Q4_K_M', '--encoder-quant', 'Q8_0', '--gpu', '8GiB', '-o', 'json'];
+    const planned = async () =>
+      planSchema.parse(JSON.parse((await mmdeploy(['plan', model, ...flags])).stdout));
+    const before = await planned();
+    const [program, ...argv] = before.files.model?.make?.command.split(' ') ?? [];
+    expect([program, ...argv.slice(0, 3)]).toEqual(['mmdeploy', 'models', 'quantize', model]);
+    const { code, stderr } = await run([...argv.slice(2), '--no-drift']);
+    expect(code, stderr).toBe(0);
+    const after = await planned();
+    expect(after.files).toMatchObject({
+      model: { path: before.files.model?.make?.output },
+      mmproj: { path: before.files.mmproj?.make?.output },
+    });
+    expect(before.files.mmproj?.make?.from).toBe(mmproj);
+    expect(after.memory).toEqual(before.memory);
+    expect(after.warnings.join('\n')).not.toContain('models quantize');
+  }, 60_000);
 
   // What our sizes say of a projector is what llama-quantize does with it.
   it.each([
@@ -208,11 +220,14 @@ describe.skipIf(server === '')('models quantize with the real engine', () => {
     });
 
     it('to replace a file unless it is told to', async () => {
-      const target = join(folder, 'demo-mmproj-Q8_0.gguf');
-      const { code, stderr } = await run([files.model, '--encoder', 'Q8_0', '--no-drift']);
+      const own = temporaryFolder();
+      const { model } = await writeDemoModel(own);
+      const target = join(own, 'demo-mmproj-Q8_0.gguf');
+      writeFileSync(target, 'something else');
+      const { code, stderr } = await run([model, '--encoder', 'Q8_0', '--no-drift']);
       expect(stderr).toMatch(/is already there.*\n\nhint: .*--force/);
       expect(code).toBe(2);
-      const again = await run([files.model, '--encoder', 'Q8_0', '--no-drift', '--force', '-q']);
+      const again = await run([model, '--encoder', 'Q8_0', '--no-drift', '--force', '-q']);
       expect(again).toMatchObject({ code: 0, stdout: `${target}\n` });
     });
 
