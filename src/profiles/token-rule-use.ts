@@ -44,6 +44,7 @@ export const tokenRuleUseSchema = z.discriminatedUnion('rule', [
   use('longest-edge', tokenRules['longest-edge'].params),
   use('measured', tokenRules.measured.params),
   use('minicpm', tokenRules.minicpm.params),
+  use('minicpm-cells', tokenRules['minicpm-cells'].params),
   use('openai-patch', tokenRules['openai-patch'].params),
   use('openai-tile', tokenRules['openai-tile'].params),
   use('overlap-crops', tokenRules['overlap-crops'].params),

@@ -8,6 +8,10 @@ const params = z.strictObject({
   sliceSize: z.int().positive().describe('side of one slice, pixels (`clip.vision.image_size`)'),
   queries: z.int().positive().describe('tokens of one slice'),
   maxSlices: z.int().positive().default(9),
+  cutBy: z
+    .enum(['side', 'area'])
+    .default('side')
+    .describe('cut where a side exceeds a slice (llama.cpp), or where the area does (vLLM)'),
   sliceWrapper: z.int().nonnegative().default(2).describe('tokens around each slice'),
   rowBreaks: z.boolean().default(true).describe('a newline token between two rows of slices'),
 });
@@ -16,13 +20,14 @@ type Params = z.output<typeof params>;
 /**
  * MiniCPM-V 2.6 to 4.5 as llama.cpp cuts it: an overview, and where a side exceeds one slice a grid whose
  * aspect ratio is nearest on a logarithmic scale (llama.cpp b11118 mtmd-image.cpp, `get_slice_instructions`
- * and `get_best_grid`). The overview's own wrapper is the caller's.
+ * and `get_best_grid`); the model's own processor leaves a long strip of little area whole. The overview's
+ * own wrapper is the caller's.
  */
 export const minicpm = defineTokenRule({
   id: 'minicpm',
   params,
   count: (size, use) => {
-    const grid = sliceGrid(size, use);
+    const grid = gridOf(size, use);
     if (grid === null) return { tokens: use.queries, detail: `overview of ${use.queries} tokens` };
     const { columns, rows } = grid;
     const slices = columns * rows;
@@ -33,7 +38,7 @@ export const minicpm = defineTokenRule({
     };
   },
   resize: (size, use) => {
-    const grid = sliceGrid(size, use);
+    const grid = gridOf(size, use);
     const side = use.sliceSize;
     if (grid === null) return { width: side, height: side };
     return {
@@ -43,6 +48,11 @@ export const minicpm = defineTokenRule({
     };
   },
 });
+
+function gridOf(size: ImageSize, use: Params): Grid | null {
+  const isSmall = size.width * size.height <= use.sliceSize ** 2;
+  return use.cutBy === 'area' && isSmall ? null : sliceGrid(size, use);
+}
 
 /** Null for a picture that one slice holds. Logarithm and area are float32 as in C. */
 export function sliceGrid(
