@@ -24,7 +24,7 @@ const PURE_FILES = [
   'src/detect/{mask,merge,values,visible,xml}.ts',
   'src/detect/probes/{amd-smi,nvidia-csv,nvidia-failure,nvidia-log,rocm-smi}.ts',
   'src/engine/{choose,parse,release-files}.ts',
-  'src/estimate/{cost,count,describe-input,formats,glob,text,totals,warnings}.ts',
+  'src/estimate/{cost,count,count-media,describe-input,formats,glob,text,totals,warnings,wrapper}.ts',
   'src/serve/{restart-policy,state}.ts',
   'src/serve/client/{sse,image-kind}.ts',
   'src/serve/gateway/{chat-images,client-fields,errors,estimate-prompt}.ts',

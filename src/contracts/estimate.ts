@@ -70,6 +70,8 @@ export type ModelEstimate = {
   readonly confidence: Confidence;
   readonly basis: Basis;
   readonly rule: string;
+  /** Where the rule of images was read or confirmed; null where none was counted. */
+  readonly ruleSource: string | null;
   readonly costUsd: null | {
     readonly input: number;
     readonly output: number;

@@ -33,6 +33,7 @@ export function totalOf(
     statedConfidence(model, taken),
   );
   const unknown = confidence === 'unknown';
+  const images = counted.some(({ input }) => input.modality === 'image');
   return {
     id: model.id,
     engine: model.engine,
@@ -46,6 +47,7 @@ export function totalOf(
     confidence,
     basis: model.description.basis,
     rule: ruleOf(model, counted),
+    ruleSource: images ? (model.description.imageTokens[model.engine]?.source ?? null) : null,
     costUsd:
       options.price === null || unknown
         ? null

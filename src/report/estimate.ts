@@ -85,6 +85,7 @@ function total({ tokens, range }: ModelEstimate): string {
 }
 
 function explanation(model: ModelEstimate): string {
+  const source = model.ruleSource === null ? '' : ` (${model.ruleSource})`;
   const cost =
     model.costUsd === null
       ? ''
@@ -93,7 +94,7 @@ function explanation(model: ModelEstimate): string {
     model.price === null
       ? ''
       : `\n  ${priceLine(model.price)}, of ${model.priceAsOf ?? UNKNOWN}; ${model.price.source}`;
-  return `${model.id} on ${model.engine}: rule ${model.rule}, ${model.confidence}, basis ${model.basis}${cost}${price}`;
+  return `${model.id} on ${model.engine}: rule ${model.rule}${source}, ${model.confidence}, basis ${model.basis}${cost}${price}`;
 }
 
 function priceLine({ input, output, cachedInput, audioInput, batchDiscount }: PriceUsed): string {

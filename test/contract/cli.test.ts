@@ -57,6 +57,13 @@ describe('mmdeploy', () => {
     [['help', 'engine', 'foo'], /no command or topic `foo`[^]*install, list, path/],
     [['doctor', '--raw', '-o', 'json'], /`--raw` prints text/],
     [['plan', 'demo', '--slots', '0'], /`--slots 0` is not from 1 to 100000000/],
+    [['estimate', '--image', '9x9', '--as-of', '2026-02-30'], /`--as-of 2026-02-30` is not a day/],
+    [['estimate', '--audio', '5m', '--model', 'gpt-audio'], /`--audio 5m`: not SECONDSs/],
+    [['estimate', '--video', '5s', '--model', 'gpt-4o'], /`--video 5s`: not SECONDSs@WIDTHxHEIGHT/],
+    [
+      ['estimate', '--image', '9x9', '--media-resolution', 'huge'],
+      /Allowed choices are low, medium/,
+    ],
     [['plan', 'demo', '--slots', 'two'], /`--slots two` is not a whole number/],
     [['plan', 'llava-1.5-7b', '--mmproj', 'p.gguf'], /`--mmproj p.gguf` goes with a GGUF file/],
     [

@@ -86,6 +86,7 @@ describe('the estimate document', () => {
           confidence: 'formula',
           basis: 'profile',
           rule: 'openai-tile',
+          ruleSource: expect.stringContaining('developers.openai.com'),
           costUsd: { input: 0.002763, output: 0, total: 0.002763 },
           priceAsOf: '2026-09-23',
           price: {
@@ -120,6 +121,7 @@ describe('the estimate document', () => {
           confidence: 'formula',
           basis: 'profile',
           rule: 'internvl-effective',
+          ruleSource: expect.stringContaining('llama.cpp'),
           costUsd: null,
           priceAsOf: null,
           price: null,
@@ -156,6 +158,34 @@ describe('the estimate document', () => {
       ['gpt-4o', 'api', 1105],
       ['internvl2-26b', 'vllm', 2306],
     ]);
+  });
+
+  it('counts for the vendors: detail, media resolution, sound, film and the rules of a day', async () => {
+    const totals = async (request: Partial<EstimateRequest>) =>
+      (await estimate(request)).models.map(({ tokens }) => tokens.total);
+    const images = ['1920x1080'];
+    const openai = ['gpt-5.4,gpt-5.5'];
+    expect(await totals({ images, models: openai, detail: 'high' })).toEqual([2448, 2448]);
+    expect(await totals({ images, models: openai, detail: 'low' })).toEqual([2448, 173]);
+    const gemini = ['gemini-2.5-pro,gemini-3-pro'];
+    expect(await totals({ images, models: gemini })).toEqual([1548, 1120]);
+    expect(await totals({ images, models: gemini, mediaResolution: 'low' })).toEqual([64, 280]);
+    const film = { audios: ['10s*2'], videos: ['60s@1280x720'] };
+    expect(await totals({ ...film, models: gemini })).toEqual([15_780 + 640, 6120 + 640]);
+    const old = { images, models: ['gpt-4.1-mini,claude-sonnet-4.5'] };
+    expect(await totals(old)).toEqual([3305, 1560]);
+    expect(await totals({ ...old, asOf: '2026-01-31' })).toEqual([2443, 1600]);
+  });
+
+  it('counts seconds and clips, and prices sound at its own price', async () => {
+    const document = await estimate({ audios: ['100s*3'], models: ['gemini-2.5-flash'] });
+    expect(document.inputs).toMatchObject({ audios: 3, audioSeconds: 300, images: 0 });
+    // 9600 tokens at $1.00 a million; text would be $0.30.
+    expect(document.models[0]).toMatchObject({
+      tokens: { total: 9600, audio: 9600 },
+      costUsd: { total: 0.0096 },
+      ruleSource: null,
+    });
   });
 
   it('prices the answer too', async () => {
