@@ -9,7 +9,7 @@ const bin = fileURLToPath(new URL('../bin/mmdeploy.js', import.meta.url));
 const text = readFileSync(readme, 'utf8');
 writeFileSync(
   readme,
-  text.replace(/```\n\$ mmdeploy ([^\n]+)\n[^`]*```/g, (_, command) => {
+  text.replace(/```\n\$ mmdeploy ([^\n]+)\n[\s\S]*?```/g, (_, command) => {
     const argv = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(
       ([, quoted, plain]) => quoted ?? plain,
     );

@@ -83,6 +83,20 @@ export class MmdeployError extends Error {
   }
 }
 
+const FILE_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  ENOTDIR: 'no such file',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+};
+
+/** Why a file cannot be read, in words; the system's own where there are none for it. */
+export function fileFault(error: unknown): string {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  return FILE_FAULTS[code ?? ''] ?? messageOf(error);
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -94,16 +108,23 @@ export function messageOf(error: unknown): string {
  */
 export function nearest(typed: string, names: readonly string[], limit = 3): string[] {
   const wanted = typed.toLowerCase();
+  if (wanted === '') return [];
   return names
     .map((name) => {
       const candidate = name.toLowerCase();
       const contains = candidate.includes(wanted) || wanted.includes(candidate);
+      if (withoutMarks(wanted) === withoutMarks(candidate)) return { name, distance: 0 };
       return { name, distance: contains ? 0.5 : editDistance(wanted, candidate) };
     })
     .filter(({ name, distance }) => distance <= Math.max(2, name.length / 2))
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
     .slice(0, limit)
     .map(({ name }) => name);
+}
+
+/** `Q4KM` is `Q4_K_M`. */
+function withoutMarks(text: string): string {
+  return text.replace(/[\s._-]+/g, '');
 }
 
 function editDistance(a: string, b: string): number {

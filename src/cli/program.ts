@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
-import { EXIT_CODES, MmdeployError, messageOf } from '../errors.ts';
+import { EXIT_CODES, MmdeployError, messageOf, nearest } from '../errors.ts';
 import { COMMANDS, isCommandName } from './commands/index.ts';
 import type { Io } from './io.ts';
 import type { CommonOptions, Registrar } from './shell.ts';
@@ -137,6 +137,11 @@ function usageError(error: CommanderError): MmdeployError {
   const [first = '', ...rest] = messageOf(error)
     .replace(/^error: /, '')
     .split('\n');
+  const choice =
+    /^option '(--[\w-]+|-\w, --[\w-]+)[^']*' argument '([^']*)' is invalid\. Allowed choices are (.*)\.$/.exec(
+      first,
+    );
+  if (choice !== null) return wrongChoice(choice);
   const suggestion = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
   return new MmdeployError('usage.invalid', first, {
     hints: [
@@ -144,4 +149,20 @@ function usageError(error: CommanderError): MmdeployError {
       '`mmdeploy help` lists the commands, `mmdeploy COMMAND --help` the flags of one',
     ],
   });
+}
+
+/** A value that is not among the choices of its flag, with the nearest of them. */
+function wrongChoice([, flags = '', value = '', list = '']: RegExpExecArray): MmdeployError {
+  const flag = flags.split(' ').at(-1) ?? flags;
+  const near = nearest(value, list.split(', ')).map((name) => `\`${flag} ${name}\``);
+  return new MmdeployError(
+    'usage.invalid',
+    `\`${flag} ${value === '' ? '""' : value}\`: no such choice`,
+    {
+      hints: [
+        ...(near.length > 0 ? [`did you mean ${near.join(' or ')}?`] : []),
+        `\`${flag}\` takes ${list}`,
+      ],
+    },
+  );
 }

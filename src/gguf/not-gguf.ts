@@ -37,8 +37,8 @@ const unsupportedAs = (what: string, hint: string): Finding => ({
   what,
   hint,
 });
-const FETCH_GGUF = 'Fetch a GGUF conversion of the model';
-const FETCH_AGAIN = 'Fetch the file again (a full disk or a broken download leaves this behind)';
+const FETCH_GGUF = 'fetch a GGUF conversion of the model';
+const FETCH_AGAIN = 'fetch the file again (a full disk or a broken download leaves this behind)';
 
 const KINDS: readonly Recognise[] = [
   (head, size) => {
@@ -89,7 +89,7 @@ const KINDS: readonly Recognise[] = [
       : null,
   (head) =>
     ['1f8b', '28b5', 'fd37', '425a'].includes(head.toString('hex', 0, 2))
-      ? unsupportedAs('a compressed file', 'Unpack it (gunzip, unzstd, unxz or bunzip2)')
+      ? unsupportedAs('a compressed file', 'unpack it (gunzip, unzstd, unxz or bunzip2)')
       : null,
   (head) => {
     const text = head.toString('utf8');
@@ -97,7 +97,7 @@ const KINDS: readonly Recognise[] = [
     const shown = printable(text.trim().slice(0, SHOWN_CHARACTERS));
     return invalidAs(
       `a text, not a model: it says "${shown}"`,
-      'Where that is an error message of the site, mend its cause and fetch the file again',
+      'where that is an error message of the site, mend its cause and fetch the file again',
     );
   },
 ];

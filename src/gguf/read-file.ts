@@ -68,7 +68,7 @@ function regularFileSize(path: string): number {
   throw new MmdeployError('input.invalid', `${path}: ${kind}, not a GGUF file`, {
     hints:
       inside.length === 0
-        ? ['Give the path of a .gguf file: `mmdeploy plan MODEL.gguf`']
+        ? ['give the path of a .gguf file: `mmdeploy plan MODEL.gguf`']
         : inside.slice(0, 3).map((name) => `\`mmdeploy plan ${shellWord(join(path, name))}\``),
   });
 }
@@ -89,8 +89,8 @@ function missing(path: string): MmdeployError {
   return new MmdeployError('file.missing', `${path}: no such file`, {
     hints:
       near.length === 0
-        ? ['Give the path of a .gguf file, or a model that `mmdeploy models` lists']
-        : near.map((name) => `Did you mean \`mmdeploy plan ${shellWord(join(folder, name))}\`?`),
+        ? ['give the path of a .gguf file, or a model that `mmdeploy models` lists']
+        : near.map((name) => `did you mean \`mmdeploy plan ${shellWord(join(folder, name))}\`?`),
   });
 }
 

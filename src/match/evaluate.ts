@@ -4,6 +4,7 @@ import { hasExperts } from '../layout/layer-kinds.ts';
 import { deviceMemory } from '../memory/total.ts';
 import type { LaunchSettings } from '../memory/types.ts';
 import { cacheFault } from './cache-launch.ts';
+import { engineFault } from './engine-limits.ts';
 import { imageLaunch } from './launch.ts';
 import { mediaSentences } from './media.ts';
 import type { Evaluated, Formats, ModelSource, Resources, Wishes } from './types.ts';
@@ -60,7 +61,10 @@ export function evaluateFormatted(
     imageMaxTokens,
     tensorSplit: wishes.tensorSplit,
   };
-  const fault = cacheFault(text, settings) ?? images.fault;
+  const fault =
+    cacheFault(text, settings) ??
+    images.fault ??
+    engineFault(settings, resources.gpus.length, wishes);
   const devices = deviceMemory({
     ...{ model, text, settings },
     gpus: resources.gpus,

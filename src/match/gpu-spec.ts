@@ -28,11 +28,16 @@ export function parseGpuSpec(
   cards: readonly GpuCard[],
   firstIndex = 0,
 ): readonly Gpu[] {
-  if (/^\s*(none|cpu)\s*$/i.test(spec)) return [];
+  if (isNone(spec)) return [];
   const { count, text } = splitCount(spec);
   const one = anonymous(text) ?? ofCard(text, cards);
   const gpus = Array.from({ length: count }, () => one).flat();
   return gpus.map((gpu, index) => ({ ...gpu, id: `gpu${firstIndex + index}` }));
+}
+
+/** Whether a spec asks for no GPU at all. */
+export function isNone(spec: string): boolean {
+  return /^\s*(none|cpu)\s*$/i.test(spec);
 }
 
 function splitCount(spec: string): { count: number; text: string } {
@@ -164,14 +169,18 @@ function unknown(text: string, wanted: Wanted, cards: readonly GpuCard[]): Mmdep
     .map(({ name }) => name);
   const names = cards.map(({ name }) => name);
   const near = [...new Set([...containing.slice(0, 4), ...nearest(text, names)])].slice(0, 4);
-  return new MmdeployError('usage.unknown-gpu', `unknown GPU \`${text}\``, {
-    hints: [
-      ...(near.length === 0 ? [] : [`did you mean ${near.map((n) => `\`${n}\``).join(', ')}?`]),
-      `give its memory instead, as in \`mmdeploy plan --gpu ${exampleSize(wanted)}\``,
-    ],
-  });
+  return new MmdeployError(
+    'usage.unknown-gpu',
+    `unknown GPU ${text === '' ? '`""`' : `\`${text}\``}`,
+    {
+      hints: [
+        ...(near.length === 0 ? [] : [`did you mean ${near.map((n) => `\`${n}\``).join(', ')}?`]),
+        `give its memory instead, as in \`mmdeploy plan --gpu ${exampleSize(wanted)}\``,
+      ],
+    },
+  );
 }
 
 function exampleSize({ gib }: Wanted): string {
-  return `${gib ?? 24}GiB`;
+  return `${gib === null || gib === 0 ? 24 : gib}GiB`;
 }

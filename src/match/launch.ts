@@ -1,5 +1,6 @@
 import type { EngineName } from '../contracts/basis.ts';
-import type { ModelDescription, TokenRuleUse } from '../contracts/model.ts';
+import type { EncoderModel, ModelDescription, TokenRuleUse } from '../contracts/model.ts';
+import { tokenLimits } from '../layout/encoder-limits.ts';
 import { DEFAULT_UBATCH } from '../memory/types.ts';
 import { findTokenRule } from '../tokens/rules/index.ts';
 import { DEFAULT_TOKEN_SETTINGS } from '../tokens/settings.ts';
@@ -25,6 +26,8 @@ export type ImageTokens = {
   readonly wrapper: number;
   /** `--image-max-tokens` changes the count. */
   readonly adjustable: boolean;
+  /** Least that `--image-max-tokens` may be told: with less the projector is refused at load. */
+  readonly leastCap: number;
   /** Images are decoded non-causally: one has to fit into one micro-batch. */
   readonly inOnePiece: boolean;
 };
@@ -49,15 +52,30 @@ export function imageLaunch(
   const plain = { ubatch: wishes.ubatch ?? DEFAULT_UBATCH, imageMaxTokens: wishes.imageMaxTokens };
   const own = imageTokensOf(model);
   if (own === null) return { ...plain, notes: [], fault: null };
+  const tooLow = capFault(own, wishes.imageMaxTokens);
+  if (tooLow !== null) return { ...plain, notes: [], fault: tooLow };
+  // A cap that the family does not heed is none.
+  const heeded = own.adjustable ? wishes : { ...wishes, imageMaxTokens: null };
   const tokens = { ...own, largest: Math.min(own.largest, imageCap ?? Infinity) };
-  const capped = capToContext(model, tokens, wishes, contextPerSlot);
+  const capped = capToContext(model, tokens, heeded, contextPerSlot);
   const launch =
     capped.fault !== null || !tokens.inOnePiece
       ? { ...plain, ...capped }
-      : holdInOnePiece(tokens, wishes, capped);
+      : holdInOnePiece(tokens, heeded, capped);
   if (imageCap === null || launch.imageMaxTokens !== null) return launch;
   const note = `images are capped at ${imageCap} of ${own.largest} tokens: the encoder's buffers for larger ones do not fit`;
   return { ...launch, imageMaxTokens: imageCap, notes: [...launch.notes, note] };
+}
+
+function capFault({ adjustable, leastCap }: ImageTokens, asked: number | null): string | null {
+  if (!adjustable || asked === null || asked >= leastCap) return null;
+  return `\`--image-max-tokens ${asked}\` is below the ${leastCap} tokens of this family's smallest image: llama-server would not start; give \`--image-max-tokens ${Math.max(leastCap, LEAST_CAP)}\``;
+}
+
+/** Whether `--image-max-tokens` changes what an image costs, as far as its rule is known. */
+export function takesImageCap(model: ModelDescription): boolean {
+  if (model.encoder === null) return false;
+  return imageTokensOf(model)?.adjustable ?? true;
 }
 
 type Capped = Pick<ImageLaunch, 'imageMaxTokens' | 'notes' | 'fault'>;
@@ -90,7 +108,7 @@ function capToContext(
   const largest = Math.min(tokens.largest, asked ?? Infinity);
   if (largest <= room) return { imageMaxTokens: asked, notes: [], fault: null };
   const said = `an image can be ${largest} tokens, and a slot of ${contextPerSlot} has room for ${Math.max(room, 0)}`;
-  if (!tokens.adjustable || asked !== null || room < LEAST_CAP) {
+  if (!tokens.adjustable || asked !== null || room < Math.max(LEAST_CAP, tokens.leastCap)) {
     return { imageMaxTokens: asked, notes: [`${said}: larger requests are refused`], fault: null };
   }
   return { imageMaxTokens: room, notes: [`${said}: images are capped at that`], fault: null };
@@ -140,12 +158,12 @@ export function imageTokensOf(
   if (use === undefined) return null;
   const found = known.get(use);
   if (found !== undefined) return found;
-  const tokens = measure(use, encoder?.projectorType ?? '');
+  const tokens = measure(use, encoder);
   known.set(use, tokens);
   return tokens;
 }
 
-function measure(use: TokenRuleUse, projectorType: string): ImageTokens | null {
+function measure(use: TokenRuleUse, encoder: EncoderModel | null): ImageTokens | null {
   const rule = findTokenRule(use.rule)?.bind(use.params);
   if (rule === undefined) return null;
   const count = (size: { width: number; height: number }, imageMaxTokens: number | null = null) =>
@@ -156,6 +174,7 @@ function measure(use: TokenRuleUse, projectorType: string): ImageTokens | null {
     smallest: count(SMALL),
     wrapper: use.wrapper.tokens,
     adjustable: count(square, LEAST_CAP) < count(square),
-    inOnePiece: use.params['ubatchCaps'] === true || projectorType === 'gemma3',
+    leastCap: encoder === null ? 0 : (tokenLimits(encoder)?.least ?? 0),
+    inOnePiece: use.params['ubatchCaps'] === true || encoder?.projectorType === 'gemma3',
   };
 }

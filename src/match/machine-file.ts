@@ -19,12 +19,15 @@ export function parseMachine(text: string, file: string): Machine {
   if (schema !== MACHINE_SCHEMA) {
     const found = schema === undefined ? 'has no `schema` field' : `is ${JSON.stringify(schema)}`;
     throw new MmdeployError('machine.invalid', `${file} ${found}, wanted ${MACHINE_SCHEMA}`, {
-      hints: [HINT],
+      hints: [HINT, `\`mmdeploy --version\` of both machines should agree`],
     });
   }
   const parsed = machineSchema.safeParse(document);
   if (parsed.success) return parsed.data;
-  const details = parsed.error.issues.map(({ path, message }) => `${pathText(path)}: ${message}`);
+  const details = parsed.error.issues.map(
+    ({ path, message }) =>
+      `${pathText(path)}: ${/received undefined$/.test(message) ? 'missing' : message}`,
+  );
   throw new MmdeployError('machine.invalid', `${file}: ${details[0] ?? 'not a machine'}`, {
     hints: [HINT],
     details: details.slice(1, 10),
@@ -36,10 +39,14 @@ function parseJson(text: string, file: string): unknown {
     // Windows shells that redirect write a byte order mark.
     return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown;
   } catch (cause) {
-    throw new MmdeployError('machine.invalid', `${file} is not JSON: ${messageOf(cause)}`, {
-      hints: [HINT],
-      cause,
-    });
+    throw new MmdeployError(
+      'machine.invalid',
+      `${file} is not JSON: ${messageOf(cause).replace(/\s+/g, ' ')}`,
+      {
+        hints: [HINT],
+        cause,
+      },
+    );
   }
 }
 

@@ -40,13 +40,13 @@ function parseTerm(term: string, all: string): Requirement {
   const kind = KINDS.find((each) => each === name);
   const value = match?.[3];
   if (kind === undefined || value === undefined || match?.[2] !== '>=') {
-    throw invalid(term, all, name);
+    throw invalid(term, all, name, kind === undefined ? null : 'only `>=` is understood');
   }
   const known = `${kind}>=${value}`;
   if (kind === 'quant') return { kind, text: known, least: oneOf(value, QUANT_ORDER, term) };
   if (kind === 'verdict') return { kind, text: known, least: oneOf(value, VERDICT_ORDER, term) };
   const least = /^\d{1,9}$/.test(value) ? Number(value) : 0;
-  if (least < 1) throw invalid(term, all, name);
+  if (least < 1) throw invalid(term, all, name, 'it takes a whole number from 1');
   return { kind, text: known, least };
 }
 
@@ -59,11 +59,12 @@ function oneOf(value: string, names: readonly string[], term: string): string {
   });
 }
 
-function invalid(term: string, all: string, name: string): MmdeployError {
+function invalid(term: string, all: string, name: string, why: string | null): MmdeployError {
   const near = KINDS.includes(name as (typeof KINDS)[number]) ? [] : nearest(name, KINDS);
   return new MmdeployError(
     'usage.invalid',
-    `\`${term}\` in \`--require "${all}"\` is not a requirement`,
+    `${term === '' ? 'an empty term' : `\`${term}\``} in \`--require "${all}"\` is not a requirement` +
+      (why === null ? '' : `: ${why}`),
     {
       hints: [
         ...(near.length > 0 ? [`did you mean ${near.map((n) => `\`${n}\``).join(', ')}?`] : []),

@@ -111,10 +111,24 @@ async function readCompiled(): Promise<CompiledProfiles | null> {
 async function existing({ user, flag }: ProfileFolders): Promise<string[]> {
   const found = user !== null && (await listFolder(user)) !== null ? [user] : [];
   if (flag === null) return found;
-  if ((await listFolder(flag)) !== null) return [...found, flag];
-  throw new MmdeployError('file.missing', `no profile folder \`${flag}\` (--profiles)`, {
-    hints: ['`mmdeploy models` works without `--profiles`'],
+  if (await holdsYaml(flag)) return [...found, flag];
+  const what = (await listFolder(flag)) === null ? 'is no folder' : 'holds no YAML file';
+  throw new MmdeployError('file.missing', `\`--profiles ${flag}\` ${what}`, {
+    hints: [
+      'put a family there as `DIR/FAMILY.yaml`: `mmdeploy models llava-1.5-7b -o yaml` shows what is in one',
+      'or leave `--profiles` out: `mmdeploy models` lists the built-in ones',
+    ],
   });
+}
+
+const YAML_NAME = /\.ya?ml$/i;
+
+/** In the folder itself, or where models stand in it. */
+async function holdsYaml(folder: string): Promise<boolean> {
+  for (const place of [folder, ...MODEL_FOLDERS.map((name) => join(folder, name))]) {
+    if (((await listFolder(place)) ?? []).some((name) => YAML_NAME.test(name))) return true;
+  }
+  return false;
 }
 
 async function readFamilies(folder: string): Promise<ProfileLayer['files']> {
@@ -122,7 +136,7 @@ async function readFamilies(folder: string): Promise<ProfileLayer['files']> {
   const files: { file: string; family: ModelFamily }[] = [];
   for (const place of places) {
     const names = ((await listFolder(place)) ?? []).filter(
-      (name) => /\.ya?ml$/i.test(name) && !OTHER_FILES.includes(name),
+      (name) => YAML_NAME.test(name) && !OTHER_FILES.includes(name),
     );
     for (const name of names.sort()) {
       const path = join(place, name);

@@ -73,7 +73,9 @@ type Explanation = { readonly path: Path; readonly text: string };
 function explain(issue: z.core.$ZodIssue, known: readonly string[]): Explanation[] {
   if (issue.code !== 'unrecognized_keys') {
     const missing = /^Invalid input: expected (\w+), received undefined$/.exec(issue.message);
-    const what = missing ? `missing, it takes one ${missing[1] ?? 'value'}` : issue.message;
+    const what = missing
+      ? `missing, it takes ${/^[aeiou]/.test(missing[1] ?? '') ? 'an' : 'a'} ${missing[1] ?? 'value'}`
+      : issue.message;
     return [{ path: issue.path, text: `${dotted(issue.path)}: ${what}` }];
   }
   return issue.keys.map((key) => {

@@ -4,6 +4,7 @@ import { PARTS } from '../contracts/plan.ts';
 import { roomBytes, usableBytes } from '../match/verdict.ts';
 import { counted, gib } from '../plan/wording.ts';
 import { memoryBars } from './memory-bar.ts';
+import { nextStep } from './next-step.ts';
 import type { View } from './palette.ts';
 import { textTable } from './text-table.ts';
 
@@ -38,6 +39,8 @@ export function planText(plan: DeploymentPlan, view: View): string {
   if (plan.engine !== null && plan.verdict !== 'no') {
     lines.push('', field('Start', commandLine(plan.engine.name, plan.engine.args), view));
   }
+  const next = nextStep(plan);
+  if (next !== null) lines.push('', next);
   return lines.join('\n');
 }
 

@@ -3,6 +3,7 @@ import type { ModelDescription, ModelFile } from '../contracts/model.ts';
 import { QUANTIZE_ROLES } from '../contracts/quantize.ts';
 import type { QuantizeRole } from '../contracts/quantize.ts';
 import { MmdeployError } from '../errors.ts';
+import { shellWord } from '../gguf/faults.ts';
 import type { GgufHeader } from '../gguf/header.ts';
 import { describeGguf } from '../layout/describe-gguf.ts';
 import type { HeaderView } from '../layout/header-view.ts';
@@ -145,7 +146,7 @@ const VISION_ONLY = /^qwen\d*(\.\d+)?vl(moe)?$/;
 
 function withoutProjector(model: GgufHeader): string {
   const arch = String(model.get('general.architecture'));
-  const hint = `give its projector: \`mmdeploy plan ${basename(model.path)} --mmproj FILE\``;
+  const hint = `give its projector: \`mmdeploy plan ${shellWord(model.path)} --mmproj FILE\``;
   if (VISION_ONLY.test(arch)) {
     throw new MmdeployError(
       'file.missing',

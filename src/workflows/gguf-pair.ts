@@ -27,10 +27,29 @@ export function readGgufPair(path: string, named: string | null, ctx: Context): 
   const model = readGgufHeader(path);
   if (isProjector(model) && named === null) throw projectorGiven(path, ctx);
   const mmprojPath = named === null ? projectorsBeside(model.path)[0] : resolve(ctx.cwd, named);
-  const mmproj = mmprojPath === undefined ? null : readGgufHeader(mmprojPath);
+  const mmproj = mmprojPath === undefined ? null : readProjector(mmprojPath, model.path, ctx);
   const problem = mmproj === null ? null : pairingProblem(model, mmproj);
   if (problem !== null) throw mismatch(problem);
   return { model, mmproj, mmprojFound: named === null && mmproj !== null };
+}
+
+/** Throws as `readGgufHeader`; for a projector that is not there names the one beside the model. */
+function readProjector(path: string, modelPath: string, { cwd }: Context): GgufHeader {
+  try {
+    return readGgufHeader(path);
+  } catch (error) {
+    if (!(error instanceof MmdeployError) || error.code !== 'file.missing') throw error;
+    const [beside] = projectorsBeside(modelPath);
+    const command = `mmdeploy plan ${typedPath(modelPath, cwd)}`;
+    throw new MmdeployError('file.missing', `\`--mmproj ${path}\`: no such file`, {
+      hints: [
+        beside === undefined
+          ? `fetch the projector of the model, or plan for text only: \`${command}\``
+          : `did you mean \`${command} --mmproj ${typedPath(beside, cwd)}\`?`,
+      ],
+      cause: error,
+    });
+  }
 }
 
 function isProjector(header: GgufHeader): boolean {

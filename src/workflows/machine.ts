@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Gpu, Machine } from '../contracts/machine.ts';
 import { MACHINE_SCHEMA } from '../contracts/machine.ts';
-import { MmdeployError, messageOf } from '../errors.ts';
+import { MmdeployError, fileFault } from '../errors.ts';
 import type { Context } from './context.ts';
 import { doctorWorkflow } from './doctor.ts';
 import { listEngines } from './engine.ts';
@@ -27,14 +27,23 @@ export async function resolveMachine(request: MachineRequest, ctx: Context): Pro
   if (machineFile !== null) return readMachine(resolve(ctx.cwd, machineFile));
   if (gpus.length === 0) return detect(ctx);
   // Loaded where cards are named: a plan for this machine has no need of the table and its checks.
-  const { parseGpuSpec } = await import('../match/gpu-spec.ts');
+  const { isNone, parseGpuSpec } = await import('../match/gpu-spec.ts');
   const { loadCards } = await import('../profiles/load.ts');
   const cards = await loadCards(profileFolders(ctx, request.profilesDir));
   const asked: Gpu[] = [];
   for (const spec of gpus) asked.push(...parseGpuSpec(spec, cards, asked.length));
+  if (asked.length > 0 && gpus.some(isNone)) throw noneAndSome(gpus);
   // Without a GPU the RAM decides, and the only RAM that is known is this machine's.
   if (asked.length === 0) return { ...(await detect(ctx)), gpus: [], origin: 'what-if: no GPU' };
   return whatIf(asked, `what-if: ${gpus.join(', ')}`);
+}
+
+function noneAndSome(gpus: readonly string[]): MmdeployError {
+  return new MmdeployError(
+    'usage.invalid',
+    `\`--gpu none\` excludes the others: ${gpus.map((spec) => `\`${spec}\``).join(', ')}`,
+    { hints: ['leave `--gpu none` out, or give it alone: `mmdeploy plan MODEL --gpu none`'] },
+  );
 }
 
 function detect(ctx: Context): Promise<Machine> {
@@ -50,7 +59,7 @@ async function readMachine(file: string): Promise<Machine> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    throw new MmdeployError('file.missing', `cannot read \`${file}\`: ${messageOf(error)}`, {
+    throw new MmdeployError('file.missing', `cannot read \`${file}\`: ${fileFault(error)}`, {
       hints: ['write it on that machine with `mmdeploy doctor -o json > machine.json`'],
       cause: error,
     });

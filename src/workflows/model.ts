@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { ModelDescription, ModelFile } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
+import { shellWord } from '../gguf/faults.ts';
 import type { GgufHeader } from '../gguf/header.ts';
 import { inQuant } from '../layout/model.ts';
 import { FLOAT_FORMATS, encoderFormat } from '../match/formats.ts';
@@ -164,6 +165,11 @@ function hubFiles({ files, id }: Profile, formats: Formats): PlanFiles {
 /** The file that others can be made of. */
 function unquantised(published: Readonly<Record<string, string>> | undefined): string | undefined {
   return FLOAT_FORMATS.map((format) => published?.[format]).find((name) => name !== undefined);
+}
+
+/** What the user calls the model, for commands in hints. */
+export function commandName({ source, headers }: Pick<LoadedModel, 'source' | 'headers'>): string {
+  return headers === null ? source.model.id : shellWord(headers.model.path);
 }
 
 function notYetHub(name: string): MmdeployError {

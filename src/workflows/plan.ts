@@ -8,6 +8,7 @@ import type { Gap } from '../match/media.ts';
 import { workloadGap } from '../match/media.ts';
 import { alternativesTo } from '../match/alternatives.ts';
 import { mendingChanges } from '../match/changes.ts';
+import { checkShares, idleFlags, refuseSettings } from '../match/idle-flags.ts';
 import { resourcesOf } from '../match/resources.ts';
 import type { Requirement } from '../match/require.ts';
 import { checkRequirements } from '../match/require.ts';
@@ -21,7 +22,7 @@ import { engineFacts } from './engine.ts';
 import type { MachineRequest } from './machine.ts';
 import { resolveMachine } from './machine.ts';
 import type { LoadedModel, ModelRequest } from './model.ts';
-import { loadModel, profileFolders, profileModel } from './model.ts';
+import { commandName, loadModel, profileFolders, profileModel } from './model.ts';
 import { hostedCandidate } from './plan-hosted.ts';
 import { senseless } from './senses.ts';
 import { planOnVllm } from './vllm.ts';
@@ -66,6 +67,7 @@ async function planAtVendor(
 ): Promise<Candidate> {
   engineFor(loaded, engine);
   const { source, warnings } = loaded;
+  refuseSettings(source.model, wishes);
   const { loadPrices } = await import('../profiles/load.ts');
   const prices = await loadPrices(profileFolders(ctx, model.profilesDir));
   const price = prices.find((each) => each.model === source.model.id) ?? null;
@@ -167,6 +169,7 @@ function candidateOf(
     return planOnVllm({ loaded, resources, wishes, asked: engine, warnings, full });
   }
   refuseVllmFormats(model, wishes);
+  checkShares(resources, wishes);
   const chosen = search(loaded.source, resources, wishes);
   const mendable =
     chosen.verdict === 'no' || (chosen.verdict === 'offload' && resources.gpus.length > 0);
@@ -176,13 +179,18 @@ function candidateOf(
     alternatives: full ? alternativesTo(loaded.source, resources, wishes, chosen) : [],
     changes: full && mendable ? mendingChanges(loaded.source, resources, wishes, chosen) : [],
     files: loaded.files(chosen.formats),
-    warnings: [...loaded.warnings, ...resources.warnings, ...contextWarnings(chosen)],
+    warnings: [
+      ...loaded.warnings,
+      ...resources.warnings,
+      ...contextWarnings(chosen),
+      ...idleFlags(chosen.model, resources, wishes),
+    ],
   });
 }
 
 /** `--engine`, or the first that the model runs on. Throws `usage.invalid` for one that cannot run it. */
 export function engineFor(
-  { source, profile }: LoadedModel,
+  { source, profile, headers }: Pick<LoadedModel, 'source' | 'profile' | 'headers'>,
   asked: EngineName | 'auto',
 ): EngineName {
   const { engines, id } = source.model;
@@ -190,7 +198,7 @@ export function engineFor(
   if (engines.includes(asked)) return asked;
   const where = engines.includes('api')
     ? `it runs at its vendor: \`mmdeploy estimate --model ${id}\` counts and prices it`
-    : `it runs on ${engines.join(', ')}: \`mmdeploy plan ${id} --engine ${engines[0] ?? 'auto'}\``;
+    : `it runs on ${engines.join(', ')}: \`mmdeploy plan ${commandName({ source, headers })} --engine ${engines[0] ?? 'auto'}\``;
   throw new MmdeployError('usage.invalid', `\`${id}\` does not run on ${asked}`, {
     hints: [where],
   });

@@ -5,7 +5,7 @@ import type { DeploymentPlan } from '../contracts/plan.ts';
 import { planSchema } from '../contracts/plan.ts';
 import { writeDemoModel } from '../demo/model.ts';
 import { listenAt } from '../engines/llama-cpp.ts';
-import { MmdeployError, messageOf } from '../errors.ts';
+import { MmdeployError, fileFault, messageOf } from '../errors.ts';
 import { NO_WISHES } from '../match/types.ts';
 import type { Context } from './context.ts';
 import { imageCounting } from './counting.ts';
@@ -108,7 +108,7 @@ async function readPlan(file: string): Promise<DeploymentPlan> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    const message = `cannot read \`${file}\`: ${messageOf(error)}`;
+    const message = `cannot read \`${file}\`: ${fileFault(error)}`;
     throw new MmdeployError('file.missing', message, { hints: [again], cause: error });
   }
   let document: unknown;
@@ -172,7 +172,7 @@ function noFit(plan: DeploymentPlan): MmdeployError {
   return new MmdeployError('fit.none', plan.reasons[0] ?? `\`${plan.model.id}\` does not fit`, {
     hints: [
       ...plan.reasons.slice(1),
-      `\`mmdeploy plan ${plan.model.id} --explain\` shows how each number was reached`,
+      `\`mmdeploy plan ${plan.files.model?.path ?? plan.model.id} --explain\` shows how each number was reached`,
     ],
   });
 }

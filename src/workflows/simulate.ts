@@ -121,11 +121,11 @@ function rpcServerFor({ engine }: SelectedEngine): string {
   );
 }
 
-function notLlamaCpp({ model, engine }: DeploymentPlan): MmdeployError {
+function notLlamaCpp({ model, files, engine }: DeploymentPlan): MmdeployError {
   const where = engine === null ? 'it runs at its vendor' : `it is planned for ${engine.name}`;
   return new MmdeployError(
     'usage.invalid',
     `\`--simulate\` asks llama.cpp, and \`${model.id}\` has nothing to ask it: ${where}`,
-    { hints: [`leave \`--simulate\` out: \`mmdeploy plan ${model.id}\``] },
+    { hints: [`leave \`--simulate\` out: \`mmdeploy plan ${files.model?.path ?? model.id}\``] },
   );
 }

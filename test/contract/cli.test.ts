@@ -56,7 +56,7 @@ describe('mmdeploy', () => {
     [['help', 'exit-code'], /no command or topic `exit-code`[^]*`mmdeploy help exit-codes`/],
     [['help', 'engine', 'foo'], /no command or topic `foo`[^]*install, list, path/],
     [['doctor', '--raw', '-o', 'json'], /`--raw` prints text/],
-    [['plan', 'demo', '--slots', '0'], /`--slots 0` is not from 1 to 100000000/],
+    [['plan', 'demo', '--slots', '0'], /`--slots 0` is not from 1 to 65536/],
     [['estimate', '--image', '9x9', '--as-of', '2026-02-30'], /`--as-of 2026-02-30` is not a day/],
     [['estimate', '--audio', '5m', '--model', 'gpt-audio'], /`--audio 5m`: not SECONDSs/],
     [['estimate', '--video', '5s', '--model', 'gpt-4o'], /`--video 5s`: not SECONDSs@WIDTHxHEIGHT/],

@@ -71,7 +71,7 @@ describe('what contradicts itself', () => {
     [['--cpu-moe', '--n-cpu-moe', '3'], /exclude each other/],
     [['--flash-attn', 'off', '--kv-type', 'q4_0'], /quantised V/],
     [['--flash-attn', 'off', '--kv-type-v', 'q8_0'], /quantised V/],
-    [['--flash-attn', 'maybe'], /Allowed choices are on, off, auto/],
+    [['--flash-attn', 'maybe'], /`--flash-attn` takes on, off, auto/],
   ])('%j', async (flags, message) => {
     const { code, stderr } = await mmdeploy(['plan', ...MOE, ...flags]);
     expect(code).toBe(2);

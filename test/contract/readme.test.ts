@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { mmdeploy } from '../helpers/cli.ts';
 
 const readme = readFileSync('README.md', 'utf8');
-const examples = [...readme.matchAll(/```\n\$ mmdeploy ([^\n]+)\n([^`]*?)\n?```/g)].map(
+const examples = [...readme.matchAll(/```\n\$ mmdeploy ([^\n]+)\n([\s\S]*?)\n?```/g)].map(
   ([, command = '', output = '']) => ({ command, output }),
 );
 

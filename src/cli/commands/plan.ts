@@ -48,8 +48,10 @@ function addEngineOptions(command: Command): void {
 
 /** Flags of the contract that later work brings: they say so instead of being unknown. */
 const LATER = [
-  ['--target <names>', 'writes deployment files'],
-  ['--write <dir>', 'folder of the deployment files'],
+  ['--target <names>', 'writes deployment files', 'target'],
+  ['--write <dir>', 'folder of the deployment files', 'write'],
+  ['--dry-run', 'shows the deployment files', 'dryRun'],
+  ['--force', 'overwrites deployment files', 'force'],
 ] as const;
 
 function addLaterOptions(command: Command): void {
@@ -58,10 +60,8 @@ function addLaterOptions(command: Command): void {
 
 async function runPlan(shell: Shell, command: Command): Promise<number> {
   const options = command.opts<PlanOptions>();
-  for (const [flags] of LATER) {
-    const name = flags.split(' ')[0] ?? '';
-    if (options[name.slice(2) as keyof PlanOptions] !== undefined) throw notYet(name);
-  }
+  const later = LATER.find(([, , name]) => options[name] !== undefined);
+  if (later !== undefined) throw notYet(later[0].split(' ')[0] ?? '');
   const { toPlanRequest, toSurveyRequest } = await import('../requests/plan.ts');
   const { surveyWorkflow } = await import('../../workflows/plan.ts');
   let [model] = command.args;
@@ -74,6 +74,7 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
   if (model === undefined) {
     if (given.simulate === true) throw needsModel('--simulate');
     if (given.verify === true) throw needsModel('--verify');
+    if (given.require !== undefined) throw needsModel(`--require "${given.require}"`);
     const survey = await surveyWorkflow(toSurveyRequest(given), shell.context);
     await shell.print(survey, async () => {
       const { surveyText } = await import('../../report/survey.ts');
@@ -104,12 +105,37 @@ async function recommend(
       hints: ['`mmdeploy models --vram` recommends a card for every profile'],
     });
   }
+  refuseBeside(options);
   const { toPlanRequest } = await import('../requests/plan.ts');
   const { recommendWorkflow } = await import('../../workflows/recommend.ts');
   const { recommendText } = await import('../../report/recommend.ts');
   const found = await recommendWorkflow(toPlanRequest(model, options), shell.context);
   await shell.print(found, () => recommendText(found, shell.view));
   return EXIT_CODES.ok.code;
+}
+
+/** A recommendation looks for cards: what names the cards, or lays out on them, contradicts it. */
+const NOT_WITH_RECOMMEND = [
+  ['gpu', '--gpu'],
+  ['machine', '--machine'],
+  ['simulate', '--simulate'],
+  ['verify', '--verify'],
+  ['gpuLayers', '--gpu-layers'],
+  ['tensorSplit', '--tensor-split'],
+] as const;
+
+function refuseBeside(options: PlanOptions): void {
+  const other = NOT_WITH_RECOMMEND.find(([name]) => options[name] !== undefined);
+  if (other === undefined) return;
+  throw new MmdeployError(
+    'usage.invalid',
+    `\`--recommend\` and \`${other[1]}\` exclude each other`,
+    {
+      hints: [
+        `leave \`${other[1]}\` out: \`--recommend\` looks for the cards that hold the model whole`,
+      ],
+    },
+  );
 }
 
 /** The plan by the formulas, or with the figures that the engine itself was asked for. */

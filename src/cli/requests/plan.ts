@@ -43,6 +43,8 @@ export type PlanOptions = CommonOptions & {
   readonly recommend?: boolean;
   readonly target?: string;
   readonly write?: string;
+  readonly dryRun?: boolean;
+  readonly force?: boolean;
 };
 
 /** Turns the flags of `plan MODEL` into a request; throws `usage.invalid` naming the flag and its value. */
@@ -72,11 +74,16 @@ function requirementsOf({ require }: PlanOptions): readonly Requirement[] {
 }
 
 function toWishes(options: PlanOptions): Wishes {
+  const slots = wholeNumber('--slots', options.slots, 1, MOST_USERS);
+  const workload = toWorkload(options);
+  if (slots !== null && workload !== null && slots < workload.users) {
+    throw tooFewSlots(slots, workload.users);
+  }
   return {
     quant: options.quant?.toUpperCase() ?? null,
     encoderQuant: options.encoderQuant?.toUpperCase() ?? null,
     contextPerSlot: wholeNumber('--context', options.context),
-    slots: wholeNumber('--slots', options.slots),
+    slots,
     ...cacheWishes(options),
     cpuMoeLayers: cpuMoeLayers(options),
     encoderOnCpu: options.mmprojOffload === false,
@@ -84,9 +91,24 @@ function toWishes(options: PlanOptions): Wishes {
     gpuLayers: gpuLayers(options.gpuLayers),
     tensorSplit: shares('--tensor-split', options.tensorSplit),
     imageMaxTokens: wholeNumber('--image-max-tokens', options.imageMaxTokens),
-    workload: toWorkload(options),
+    workload,
     minimum: minimumOf(requirementsOf(options)),
   };
+}
+
+/** Beyond any single server; llama-server itself has 256 slots. */
+const MOST_USERS = 65_536;
+
+function tooFewSlots(slots: number, users: number): MmdeployError {
+  return new MmdeployError(
+    'usage.invalid',
+    `\`--users ${users}\` at the same time need ${users} slots, and \`--slots ${slots}\` is fewer`,
+    {
+      hints: [
+        `leave \`--slots\` out, or give \`--slots ${users}\`; whoever finds none free waits: then \`--users ${slots}\``,
+      ],
+    },
+  );
 }
 
 function toWorkload(options: PlanOptions): Workload | null {
@@ -94,7 +116,7 @@ function toWorkload(options: PlanOptions): Workload | null {
   const given = [users, images, audio, video, text, outputTokens];
   if (given.every((value) => value === undefined)) return null;
   return {
-    users: wholeNumber('--users', users) ?? 1,
+    users: wholeNumber('--users', users, 1, MOST_USERS) ?? 1,
     images: imagesOfRequest(images),
     audio: audioOfRequest(audio),
     video: videoOfRequest(video),

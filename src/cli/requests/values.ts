@@ -11,10 +11,28 @@ export function wholeNumber(
   const number = /^-?\d+$/.test(value.trim()) ? Number(value) : Number.NaN;
   if (number >= least && number <= most) return number;
   const what = Number.isNaN(number) ? 'is not a whole number' : `is not from ${least} to ${most}`;
-  throw new MmdeployError('usage.invalid', `\`${flag} ${value}\` ${what}`, {
-    hints: [`give a whole number from ${least} to ${most}`],
+  throw new MmdeployError('usage.invalid', `\`${shown(flag, value)}\` ${what}`, {
+    hints: [
+      `give a whole number from ${least} to ${most}, as in \`${flag} ${EXAMPLES[flag] ?? 8}\``,
+    ],
   });
 }
+
+/** An empty value is shown as the shell was given it. */
+function shown(flag: string, value: string): string {
+  return `${flag} ${value.trim() === '' ? `"${value}"` : value}`;
+}
+
+/** What to give where 8 would be odd. */
+const EXAMPLES: Readonly<Record<string, number>> = {
+  '--context': 8192,
+  '--ubatch': 512,
+  '--image-max-tokens': 1024,
+  '--text': 500,
+  '--output-tokens': 300,
+  '--port': 8080,
+  '--gpu-layers': 20,
+};
 
 /** Far beyond any context or count, and far below where products lose precision. */
 const MOST = 100_000_000;
@@ -29,7 +47,7 @@ export function imagesOfRequest(
     Number,
   );
   if (count && width && height) return { count, width, height };
-  throw new MmdeployError('usage.invalid', `\`--images ${value}\` is not N@WxH`, {
+  throw new MmdeployError('usage.invalid', `\`${shown('--images', value)}\` is not N@WxH`, {
     hints: ['give the number and the size in pixels, as in `--images 2@1920x1080`'],
   });
 }
@@ -97,7 +115,7 @@ export function shares(flag: string, value: string | undefined): number[] | null
   if (parts.every((part) => Number.isFinite(part) && part >= 0) && parts.some((part) => part > 0)) {
     return parts;
   }
-  throw new MmdeployError('usage.invalid', `\`${flag} ${value}\` is not a list of shares`, {
+  throw new MmdeployError('usage.invalid', `\`${shown(flag, value)}\` is not a list of shares`, {
     hints: [`give one number for each GPU, as in \`${flag} 3,1\``],
   });
 }
@@ -110,7 +128,7 @@ export function milliseconds(flag: string, value: string): number {
   const unit = TIME_UNITS[(match?.[2] ?? 's').toLowerCase()] ?? 1000;
   if (match?.[1] !== undefined && Number(match[1]) * unit <= MOST_MS)
     return Number(match[1]) * unit;
-  throw new MmdeployError('usage.invalid', `\`${flag} ${value}\` is not a time`, {
+  throw new MmdeployError('usage.invalid', `\`${shown(flag, value)}\` is not a time`, {
     hints: [`give seconds or a unit, as in \`${flag} 30s\` or \`${flag} 2m\``],
   });
 }

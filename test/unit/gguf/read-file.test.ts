@@ -207,7 +207,7 @@ describe('what is no GGUF file', () => {
     const there = write('near/llava-1.5-7b.Q4_K_M.gguf', '');
     const error = failure(join(folder, 'near', 'llava-1.5-7b.Q4_K_S.gguf'));
     expect(error.code).toBe('file.missing');
-    expect(error.hints).toEqual([`Did you mean \`mmdeploy plan ${there}\`?`]);
+    expect(error.hints).toEqual([`did you mean \`mmdeploy plan ${there}\`?`]);
     for (const path of [join(folder, 'no', 'such.gguf'), join(there, 'below.gguf')]) {
       expect(failure(path).code).toBe('file.missing');
       expect(failure(path).hints.join()).toContain('`mmdeploy models`');
