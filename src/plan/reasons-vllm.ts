@@ -30,7 +30,7 @@ export function vllmReasons(input: VllmReasonsInput): string[] {
 function comfort(choice: VllmChoice): string {
   const needs = `${each(choice)}needs ${gib(peak(choice))} of ${share(choice)}`;
   return choice.verdict === 'tight'
-    ? `${needs}: less than a comfortable margin is left of the card`
+    ? `${needs}: less than a comfortable margin`
     : `${needs}; the rest becomes KV cache as well`;
 }
 

@@ -80,6 +80,13 @@ describe('plan --engine vllm', () => {
     expect(plan.reasons.join()).toMatch(/or vLLM refuses to start/);
   });
 
+  it('is tight where only a larger share of the card holds it', async () => {
+    const plan = await planJson('qwen2.5-vl-32b', '--gpu', 'RTX 4090');
+    expect(plan).toMatchObject({ verdict: 'tight', settings: { quant: 'INT4' } });
+    expect(argsOf(plan)).toContain(' --gpu-memory-utilization 0.95 ');
+    expect(plan.reasons.join()).toMatch(/does not fit under vLLM's own 0\.9/);
+  });
+
   it('caps images to the context in the words of the processor', async () => {
     const qwen = await planJson('qwen2.5-vl-7b', '--gpu', 'L40S', '--context', '4096');
     // 4096 - 512 for the text - 2 of the wrapper, in squares of 28 pixels.

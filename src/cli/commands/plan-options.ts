@@ -21,7 +21,7 @@ export function addSettingOptions(command: Command): void {
     .optionsGroup('Settings:')
     .option('--context <n>', 'tokens of one slot (default: what fits)')
     .option('--slots <n>', 'requests served at once (default: what fits)')
-    .option('--kv-type <type>', 'KV cache type: f16, q8_0, q4_0 …')
+    .option('--kv-type <type>', 'KV cache type: f16, q8_0, q4_0 … (vLLM: bf16, fp8)')
     .option('--kv-type-v <type>', 'type of V where it differs from that of K')
     .option('--kv-unified', 'one cache that all slots share (default: a part for each)')
     .option('--swa-full', 'sliding-window layers keep the whole context')

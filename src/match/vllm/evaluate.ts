@@ -49,7 +49,7 @@ export function evaluateVllm(point: VllmPoint, wishes: Wishes): VllmChoice {
     imagesPerPrompt: images.perPrompt,
     imageMaxTokens: images.imageMaxTokens,
     processorKwargs: images.processorKwargs,
-    verdict: holds ? (isComfortable(devices) ? 'fits' : 'tight') : 'no',
+    verdict: !holds ? 'no' : isComfortable(devices) && !raised ? 'fits' : 'tight',
     notes: [
       ...capability.notes,
       ...(limitedBy === null || raised ? [] : [shareNote(share, limitedBy)]),
