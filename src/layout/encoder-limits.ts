@@ -16,6 +16,7 @@ const GEMMA4 = { least: 70, most: 1120, warmUpSide: 16 } as const;
 
 /** `set_limit_image_tokens` and `set_warmup_n_tokens` of each family (llama.cpp b11118, clip.cpp). */
 const LIMITS: ReadonlyMap<string, TokenLimits> = new Map<string, TokenLimits>([
+  ['deepseek4v', { least: 1, most: 384, warmUpSide: 16 }],
   ['gemma4uv', GEMMA4],
   ['gemma4v', GEMMA4],
   ['glm4v', QWEN],
@@ -24,6 +25,8 @@ const LIMITS: ReadonlyMap<string, TokenLimits> = new Map<string, TokenLimits>([
   ['kimivl', PIXTRAL],
   ['lfm2', { least: 64, most: 256, warmUpSide: 16 }],
   ['lightonocr', { least: 1, most: 3025, warmUpSide: 16 }],
+  ['minimax_m3', { least: 8, most: 576, warmUpSide: 16 }],
+  ['muse-glimmer', { least: 1, most: 4096, warmUpSide: 32 }],
   ['pixtral', PIXTRAL],
   ['qwen2.5vl_merger', QWEN],
   ['qwen2vl_merger', QWEN],
@@ -33,8 +36,11 @@ const LIMITS: ReadonlyMap<string, TokenLimits> = new Map<string, TokenLimits>([
 
 /** Side of the warm-up image, tokens, of the projectors whose files say how many pixels an image may have. */
 const WARM_UP_SIDES: ReadonlyMap<string, number> = new Map([
+  ['dots3note_v', 46],
   ['dots_ocr', 46],
+  ['exaone4_5', 46],
   ['hunyuanvl', 32],
+  ['mimovl', 46],
   ['paddleocr', 28],
   ['phi4', 16],
 ]);

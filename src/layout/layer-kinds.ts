@@ -109,6 +109,6 @@ export function hasExperts(model: Pick<TextModel, 'hyper' | 'arch'>, layer: numb
   const number = (key: string) => hyperNumber(model, key);
   if ((number('expert_count') ?? 0) === 0) return false;
   const step = number('interleave_moe_layer_step');
-  if (step !== undefined) return step > 0 && (layer + 1) % step === 0;
-  return layer >= (number('leading_dense_block_count') ?? 0);
+  if (layer < (number('leading_dense_block_count') ?? 0)) return false;
+  return step === undefined || (step > 0 && (layer + 1) % step === 0);
 }

@@ -12,7 +12,12 @@ const GEMMA3N_PER_LAYER = 256;
 /** Architectures with one expert matrix for gate and up where the file has it so. */
 const FUSED_EXPERTS: ReadonlySet<string> = new Set(['gemma4']);
 /** A bias is added to the router's scores before the experts are chosen. */
-const BIASED_ROUTER: ReadonlySet<string> = new Set(['glm4moe', 'deepseek2']);
+const BIASED_ROUTER: ReadonlySet<string> = new Set([
+  'glm4moe',
+  'deepseek2',
+  'lfm2moe',
+  'ernie4_5-moe',
+]);
 
 /** The router, the experts and the shared expert of one layer. */
 export function expertTensors({ list, dims, model, prefix }: LayerContext): void {

@@ -57,6 +57,7 @@ const HEAD_NORMS: ReadonlySet<string> = new Set([
   'gemma3n',
   'gemma4',
   'lfm2',
+  'lfm2moe',
   'hunyuan-dense',
   'hunyuan_vl',
 ]);
@@ -86,7 +87,7 @@ export function textTensors(dims: TextDims, format: FloatFormat = 'F16'): Tensor
     block({ list, dims, model, layer, prefix: `blk.${layer}` });
   }
   list.vector(
-    dims.arch === 'lfm2' ? 'token_embd_norm.weight' : 'output_norm.weight',
+    /^lfm2/.test(dims.arch) ? 'token_embd_norm.weight' : 'output_norm.weight',
     dims.embedding,
   );
   if (dims.arch === 'phi2') list.vector('output_norm.bias', dims.embedding);

@@ -19,12 +19,18 @@ const BATCHED: readonly string[] = ['internvl'];
 
 /** DeepSeek-OCR's page, and its tiles: side and most of them in one batch, rows of tiles included. */
 const DEEPSEEK_PAGE = 1024;
-const DEEPSEEK_TILES = { side: 640, most: 9 } as const;
+const DEEPSEEK_TILES: ReadonlyMap<string, { readonly side: number; readonly most: number }> =
+  new Map([
+    ['deepseekocr', { side: 640, most: 9 }],
+    ['deepseekocr2', { side: 768, most: 6 }],
+  ]);
+/** Tiles of Granite 4 Vision, overview included, which go through its tower together. */
+const GRANITE4_TILES = 11;
 
 /** The picture for which llama.cpp reserves memory at load. */
 export function warmUpPicture(encoder: EncoderModel): PictureSize {
   if (encoder.melBins !== undefined) return { width: WARM_UP_FRAMES, height: encoder.melBins };
-  if (encoder.projectorType === 'deepseekocr') return square(DEEPSEEK_PAGE);
+  if (DEEPSEEK_TILES.has(encoder.projectorType)) return square(DEEPSEEK_PAGE);
   const limits = tokenLimits(encoder);
   if (limits === null) return square(encoder.imageSize);
   return square(limits.warmUpSide * encoder.patchSize * encoder.merge);
@@ -39,9 +45,9 @@ export function largestPictures(encoder: EncoderModel, imageMaxTokens: number | 
     return { size: pictureOf(encoder, tokens), count: 1, tokens };
   }
   const { projectorType } = encoder;
-  if (projectorType === 'deepseekocr') {
-    const { side, most } = DEEPSEEK_TILES;
-    return { size: { width: side, height: most * side }, count: 1 };
+  const tiles = DEEPSEEK_TILES.get(projectorType);
+  if (tiles !== undefined) {
+    return { size: { width: tiles.side, height: tiles.most * tiles.side }, count: 1 };
   }
   const slices: Readonly<Record<string, PictureSize>> = {
     resampler: largestSlice(encoder),
@@ -84,6 +90,7 @@ function largestAlignedSlice({ patchSize, imageSize }: EncoderModel): PictureSiz
 }
 
 function tilesAtOnce({ projectorType, imageSize, patchSize, merge }: EncoderModel): number {
+  if (projectorType === 'granite4_vision') return GRANITE4_TILES;
   if (!BATCHED.includes(projectorType)) return 1;
   const tokens = Math.floor(imageSize / patchSize / merge) ** 2;
   return Math.max(1, Math.floor(BATCH_TOKENS / tokens));

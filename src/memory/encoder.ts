@@ -21,6 +21,8 @@ export type EncoderCompute = {
 
 const F32 = 4;
 const F16 = 2;
+/** Pixels of a side of the patches of a segmentation tower. */
+const SAM_PATCH = 16;
 
 /** What llama.cpp's loader asks for by one name in both towers, so that a mixed file's is held twice. */
 const HELD_TWICE = /^v\.(class_embd|norm_embd\.|patch_embd\.)/;
@@ -103,7 +105,7 @@ export function computeFor(
     laidOut === null ||
     !Number.isSafeInteger(Math.ceil((laidOut.device + laidOut.host) * count))
   ) {
-    return guess(encoder, size, attention);
+    return times(guess(encoder, size, attention), count);
   }
   const { device, host, patches } = laidOut;
   const many = count === 1 ? '' : `${count} tiles of `;
@@ -119,6 +121,15 @@ export function computeFor(
     host: { bytes: host * count, formula: 'picture, masks and positions handed to the encoder' },
     measuredGraph: true,
   };
+}
+
+function times(compute: EncoderCompute, count: number): EncoderCompute {
+  if (count === 1) return compute;
+  const each = ({ bytes, formula }: PartBytes): PartBytes => ({
+    bytes: count * bytes,
+    formula: `${count} tiles x (${formula})`,
+  });
+  return { ...compute, device: each(compute.device), host: each(compute.host) };
 }
 
 /** Buffers of the projector's own graph as llama.cpp lays it out. */
@@ -144,7 +155,7 @@ function layoutOf(encoder: EncoderModel, size: PictureSize, attention: EncoderAt
  * the picture. d = width, ff = feed-forward, n = patches.
  */
 function guess(
-  { embedding, feedForward, heads, patchSize }: EncoderModel,
+  { embedding, feedForward, heads, patchSize, sam }: EncoderModel,
   size: PictureSize,
   attention: EncoderAttention,
 ) {
@@ -153,12 +164,17 @@ function guess(
   const picture = size.width * size.height * 3 * F32;
   const inputs = picture + F16 * n * n + 4 * F32 * n;
   const scores = attention === 'flash' ? 0 : 2 * F32 * heads * n * n;
+  // A segmentation tower before it holds the distances of all patches to all others, for each head.
+  const square = Math.min(size.width, size.height) / SAM_PATCH;
+  const tiles = Math.max(size.width, size.height) / Math.max(Math.min(size.width, size.height), 1);
+  const distances = sam === undefined ? 0 : (F32 + 2 * F16) * tiles * sam.heads * square ** 4;
   return {
     device: {
-      bytes: F32 * n * (3 * feedForward + 4 * embedding) + scores + inputs,
+      bytes: F32 * n * (3 * feedForward + 4 * embedding) + scores + inputs + distances,
       formula:
         `4 B x ${n} positions x (3 x ${feedForward} + 4 x ${embedding}) + mask ${n}^2 x 2 B + picture` +
-        (scores === 0 ? '' : ` + scores 2 x ${heads} x ${n}^2 x 4 B`),
+        (scores === 0 ? '' : ` + scores 2 x ${heads} x ${n}^2 x 4 B`) +
+        (distances === 0 ? '' : ` + distances ${sam?.heads ?? 0} x ${square}^4 x ${tiles} x 8 B`),
     },
     host: { bytes: inputs, formula: 'picture, masks and positions handed to the encoder' },
     measuredGraph: false,

@@ -13,6 +13,7 @@ import { allocate } from './allocate.ts';
 import { embeddings, perLayerEmbeddings } from './embeddings.ts';
 import { SPARSE_LAYERS, gemma3nBlock, gemma3nMerge, gemma3nStreams } from './gemma3n.ts';
 import { logits } from './logits.ts';
+import { phi2Block } from './phi2.ts';
 import { knowsGraph } from './recipes.ts';
 import { PIPELINE_COPIES, schedule } from './schedule.ts';
 
@@ -103,9 +104,10 @@ function build(context: TextContext): void {
   let current = streams ? gemma3nStreams(context, entry) : entry;
   const last = text.layers - predictionLayers(text) - 1;
   for (const layer of distinctLayers(context, last)) {
+    const block = text.arch === 'phi2' ? phi2Block : transformerBlock;
     current = streams
       ? gemma3nBlock(context, layer, current, shares)
-      : transformerBlock(context, { layer, entry: current, last: layer === last, shares });
+      : block(context, { layer, entry: current, last: layer === last, shares });
   }
   graph.expand(logits(context, streams ? gemma3nMerge(context, current) : current));
 }

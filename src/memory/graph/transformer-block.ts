@@ -40,7 +40,7 @@ export function transformerBlock(context: TextContext, input: BlockInput): Graph
   if (named) attended = context.norm(layer, 'post_attention_norm', attended);
   if (SCALED_RESIDUAL.has(arch)) attended = context.scale(attended);
   // LFM2 adds the other way round, which decides whose place the sum takes.
-  const residualFirst = arch === 'lfm2';
+  const residualFirst = arch.startsWith('lfm2');
   const sum = (added: GraphTensor, to: GraphTensor) =>
     residualFirst ? context.add(to, added) : context.add(added, to);
   const middle = sum(attended, residual);
@@ -151,6 +151,8 @@ function expertOptions({ text }: TextContext): ExpertOptions {
   switch (text.arch) {
     case 'llama4':
       return { gating: 'sigmoid', normalised: false, scaled, weightFirst: true };
+    case 'lfm2moe':
+      return { gating: 'sigmoid', normalised: true, scaled };
     case 'gpt-oss':
       return { gating: 'softmax-of-chosen', normalised: false, scaled };
     case 'deepseek2':

@@ -162,7 +162,27 @@ describe('a damaged header', () => {
   });
 });
 
+/** Projectors that llama.cpp b11669 loads and whose graph is not laid out here. */
+const UNKNOWN = [
+  ...['deepseek4v', 'deepseekocr2', 'dots3note_v', 'exaone4_5', 'granite4_vision', 'ling3vl'],
+  ...['mimovl', 'minicpmv4_7', 'minimax_m3', 'muse-glimmer', 'yasa2'],
+];
+
 describe('a projector whose graph is not known', () => {
+  it.each(UNKNOWN)('%s: an estimate that is marked so, at load and after', (projectorType) => {
+    const encoder = { ...measuredEncoder('gemma-3-4b'), projectorType };
+    const [load, peak] = [encoderComputeAtLoad(encoder), encoderComputeAtPeak(encoder, null)];
+    expect([load.measuredGraph, peak.measuredGraph]).toEqual([false, false]);
+    expect(load.device.bytes).toBeGreaterThan(0);
+    expect(peak.device.bytes).toBeGreaterThanOrEqual(load.device.bytes);
+  });
+
+  it('is given the distances of a segmentation tower', () => {
+    const known = measuredEncoder('deepseek-ocr');
+    const guess = encoderComputeAtLoad({ ...known, projectorType: 'deepseekocr2' });
+    expect(guess.device.bytes).toBeGreaterThan(encoderComputeAtLoad(known).device.bytes);
+  });
+
   it('gets an upper guess and says so', () => {
     const encoder = { ...measuredEncoder('gemma-3-4b'), projectorType: 'yasa2' };
     const guess = encoderComputeAtLoad(encoder);
