@@ -82,36 +82,65 @@ export function withMade(
   return { model: path('weights') ?? from.model, mmproj: path('encoder') ?? from.mmproj };
 }
 
-/** Loads the new files, each with its counterpart, and asks them. Throws `engine.crashed`, `interrupted`. */
+/**
+ * Loads the new files, each with its counterpart, and asks them. Where they load but the engine gives out
+ * at a question, the source is asked too: null when it does as well, for then it is not the new file's
+ * fault. Throws `engine.crashed`, `interrupted`.
+ */
 export async function checkNewFiles(
   { pair, from, inputs, made }: Measured & { readonly made: ReadonlyMap<QuantizeRole, string> },
   deps: AskDeps,
   ctx: Context,
-): Promise<SeenWith[]> {
+): Promise<SeenWith[] | null> {
   const seen: SeenWith[] = [];
   const roles = QUANTIZE_ROLES.filter((role) => made.has(role));
   for (const changed of changes(roles, inputs.length > 0)) {
     const label = `the new ${changed.join(' and ')}`;
     ctx.notice(`check     llama-server with ${label}`);
     try {
-      const answers = await ask(withMade(from, made, changed), label, { pair, inputs }, deps, ctx);
-      seen.push({ changed, answers });
+      const found = await ask(withMade(from, made, changed), label, { pair, inputs }, deps, ctx);
+      seen.push({ changed, answers: found });
     } catch (error) {
+      const loaded = error instanceof MmdeployError && error.code === 'request.failed';
+      if (loaded && !(await answers(from, { pair, inputs }, deps, ctx))) return null;
       throw notTaken(error, label);
     }
   }
   return seen;
 }
 
+async function answers(
+  from: PairPaths,
+  asked: Pick<Measured, 'pair' | 'inputs'>,
+  deps: AskDeps,
+  ctx: Context,
+): Promise<boolean> {
+  try {
+    await ask(from, 'the source', asked, deps, ctx);
+    return true;
+  } catch (error) {
+    if (error instanceof MmdeployError && error.code !== 'interrupted') return false;
+    throw error;
+  }
+}
+
 /** The drift against the source; a source that does not answer is a warning, for the new files are good. */
 export async function measureDrift(
-  seen: readonly SeenWith[],
+  seen: readonly SeenWith[] | null,
   measured: Measured,
   deps: AskDeps,
   ctx: Context,
 ): Promise<{ readonly drift: Drift | null; readonly warnings: readonly string[] }> {
   const { inputs, from } = measured;
   if (inputs.length === 0) return { drift: null, warnings: [] };
+  if (seen === null) {
+    return {
+      drift: null,
+      warnings: [
+        'the drift is not known: the engine gives out at the questions, with the source too',
+      ],
+    };
+  }
   ctx.notice('compare   llama-server with the source');
   try {
     const source = await ask(from, 'the source', measured, deps, ctx);
