@@ -189,9 +189,12 @@ function skippedText(
     : 'no INT4 checkpoint of it is confirmed, so none is planned';
 }
 
-/** Repositories whose modelling code vLLM takes its configuration from. */
+/** Repositories whose own code vLLM takes the configuration or the processor from. */
+const OWN_CODE =
+  /^(Qwen\/Qwen-VL|OpenGVLab\/InternVL|allenai\/Molmo-|microsoft\/Phi-4-multimodal|moonshotai\/Kimi-VL|openbmb\/MiniCPM-(V-4$|V-4_5|V-2_6|o-2_6))/;
+
 function needsRemoteCode(repository: string): boolean {
-  return /^(Qwen\/Qwen-VL|OpenGVLab\/InternVL)/.test(repository);
+  return OWN_CODE.test(repository);
 }
 
 function contextWarning({ contextPerSlot, variant }: VllmChoice): string[] {

@@ -44,6 +44,17 @@ describe('plan --engine vllm', () => {
     expect(flags.filter((flag) => !vllm.flags.includes(flag))).toEqual([]);
   });
 
+  it.each([
+    ['molmo-7b-d', true],
+    ['phi-4-multimodal', true],
+    ['kimi-vl-a3b', true],
+    ['minicpm-v-4.6', false],
+    ['gemma-4-e4b', false],
+  ])('trusts the code of %s: %s', async (model, trusted) => {
+    const args = argsOf(await planJson(model, '--gpu', 'A100-80GB SXM'));
+    expect(args.includes(' --trust-remote-code ')).toBe(trusted);
+  });
+
   it('converts BF16 to FP8 where nobody publishes it', async () => {
     const plan = await planJson('llava-1.5-7b', '--gpu', 'RTX 4090', '--quant', 'FP8');
     expect(argsOf(plan)).toMatch(/ serve llava-hf\/llava-1.5-7b-hf .* --quantization fp8 /);
