@@ -8,6 +8,7 @@ export const LIMITS = {
   host: { share: 0.02, mib: 8, below: { share: 0.02, mib: 8 } },
   encoder: { share: 0.03, mib: 0, below: { share: 0.03, mib: 0 } },
   quant: { share: 0.001, mib: 0, below: { share: 0.001, mib: 0 } },
+  peak: { share: 0.03, mib: 0, below: { share: 0.03, mib: 0 } },
 };
 
 const sum = (parts) => Object.values(parts).reduce((total, bytes) => total + bytes, 0);
@@ -30,6 +31,12 @@ const rowsOf = ({ results }) =>
 const sizeFault = ({ ours, theirs }) =>
   theirs === null || Math.abs(ours - theirs) > LIMITS.quant.share * theirs;
 
+/** The formula's share of the engine's figure above or below it; null where there is none. */
+const peakOff = ({ ours, theirs }) =>
+  theirs === null ? null : (ours.device - theirs.device) / theirs.device;
+const peakFault = (peak) => peak.error !== null || Math.abs(peakOff(peak)) > LIMITS.peak.share;
+const simulationFault = ({ rows, error }) => error !== null || rows.some(({ equal }) => !equal);
+
 /** One line for each figure that is outside its limit, or that could not be had. */
 export function broken(facts) {
   const failed = facts.results.filter(({ error }) => error !== null);
@@ -45,7 +52,26 @@ export function broken(facts) {
           ? `${model} ${quant}: llama-quantize names no size`
           : `${model} ${quant}: ${ours.toFixed(2)} instead of ${theirs.toFixed(2)} MiB`,
       ),
+    ...facts.peaks
+      .filter(peakFault)
+      .map((peak) => `largest image of ${peak.model}: ${shownPeak(peak)}`),
+    ...facts.simulations.filter(simulationFault).map(shownSimulation),
   ];
+}
+
+function shownPeak({ ours, theirs, error }) {
+  if (error !== null) return error;
+  return `${ours.device.toFixed(1)} instead of ${theirs.device.toFixed(1)} MiB`;
+}
+
+function shownSimulation({ name, rows, error }) {
+  const off = rows
+    .filter(({ equal }) => !equal)
+    .map(
+      (row) =>
+        `${row.device} ${row.ours.map((mib) => mib.toFixed(1)).join('/')}, printed ${row.theirs.join('/')}`,
+    );
+  return `--simulate of ${name}: ${error ?? off.join('; ')}`;
 }
 
 function shown({ we, they, off, ratio, ours, theirs }) {
@@ -79,9 +105,12 @@ export function report(facts) {
     `| host total | 2 % or 8 MiB | ${passed(of('host'))} |`,
     `| projector at load (weights and buffer) | 3 % | ${passed(of('encoder'))} |`,
     `| quantised size beside \`llama-quantize --dry-run\` | 0.1 % | ${sizes.filter((size) => !sizeFault(size)).length} of ${sizes.length} |`,
+    `| largest image, by the formulas (${new Set(facts.peaks.map(({ type }) => type)).size} projector types) | 3 % | ${facts.peaks.filter((peak) => !peakFault(peak)).length} of ${facts.peaks.length} |`,
+    `| \`plan --simulate\` beside \`llama-fit-params\` | equal to the MiB | ${facts.simulations.filter((each) => !simulationFault(each)).length} of ${facts.simulations.length} |`,
     '',
     `One layout by the engine takes ${median(times).toFixed(2)} s (median; ${Math.min(...times).toFixed(2)}-${Math.max(...times).toFixed(2)}) with one run per core.`,
     '',
+    ...peakSection(facts),
     '## By model',
     '',
     'The worst difference of all configurations of a model: MiB and share of the figure of the engine.',
@@ -96,6 +125,33 @@ export function report(facts) {
       ? ['Nothing.']
       : ['By part: ours/that of the engine, MiB.', '', ...faults.map((line) => `- ${line}`)]),
   ].join('\n')}\n`;
+}
+
+function peakSection({ peaks }) {
+  const had = peaks.filter(({ error }) => error === null);
+  const seconds = had.map(({ seconds: each }) => each);
+  return [
+    '## The largest image',
+    '',
+    'Compute buffer of the encoder, MiB: what is held at load, and at the largest image by the formulas and',
+    `as llama-server makes it for one (a few blocks of the encoder on a stand-in; ${median(seconds).toFixed(1)} s each, median).`,
+    '',
+    '| projector | model | encoded at once | at load | formulas | engine | difference | host |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...peaks.map(peakLine),
+    '',
+  ];
+}
+
+function peakLine(peak) {
+  const { model, type, pictures, load, ours, theirs, error } = peak;
+  const { width, height } = pictures.size;
+  const tiles = pictures.count === 1 ? '' : `${pictures.count} x `;
+  const start = `| ${type} | ${model} | ${tiles}${width} x ${height} | ${load.toFixed(2)} |`;
+  if (error !== null) return `${start} - | - | ${error} | - |`;
+  const off = `${(peakOff(peak) * 100).toFixed(2)} %`;
+  const host = `${ours.host.toFixed(2)}/${theirs.host.toFixed(2)}`;
+  return `${start} ${ours.device.toFixed(2)} | ${theirs.device.toFixed(2)} | ${off} | ${host} |`;
 }
 
 function modelLine({ id }, { results, sizes }, rows) {

@@ -18,10 +18,13 @@ import { createContext } from '../dist/workflows/create-context.js';
 import { selectEngine } from '../dist/workflows/engine.js';
 import { profileModel } from '../dist/workflows/model.js';
 import { planWorkflow } from '../dist/workflows/plan.js';
+import { comparePeak, compareSimulation, peakModels } from './accuracy-engine.mjs';
 import { describeCase, matrix } from './accuracy-matrix.mjs';
 import { broken, report } from './accuracy-report.mjs';
 
 const LEAST = 150;
+/** Every so many configurations one is asked of llama-fit-params too. */
+const SIMULATED_EVERY = 17;
 const MIB = 2 ** 20;
 const QUANTS = [
   ...['F16', 'BF16', 'Q8_0', 'Q6_K', 'Q5_K_M', 'Q5_K_S', 'Q4_K_M', 'Q4_K_S', 'Q4_0'],
@@ -37,6 +40,12 @@ const { engine } = await selectEngine(
   { ...own, folders: folders(process.env) },
   { flag: null, gpus: [] },
 );
+const deps = {
+  engine,
+  rpcServer: rpcServerOf(engine.path),
+  ...{ env: ctx.env, run: ctx.run, platform: ctx.platform },
+  ...{ cacheFolder: folder, signal: ctx.signal },
+};
 const { profiles } = await loadProfiles({ user: null, flag: null });
 const models = profiles
   .map((profile) => describeProfile(profile))
@@ -50,7 +59,17 @@ try {
   const sizes = await inTurns(models, quantSizes, (done) =>
     progress('quants', done, models.length),
   );
-  const facts = { engine, models, results, sizes: sizes.flat() };
+  const peaked = peakModels(models);
+  const peaks = await inTurns(
+    peaked,
+    (model) => comparePeak(model, deps),
+    (done) => progress('largest images', done, peaked.length),
+  );
+  const asked = cases.filter(({ devices }, index) => devices > 0 && index % SIMULATED_EVERY === 0);
+  const simulations = await inTurns(asked, compareWithFitParams, (done) =>
+    progress('simulations', done, asked.length),
+  );
+  const facts = { engine, models, results, sizes: sizes.flat(), peaks, simulations };
   const text = report(facts);
   writeFileSync(new URL('../docs/accuracy.md', import.meta.url), text);
   console.log(text);
@@ -92,18 +111,7 @@ function pairOf(model, { quant, encoderQuant }) {
 
 /** One configuration by the formulas, through the whole of `plan`, and by llama-server on the same argv. */
 async function compare(config) {
-  const request = toPlanRequest(config.model, {
-    output: 'json',
-    gpu: config.gpus,
-    quant: config.quant,
-    encoderQuant: config.encoderQuant,
-    context: String(config.context),
-    slots: String(config.slots),
-    kvType: config.kvType,
-    ubatch: String(config.ubatch),
-    ...(config.gpuLayers === null ? {} : { gpuLayers: String(config.gpuLayers) }),
-    ...(new Set(config.gpus).size > 1 ? { tensorSplit: '2,1' } : {}),
-  });
+  const request = toPlanRequest(config.model, optionsOf(config));
   const name = describeCase(config);
   try {
     const plan = await planWorkflow(request, ctx);
@@ -117,18 +125,45 @@ async function compare(config) {
         gpus: config.devices,
         args: layoutArgs(plan.engine.args),
       },
-      {
-        engine,
-        rpcServer: rpcServerOf(engine.path),
-        ...{ env: ctx.env, run: ctx.run, platform: ctx.platform },
-        ...{ cacheFolder: folder, signal: ctx.signal },
-      },
+      deps,
     );
     const milliseconds = performance.now() - started;
     return { config, name, milliseconds, rows: rowsOf(plan, layout), error: null };
   } catch (error) {
     const told = error.details?.filter((line) => / E /.test(line)).at(-1);
     return { config, name, milliseconds: 0, rows: [], error: told ?? String(error.message) };
+  }
+}
+
+function optionsOf(config) {
+  return {
+    output: 'json',
+    gpu: config.gpus,
+    quant: config.quant,
+    encoderQuant: config.encoderQuant,
+    context: String(config.context),
+    slots: String(config.slots),
+    kvType: config.kvType,
+    ubatch: String(config.ubatch),
+    ...(config.gpuLayers === null ? {} : { gpuLayers: String(config.gpuLayers) }),
+    // Stand-ins are all alike: how cards share the layers is always said.
+    ...(config.gpus.length > 1 ? { tensorSplit: splitOf(config.gpus) } : {}),
+  };
+}
+
+function splitOf(gpus) {
+  return gpus.map((size) => parseInt(size, 10)).join(',');
+}
+
+async function compareWithFitParams(config) {
+  const model = models.find(({ id }) => id === config.model);
+  const loaded = profileModel(findModel(profiles, config.model));
+  const files = (settings) => pairOf(loaded.source.inFormats(settings), settings);
+  try {
+    const found = await compareSimulation(config, optionsOf(config), files, { ctx, engine, deps });
+    return { name: describeCase(config), model: model.id, ...found };
+  } catch (error) {
+    return { name: describeCase(config), model: model.id, rows: [], error: String(error.message) };
   }
 }
 

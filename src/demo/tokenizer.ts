@@ -44,7 +44,7 @@ const WRAPPERS = [
 
 /** What they put around the tiles of an image; without them a request with a tiled image is refused. */
 const TILE_WRAPPERS = [
-  ...['<slice>', '</slice>', '<fake_token_around_image>', '<global-img>'],
+  ...['\n\n', '<slice>', '</slice>', '<fake_token_around_image>', '<global-img>'],
   ...[
     '<|img_thumbnail|>',
     '<im_start>',

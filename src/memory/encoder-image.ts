@@ -57,6 +57,9 @@ export function largestPictures(encoder: EncoderModel, imageMaxTokens: number | 
   return { size, count: tilesAtOnce(encoder) };
 }
 
+/** A rectangle is looked for down to this share of the square's side. */
+const SLIMMEST = 2;
+
 /** The cap on one image's tokens where the micro-batch caps it too; null: the model's own. */
 export function effectiveCap(
   encoder: EncoderModel,
@@ -67,10 +70,13 @@ export function effectiveCap(
   return atOnce === null || ubatch === null ? imageMaxTokens : Math.min(atOnce, ubatch);
 }
 
-/** A picture of at least `tokens` tokens, as square as may be. */
+/** A picture of `tokens` tokens, or a few more where they make no rectangle, as square as may be. */
 function pictureOf({ patchSize, merge }: EncoderModel, tokens: number): PictureSize {
   const cell = patchSize * merge;
-  const columns = Math.max(1, Math.floor(Math.sqrt(tokens)));
+  const square = Math.max(1, Math.floor(Math.sqrt(tokens)));
+  let columns = square;
+  while (tokens % columns !== 0 && columns > square / SLIMMEST) columns--;
+  if (tokens % columns !== 0) columns = square;
   return { width: columns * cell, height: Math.ceil(tokens / columns) * cell };
 }
 
