@@ -100,17 +100,17 @@ const requestSchema = z.object({
   priceAsOf: z.string().nullable(),
 });
 
+export const verifiedDeviceSchema = z.object({
+  id: z.string(),
+  parts: z.array(z.object({ part: z.enum(PARTS), plannedBytes: count, measuredBytes: count })),
+  /** What the driver says the engine took; null where it does not tell. */
+  driverBytes: count.nullable(),
+});
+
 /** One real load of the model: what the engine allocated beside what was planned. */
 const verificationSchema = z.object({
   engine: z.object({ path: z.string(), build: z.number().int().nullable() }),
-  devices: z.array(
-    z.object({
-      id: z.string(),
-      parts: z.array(z.object({ part: z.enum(PARTS), plannedBytes: count, measuredBytes: count })),
-      /** What the driver says the engine took; null where it does not tell. */
-      driverBytes: count.nullable(),
-    }),
-  ),
+  devices: z.array(verifiedDeviceSchema),
   /** Resident memory of the engine's process, mapped file pages included. */
   residentBytes: count.nullable(),
   calibrationFile: z.string(),

@@ -1,20 +1,70 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { DeploymentPlan, Verification } from '../contracts/plan.ts';
+import { verifiedDeviceSchema } from '../contracts/plan.ts';
+import { layoutArgs } from './plan-args.ts';
 
 const SCHEMA = 'mmdeploy.calibration/v1';
 
-/** Where the measurement of this engine, these devices and this model is kept. */
-export function calibrationFile(
+const calibrationSchema = z.object({
+  schema: z.literal(SCHEMA),
+  measuredAt: z.iso.datetime(),
+  devices: z.array(verifiedDeviceSchema),
+});
+export type Calibration = z.output<typeof calibrationSchema>;
+
+/**
+ * Where the measurement of just this is kept: the files as they are, the machine, the engine's build and
+ * every setting and share of the layers that memory depends on.
+ */
+export async function calibrationFile(
   stateFolder: string,
   engine: Verification['engine'],
-  devices: readonly string[],
-  model: unknown,
-): string {
-  const key = JSON.stringify([engine, devices, model]);
+  {
+    files,
+    machine,
+    memory,
+    engine: planned,
+  }: Pick<DeploymentPlan, 'files' | 'machine' | 'memory' | 'engine'>,
+): Promise<string> {
+  const named = [files.model, files.mmproj].flatMap((file) => (file === null ? [] : [file.path]));
+  const stamps = await Promise.all(named.map(stampOf));
+  const key = JSON.stringify([
+    { path: engine.path, build: engine.build },
+    machine.gpus.map(({ name, uuid, driverVersion }) => [name, uuid, driverVersion]),
+    [machine.cpu.model, machine.memory.totalBytes],
+    stamps,
+    layoutArgs(planned?.args ?? []),
+    // Cards share the layers by what is free on them, which no argument tells.
+    memory.devices.map(({ id, items }) => [
+      id,
+      items.find(({ part }) => part === 'weights')?.bytes ?? 0,
+    ]),
+  ]);
   const digest = createHash('sha256').update(key).digest('hex');
   return join(stateFolder, 'calibrations', `${digest.slice(0, 32)}.json`);
+}
+
+/** A file that was replaced has another length or another time. */
+async function stampOf(path: string | null) {
+  if (path === null) return null;
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return { path, size, mtimeMs };
+  } catch {
+    return null;
+  }
+}
+
+/** What was measured; null where nothing was, or by another version. */
+export async function readCalibration(file: string): Promise<Calibration | null> {
+  try {
+    return calibrationSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch {
+    return null;
+  }
 }
 
 /** Keeps what was measured, beside what it was measured with. Rejects where the folder is read-only. */

@@ -49,7 +49,7 @@ export function figuresBy(
   };
 }
 
-/** A plan with the engine's figures in place of the formulas', judged again; differences are warnings. */
+/** A plan with the figures of a layout in place of the formulas'. */
 export function withLayout(
   plan: DeploymentPlan,
   model: ModelDescription & { readonly text: TextModel },
@@ -58,7 +58,20 @@ export function withLayout(
   origin: Origin,
   peak: PeakFigures | null = null,
 ): DeploymentPlan {
-  const figures = figuresBy(model, layout, gpus);
+  const onCpu = gpus.length === 0 || plan.engine?.args.includes('--no-mmproj-offload') === true;
+  const offloaded =
+    (plan.settings?.gpuLayers ?? 0) <= model.text.layers || (model.encoder !== null && onCpu);
+  return withEngineFigures(plan, figuresBy(model, layout, gpus), offloaded, origin, peak);
+}
+
+/** A plan with the engine's figures in place of the formulas', judged again; differences are warnings. */
+export function withEngineFigures(
+  plan: DeploymentPlan,
+  figures: (device: DeviceMemory) => PartFigures,
+  offloaded: boolean,
+  origin: Origin,
+  peak: PeakFigures | null = null,
+): DeploymentPlan {
   const atPeak = (device: DeviceMemory): number | undefined => peak?.get(device.id);
   const devices = plan.memory.devices.map((device) => {
     const loaded = withFigures(device, figures(device), origin);
@@ -69,9 +82,6 @@ export function withLayout(
     ...differencesOf(device, figures(device)),
     ...peakDifferences(device, atPeak(device)),
   ]);
-  const onCpu = gpus.length === 0 || plan.engine?.args.includes('--no-mmproj-offload') === true;
-  const offloaded =
-    (plan.settings?.gpuLayers ?? 0) <= model.text.layers || (model.encoder !== null && onCpu);
   const verdict = judge(devices, offloaded);
   return {
     ...plan,

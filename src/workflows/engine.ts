@@ -89,6 +89,15 @@ export async function engineFacts(
   };
 }
 
+/** The engine of a machine that would be used; null where there is none. */
+export async function engineOf(
+  machine: Pick<Machine, 'gpus' | 'engines'>,
+): Promise<EngineFound | null> {
+  const { llamaCpp } = await loadEngineCatalogue();
+  const choice = chooseEngine(machine.engines, machine, llamaCpp);
+  return choice.kind === 'none' || choice.kind === 'too-old' ? null : choice.engine;
+}
+
 /** What `serve` does before it starts a GPU plan. Throws `engine.no-gpu`. */
 export function requireGpuEngine(selected: SelectedEngine): void {
   if (selected.verdict === 'ready') return;

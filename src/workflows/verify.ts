@@ -98,7 +98,7 @@ async function verified(
     ),
     residentBytes,
   };
-  const verification = await keep(plan, described, found, ctx);
+  const verification = await keep(plan, found, ctx);
   return recheck({ ...told, memory: { devices }, verification }, request, model.text);
 }
 
@@ -162,12 +162,10 @@ function compared(
 
 async function keep(
   plan: DeploymentPlan,
-  { text, encoder }: SelfHosted,
   found: Omit<Verification, 'calibrationFile'>,
   ctx: Context,
 ): Promise<Verification> {
-  const names = plan.machine.gpus.map(({ name }) => name);
-  const file = calibrationFile(ctx.folders.state, found.engine, names, { text, encoder });
+  const file = await calibrationFile(ctx.folders.state, found.engine, plan);
   try {
     await writeCalibration(file, ctx.now(), plan, found);
   } catch (error) {

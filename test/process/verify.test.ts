@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, truncateSync } from 'node:fs';
+import { existsSync, readFileSync, truncateSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import type { PlanOptions } from '../../src/cli/requests/plan.ts';
@@ -9,6 +9,7 @@ import { folders } from '../../src/process/folders.ts';
 import { runCommand } from '../../src/process/run.ts';
 import type { RunCommand } from '../../src/process/run.ts';
 import { MIB } from '../../src/units.ts';
+import { calibratedPlan } from '../../src/workflows/calibrated.ts';
 import { createContext } from '../../src/workflows/create-context.ts';
 import { verifiedPlan } from '../../src/workflows/verify.ts';
 import { freshHome } from '../helpers/cli.ts';
@@ -73,6 +74,36 @@ describe.skipIf(llamaServer === null)('verifiedPlan with the real engine', () =>
       schema: 'mmdeploy.calibration/v1',
       devices: verification?.devices,
     });
+  });
+
+  it('is what a later plan of the same files and settings says, and no other', async () => {
+    const ctx = context();
+    const pair = await writeDemoModel(join(freshHome(), 'model'));
+    const kvOf = async (options: Partial<PlanOptions> = {}) => {
+      const { memory } = await calibratedPlan(request(pair.model, options), ctx);
+      return memory.devices.at(-1)?.items.find(({ part }) => part === 'kv-cache');
+    };
+    expect(await kvOf()).toMatchObject({ basis: 'gguf' });
+    const { plan } = await verifiedPlan(request(pair.model), ctx);
+    expect(await kvOf()).toMatchObject({
+      basis: 'measured',
+      formula: expect.stringMatching(
+        /^measured on \d{4}-\d\d-\d\d with llama\.cpp b\d+; formula: /,
+      ),
+    });
+    const again = await calibratedPlan(request(pair.model), ctx);
+    expect(again.memory).toEqual({
+      devices: plan.memory.devices.map((device) => ({
+        ...device,
+        freeBytes: expect.any(Number),
+        items: device.items.map((item) => ({ ...item, formula: expect.any(String) })),
+      })),
+    });
+    expect(await kvOf({ kvType: 'q8_0' })).toMatchObject({ basis: 'gguf' });
+    expect(await kvOf({ context: '2048' })).toMatchObject({ basis: 'gguf' });
+    // The same figures of a file that was written anew are another file's.
+    utimesSync(pair.model, 1, 1);
+    expect(await kvOf()).toMatchObject({ basis: 'gguf' });
   });
 
   it('tells why a load failed, and keeps nothing', async () => {

@@ -153,8 +153,8 @@ async function planned(
     const { simulatedPlan } = await import('../../workflows/simulate.ts');
     return simulatedPlan(request, context);
   }
-  const { planWorkflow } = await import('../../workflows/plan.ts');
-  return { plan: await planWorkflow(request, context), failure: null };
+  const { calibratedPlan } = await import('../../workflows/calibrated.ts');
+  return { plan: await calibratedPlan(request, context), failure: null };
 }
 
 /** Loaded for people only: a script that reads JSON does not wait for the tables. */
