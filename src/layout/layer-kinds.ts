@@ -109,6 +109,8 @@ export function hasExperts(model: Pick<TextModel, 'hyper' | 'arch'>, layer: numb
   const number = (key: string) => hyperNumber(model, key);
   if ((number('expert_count') ?? 0) === 0) return false;
   const step = number('interleave_moe_layer_step');
-  if (layer < (number('leading_dense_block_count') ?? 0)) return false;
+  // Llama 4 is told by the step alone, ERNIE 4.5 by both.
+  const leading = model.arch === 'llama4' ? 0 : (number('leading_dense_block_count') ?? 0);
+  if (layer < leading) return false;
   return step === undefined || (step > 0 && (layer + 1) % step === 0);
 }
