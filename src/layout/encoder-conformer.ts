@@ -79,3 +79,55 @@ export function gemma4a(list: TensorList, dims: EncoderDims): void {
   linear(list, 'a.pre_encode.out', embedding, hidden);
   linear(list, 'mm.a.input_projection', hidden, projectionDim, false);
 }
+
+/** Rows of LFM2-Audio's table of sounds (8 codebooks of 2049), which its file carries for its width alone. */
+const SOUND_ROWS = 16_392;
+
+/** LFM2-Audio: five convolutions over time and frequency, a conformer with every bias. */
+export function lfm2a(list: TensorList, dims: EncoderDims): void {
+  const { embedding, feedForward, heads, projectionDim, melBins = 128, channels = 256 } = dims;
+  const hidden = dims.projectorHidden ?? projectionDim;
+  const kernels = [
+    [0, 3, 1],
+    [2, 3, 1],
+    [3, 1, channels],
+    [5, 3, 1],
+    [6, 1, channels],
+  ] as const;
+  for (const [index, side, from] of kernels) {
+    list.matrix(`a.conv1d.${index}.weight`, side, side, from, channels);
+    list.add(`a.conv1d.${index}.bias`, [1, 1, channels], 'F32');
+  }
+  linear(list, 'a.pre_encode.out', channels * Math.ceil(melBins / 8), embedding);
+  list.matrix('a.position_embd.weight', projectionDim, dims.positions ?? SOUND_ROWS);
+  const size = Math.floor(embedding / Math.max(heads, 1));
+  const half = (prefix: string, which: string) => {
+    norm(list, `${prefix}.ffn_norm${which}`, embedding);
+    linear(list, `${prefix}.ffn_up${which}`, embedding, feedForward);
+    linear(list, `${prefix}.ffn_down${which}`, feedForward, embedding);
+  };
+  blocks(
+    dims,
+    (prefix) => {
+      half(prefix, '');
+      norm(list, `${prefix}.ln1`, embedding);
+      attention(list, prefix, embedding);
+      linear(list, `${prefix}.attn_out`, embedding, embedding);
+      list.add(`${prefix}.pos_bias_u`, [size, heads], 'F32');
+      list.add(`${prefix}.pos_bias_v`, [size, heads], 'F32');
+      linear(list, `${prefix}.linear_pos`, embedding, embedding, false);
+      norm(list, `${prefix}.norm_conv`, embedding);
+      linear(list, `${prefix}.conv_pw1`, embedding, 2 * embedding);
+      list.add(`${prefix}.conv_dw.weight`, [2 * TAPS - 1, embedding], 'F32');
+      list.vector(`${prefix}.conv_dw.bias`, embedding);
+      norm(list, `${prefix}.conv_norm`, embedding);
+      linear(list, `${prefix}.conv_pw2`, embedding, embedding);
+      half(prefix, '_1');
+      norm(list, `${prefix}.ln2`, embedding);
+    },
+    'a',
+  );
+  norm(list, 'mm.a.mlp.0', embedding);
+  linear(list, 'mm.a.mlp.1', embedding, hidden);
+  linear(list, 'mm.a.mlp.3', hidden, projectionDim);
+}

@@ -1,7 +1,7 @@
 import type { TensorInfo } from '../contracts/model.ts';
 import { GGML_TYPES } from '../gguf/types.ts';
 import { glma, meralion, musicflamingo, qwen2a, ultravox, voxtral } from './encoder-audio.ts';
-import { gemma4a, gemma4ua, qwen3a } from './encoder-conformer.ts';
+import { gemma4a, gemma4ua, lfm2a, qwen3a } from './encoder-conformer.ts';
 import { deepseekOcr } from './encoder-deepseek-ocr.ts';
 import type { EncoderDims } from './encoder-list.ts';
 import { glmEdge, ldp, ldpv2, llava } from './encoder-llava.ts';
@@ -69,6 +69,7 @@ const LAYOUTS = {
   ldpv2,
   lfm2,
   lightonocr: pixtral,
+  lfm2a,
   llama4,
   meralion,
   minicpmv4_6: minicpmv46,

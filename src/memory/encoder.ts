@@ -155,10 +155,12 @@ function layoutOf(encoder: EncoderModel, size: PictureSize, attention: EncoderAt
  * the picture. d = width, ff = feed-forward, n = patches.
  */
 function guess(
-  { embedding, feedForward, heads, patchSize, sam }: EncoderModel,
+  encoder: EncoderModel,
   size: PictureSize,
   attention: EncoderAttention,
-) {
+): EncoderCompute {
+  if (encoder.melBins !== undefined) return soundGuess(encoder, size);
+  const { embedding, feedForward, heads, patchSize, sam } = encoder;
   const side = Math.max(patchSize, 1);
   const n = Math.floor(size.width / side) * Math.floor(size.height / side);
   const picture = size.width * size.height * 3 * F32;
@@ -177,6 +179,29 @@ function guess(
         (distances === 0 ? '' : ` + distances ${sam?.heads ?? 0} x ${square}^4 x ${tiles} x 8 B`),
     },
     host: { bytes: inputs, formula: 'picture, masks and positions handed to the encoder' },
+    measuredGraph: false,
+  };
+}
+
+/** Channels of the widest convolution in front of any measured tower for audio (480), rounded up. */
+const SOUND_CHANNELS = 512;
+
+/**
+ * The widest phase of a tower for audio that is not known, as if it kept every frame: n (3 feed-forward +
+ * 4 width) x 4 B, and two halves of the spectrum in every channel of a convolution in front of it.
+ */
+function soundGuess(
+  { embedding, feedForward }: EncoderModel,
+  { width: n, height: bins }: PictureSize,
+): EncoderCompute {
+  const spectrum = n * bins * F32;
+  const maps = (2 * SOUND_CHANNELS * spectrum) / 4;
+  return {
+    device: {
+      bytes: F32 * n * (3 * feedForward + 4 * embedding) + maps + spectrum,
+      formula: `4 B x ${n} frames x (3 x ${feedForward} + 4 x ${embedding}) + two maps of ${SOUND_CHANNELS} channels + spectrum`,
+    },
+    host: { bytes: spectrum, formula: 'spectrum handed to the encoder' },
     measuredGraph: false,
   };
 }

@@ -29,6 +29,8 @@ const TOWERS = [
   small('glma', 4),
   small('meralion', 15),
   { ...small('qwen3a'), channels: 16 },
+  // The engine takes its positions to be 512 wide.
+  { ...small('lfm2a'), embedding: 512, heads: 8, channels: 16, positions: 1500 },
   small('gemma4a'),
   { ...small('gemma4ua'), layers: 0, melBins: 640 },
 ];

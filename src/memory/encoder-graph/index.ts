@@ -10,6 +10,7 @@ import { deepseekOcr } from './deepseek-ocr.ts';
 import { gemma4uv, gemma4v } from './gemma4.ts';
 import { glma, meralion, musicflamingo, qwen2a, ultravox, voxtral } from './whisper.ts';
 import { gemma4a, gemma4ua } from './gemma4a.ts';
+import { lfm2a } from './lfm2a.ts';
 import { qwen3a } from './qwen3a.ts';
 import { gemma3, idefics3, janusPro, kimivl, lfm2, phi4, pixtral } from './siglip.ts';
 import { cogvlm, nemotron, step3vl, youtuvl } from './towers.ts';
@@ -43,6 +44,7 @@ const GRAPHS: ReadonlyMap<string, GraphOf> = new Map<string, GraphOf>([
   ['ldpv2', ldpv2],
   ['lfm2', lfm2],
   ['lightonocr', pixtral],
+  ['lfm2a', lfm2a],
   ['llama4', llama4],
   ['minicpmv4_6', minicpmv46],
   ['mlp', llava],
