@@ -62,7 +62,7 @@ describe('mmdeploy', () => {
     [['estimate', '--video', '5s', '--model', 'gpt-4o'], /`--video 5s`: not SECONDSs@WIDTHxHEIGHT/],
     [
       ['estimate', '--image', '9x9', '--media-resolution', 'huge'],
-      /Allowed choices are low, medium/,
+      /`--media-resolution` takes low, medium/,
     ],
     [['plan', 'demo', '--slots', 'two'], /`--slots two` is not a whole number/],
     [['plan', 'llava-1.5-7b', '--mmproj', 'p.gguf'], /`--mmproj p.gguf` goes with a GGUF file/],
