@@ -7,6 +7,7 @@ import { writeDemoModel } from '../demo/model.ts';
 import { listenAt } from '../engines/llama-cpp.ts';
 import { MmdeployError, fileFault, messageOf } from '../errors.ts';
 import { NO_WISHES } from '../match/types.ts';
+import { counted } from '../plan/wording.ts';
 import type { Context } from './context.ts';
 import { imageCounting } from './counting.ts';
 import type { SelectedEngine } from './engine.ts';
@@ -25,7 +26,7 @@ export type ServeWhat =
   | { readonly kind: 'plan-file'; readonly file: string; readonly profilesDir: string | null }
   | { readonly kind: 'demo' };
 
-type ServeListen = Omit<ServeRequest, 'argv' | 'enginePath' | 'modelId'>;
+type ServeListen = Omit<ServeRequest, 'argv' | 'enginePath' | 'modelId' | 'settings'>;
 
 export type PrepareServe = {
   readonly what: ServeWhat;
@@ -71,6 +72,11 @@ export async function prepareServe(
       argv,
       enginePath: engine.engine.path,
       modelId: plan.model.id,
+      ...(plan.settings === null
+        ? {}
+        : {
+            settings: `${plan.settings.contextPerSlot} tokens of context, ${counted(plan.settings.slots, 'slot')}`,
+          }),
     },
     tools: { counting: countingOf(plan, loaded) },
   };

@@ -18,6 +18,8 @@ export type ServeRequest = {
   readonly argv: readonly string[];
   readonly enginePath: string;
   readonly modelId: string;
+  /** What it is started with, for the person who watches: context and slots. */
+  readonly settings?: string;
   /** Where the gateway listens; port 0 takes any free one. */
   readonly host: string;
   readonly port: number;
@@ -113,7 +115,9 @@ export async function startServing(
     const port = await bind(request, keys.length > 0, ctx, gateway);
     const url = localUrl(request.host, port);
     ctx.notice(`engine    ${request.enginePath}`);
-    ctx.notice(`starting  ${request.modelId}`);
+    ctx.notice(
+      `starting  ${request.modelId}${request.settings === undefined ? '' : `, ${request.settings}`}`,
+    );
     const tookMs = await startUnlessStopped(supervisor, ctx.signal);
     ctx.notice(`ready in ${seconds(tookMs)} s at ${url}`);
     const stop = () => stopServing(parts, request.drainMs, tools.force);

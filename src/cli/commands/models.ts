@@ -30,7 +30,10 @@ async function runModels(shell: Shell, command: Command): Promise<number> {
   const [id] = command.args;
   if (command.opts<{ vram?: boolean }>().vram === true) return printVram(shell, id);
   if (id === undefined) {
-    await shell.print(profiles, () => modelsText(profiles, shell.view.boxes));
+    // `internvl2-2b` before `internvl2-26b`.
+    const { compare } = new Intl.Collator('en', { numeric: true });
+    const sorted = [...profiles].sort((a, b) => compare(a.id, b.id));
+    await shell.print(sorted, () => modelsText(sorted, shell.view.boxes));
   } else {
     const profile = findModel(profiles, id);
     await shell.print(profile, () => modelText(profile, shell.view.palette));
