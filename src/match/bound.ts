@@ -1,4 +1,5 @@
 import type { EncoderModel, ModelDescription, TextModel } from '../contracts/model.ts';
+import type { DeviceMemory } from '../contracts/plan.ts';
 import { encoderWeights } from '../memory/encoder.ts';
 import { kvCache } from '../memory/kv-cache.ts';
 import type { DeviceInput } from '../memory/types.ts';
@@ -6,8 +7,8 @@ import { placeWeights } from '../memory/weights.ts';
 import { sum } from '../units.ts';
 import { cacheWishes, expertsOnCpu } from './evaluate.ts';
 import type { Point } from './evaluate.ts';
-import type { Resources, Wishes } from './types.ts';
-import { usableBytes } from './verdict.ts';
+import type { Evaluated, Resources, Wishes } from './types.ts';
+import { comfortBytes, usableBytes } from './verdict.ts';
 
 /**
  * Bytes that the GPUs in all and the host need whatever the compute buffers come to: weights of the blocks
@@ -38,6 +39,32 @@ export function isTooLarge(
   point: Point,
 ): boolean {
   return exceeds(resources, leastBytes(model, wishes, point), ['gpus', 'host']);
+}
+
+/**
+ * The same for a point beside `base` with more context or slots, which is to fit with room to spare: compute
+ * buffers never shrink with either, so what `base` needs beyond the sum is needed there too.
+ */
+export function isTooLargeBeside(
+  base: Evaluated,
+  resources: Resources,
+  wishes: Wishes,
+  at: Point,
+  point: Point,
+): boolean {
+  const before = leastBytes(base.model, wishes, at);
+  const least = leastBytes(base.model, wishes, point);
+  const beyond = ({ id, peakBytes }: DeviceMemory, part: keyof Least) =>
+    (id === 'host') === (part === 'host') ? peakBytes : 0;
+  const needed = (part: keyof Least) =>
+    least[part] - before[part] + sum(base.devices.map((device) => beyond(device, part)));
+  const { gpus, host } = resources;
+  const room = sum((gpus.length > 0 ? gpus : [host]).map(comfortBytes));
+  const wanted = {
+    gpus: needed('gpus') + (gpus.length > 0 ? room : 0),
+    host: needed('host') + (gpus.length > 0 ? 0 : room),
+  };
+  return exceeds(resources, wanted, ['gpus', 'host']);
 }
 
 /** The same for the GPUs alone: with fewer layers there it may fit. */

@@ -1,6 +1,6 @@
 import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
-import { isTooLarge, isTooLargeForGpus, isTooLargeInAll } from './bound.ts';
+import { isTooLarge, isTooLargeBeside, isTooLargeForGpus, isTooLargeInAll } from './bound.ts';
 import type { Point } from './evaluate.ts';
 import { evaluate, evaluateFormatted, pointOf } from './evaluate.ts';
 import { ENCODER_LADDER, QUANT_LADDER, QUANT_ORDER } from './formats.ts';
@@ -158,8 +158,9 @@ function grow(base: Evaluated, text: TextModel, resources: Resources, wishes: Wi
   // From the most down: a cheap bound rules out most of what is too much.
   const take = (changes: readonly Partial<Point>[]): void => {
     for (const change of changes) {
-      const point = { ...pointOf(current), ...change };
-      if (isTooLarge(current.model, resources, wishes, point)) continue;
+      const here = pointOf(current);
+      const point = { ...here, ...change };
+      if (isTooLargeBeside(current, resources, wishes, here, point)) continue;
       const next = evaluateFormatted(current.model, resources, wishes, point);
       if (!isHeldWell(next)) continue;
       current = next;

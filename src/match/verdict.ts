@@ -41,7 +41,11 @@ export function isComfortable(devices: readonly DeviceMemory[]): boolean {
 }
 
 function hasRoom(device: DeviceMemory): boolean {
+  return roomBytes(device) >= comfortBytes(device);
+}
+
+/** What a comfortable fit leaves free, bytes; nothing where the size of the device is unknown. */
+export function comfortBytes(device: Pick<DeviceMemory, 'freeBytes' | 'capacityBytes'>): number {
   const usable = usableBytes(device);
-  if (usable === null) return true;
-  return roomBytes(device) >= Math.max(COMFORT_BYTES, usable * COMFORT_SHARE);
+  return usable === null ? 0 : Math.max(COMFORT_BYTES, usable * COMFORT_SHARE);
 }

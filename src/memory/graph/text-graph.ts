@@ -31,6 +31,25 @@ export type ComputeBytes = { readonly gpus: readonly number[]; readonly host: nu
  */
 export function reservedBytes(setup: TextGraphSetup): ComputeBytes | null {
   if (!knowsGraph(setup.text)) return null;
+  const { text, ...rest } = setup;
+  const { arch, layers, vocabulary, hyper, tensors } = text;
+  const known = LAID_OUT.get(hyper) ?? new Map<string, ComputeBytes | null>();
+  LAID_OUT.set(hyper, known);
+  const key = JSON.stringify([arch, layers, vocabulary, tensors.length, rest]);
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const made = laidOut(setup);
+  known.set(key, made);
+  return made;
+}
+
+/**
+ * Layouts already made: weights lie elsewhere, so that a search through the quants of a model, which share
+ * its keys, asks for the same graph again and again.
+ */
+const LAID_OUT = new WeakMap<TextModel['hyper'], Map<string, ComputeBytes | null>>();
+
+function laidOut(setup: TextGraphSetup): ComputeBytes | null {
   const context = new TextContext(setup);
   try {
     build(context);
