@@ -20,7 +20,7 @@ export function cutEncoder(
 ): EncoderModel {
   const eyes = { ...encoder };
   Reflect.deleteProperty(eyes, 'audio');
-  const handedOn = deepstackLayers(encoder);
+  const handedOn = [...deepstackLayers(encoder), ...mergingLayers(encoder)];
   for (const least of handedOn.length === 0 ? KEPT : KEPT_BETWEEN) {
     const cut = withBlocks(eyes, keptBlocks(encoder.layers, handedOn, least));
     if (cut.layers < encoder.layers && isLike(cut)) return cut;
@@ -37,6 +37,11 @@ export function deepstackLayers({ tensors }: Pick<EncoderModel, 'tensors'>): num
   return [...new Set(found)];
 }
 
+/** The block after which patches are joined within the tower (MiniCPM-V 4.6). */
+function mergingLayers({ tensors, mergerBlock = 6 }: EncoderModel): number[] {
+  return tensors.some(({ name }) => name.startsWith('v.vit_merger.')) ? [mergerBlock] : [];
+}
+
 /**
  * The last blocks of each stretch up to a layer that is handed on, as many as keep it even or odd: results
  * of neighbouring blocks take turns in two places.
@@ -51,10 +56,12 @@ function keptBlocks(layers: number, handedOn: readonly number[], least: number):
 }
 
 function withBlocks(encoder: EncoderModel, kept: readonly number[]): EncoderModel {
+  const [merging] = mergingLayers(encoder);
   return {
     ...encoder,
     layers: kept.length,
     ...(encoder.windowPattern === undefined ? {} : { windowPattern: CUT_WINDOW_PATTERN }),
+    ...(merging === undefined ? {} : { mergerBlock: kept.indexOf(merging) }),
     tensors: encoder.tensors.flatMap((tensor) => renumbered(tensor, kept)),
   };
 }
