@@ -6,6 +6,7 @@ import { textModel } from '../layout/model.ts';
 import type { EncoderAttention } from '../memory/encoder.ts';
 import { computeFor, encoderWeights } from '../memory/encoder.ts';
 import type { Pictures } from '../memory/encoder-image.ts';
+import type { PictureSize } from '../memory/encoder-graph/scene.ts';
 import { GIB } from '../units.ts';
 import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 import { KEPT, keptFile, readKept, writeKept } from './answer-cache.ts';
@@ -118,7 +119,9 @@ function fileArgs({ model, mmproj }: { model: string | null; mmproj: string | nu
  * The picture that makes the engine encode `pictures`. Under a cap that is no rectangle the one of most
  * tokens below it: the engine would shrink a larger one.
  */
-function pictureToSend({ patchSize, merge }: EncoderModel, { size, count, tokens }: Pictures) {
+function pictureToSend(encoder: EncoderModel, { size, count, tokens }: Pictures) {
+  const { patchSize, merge, projectorType } = encoder;
+  if (projectorType === 'minicpmv4_6') return justAbove(size, 4 * patchSize);
   if (tokens === undefined) return { width: size.width * count, height: size.height };
   const cell = patchSize * merge;
   const square = Math.floor(Math.sqrt(tokens));
@@ -128,6 +131,14 @@ function pictureToSend({ patchSize, merge }: EncoderModel, { size, count, tokens
     if (columns * rows > best.columns * best.rows) best = { columns, rows };
   }
   return { width: best.columns * cell, height: best.rows * cell };
+}
+
+/**
+ * MiniCPM-V 4.6 cuts what is larger than one slice, and brings a smaller picture to the area of one, its sides
+ * rounded to whole `step`s: the smallest sides that are rounded up to `size`.
+ */
+function justAbove({ width, height }: PictureSize, step: number): PictureSize {
+  return { width: width - step / 2 + 1, height: height - step / 2 };
 }
 
 /** A picture is at most four times as high as wide. */
