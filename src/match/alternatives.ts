@@ -137,7 +137,11 @@ function compare(chosen: Evaluated, other: Evaluated) {
     note(!smaller, smaller ? `images above ${after.imageMaxTokens ?? 0} tokens` : 'larger images');
   }
   if (after.gpuLayers !== before.gpuLayers) {
-    note(after.gpuLayers > before.gpuLayers, `${after.gpuLayers} layers on the GPU`);
+    const layers = Math.abs(after.gpuLayers - before.gpuLayers);
+    note(
+      after.gpuLayers > before.gpuLayers,
+      `${layers} layer${layers === 1 ? '' : 's'} on the GPU`,
+    );
   }
   if (other.verdict !== chosen.verdict) {
     note(COMFORT.indexOf(other.verdict) > COMFORT.indexOf(chosen.verdict), 'comfort');

@@ -1,6 +1,7 @@
 import type { DeviceInput } from '../../memory/types.ts';
 import { QUANT_ORDER } from '../formats.ts';
 import type { Wishes } from '../types.ts';
+import { computesFp8 } from './capability.ts';
 import { evaluateVllm } from './evaluate.ts';
 import { pointOf, searchVllm, startPoint } from './search.ts';
 import type { VllmChoice, VllmPoint, VllmVariant } from './types.ts';
@@ -83,6 +84,9 @@ function compare(chosen: VllmChoice, other: VllmChoice) {
     const fewer = other.gpus.length < chosen.gpus.length;
     note(fewer, `${other.gpus.length} GPU${other.gpus.length === 1 ? '' : 's'}`);
   }
+  // INT8 computes in INT8 where weight-only FP8 is unpacked each time.
+  const unpacked = other.variant.format === 'FP8' && !computesFp8(other.gpus);
+  if (unpacked && chosen.variant.format === 'INT8') givesUp.push('speed');
   if (other.kvType !== chosen.kvType) givesUp.push('cache precision');
   if (other.verdict !== chosen.verdict) note(other.verdict === 'fits', 'comfort');
   if (gains.length === 0 && other.roomBytes > chosen.roomBytes) gains.push('room');
