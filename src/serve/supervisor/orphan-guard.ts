@@ -39,13 +39,17 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {
 const [file, ...args] = process.argv.slice(1);
 const engine = spawn(file, args, { stdio: ['ignore', 'inherit', 'inherit'], windowsHide: true });
 const killAll = () => {
-  if (process.platform === 'win32') { engine.kill('SIGKILL'); process.exit(1); }
-  process.kill(-process.pid, 'SIGKILL');
+  if (process.platform === 'win32') engine.kill('SIGKILL');
+  else process.kill(-process.pid, 'SIGKILL');
+};
+const end = (code) => {
+  process.exitCode = code;
+  process.stdin.destroy();
 };
 process.stdin.on('end', killAll).on('error', killAll).resume();
-engine.on('error', (error) => { console.error('cannot run ' + file + ': ' + error.message); process.exit(127); });
+engine.on('error', (error) => { console.error('cannot run ' + file + ': ' + error.message); end(127); });
 engine.on('exit', (code, signal) => {
-  if (signal === null) process.exit(code);
+  if (signal === null) return end(code);
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 });
