@@ -34,8 +34,8 @@ const CONTEXT = 20_480;
 
 /**
  * What llama.cpp holds for the encoder while it encodes these pictures, without weights and without a GPU:
- * the engine encodes for real, so its blocks are cut to a few and the language model is a stub. The same
- * question to the same engine is answered from the cache. Throws as `encoderPeak`.
+ * the engine encodes for real, so its blocks are cut to a few and the language model is one narrow block.
+ * The same question to the same engine is answered from the cache. Throws as `encoderPeak`.
  */
 export async function simulatePeak(
   { encoder, ...asked }: PeakSimulation,
@@ -68,12 +68,12 @@ export async function askPeak(
     chooseOrphanGuard(deps.run, deps.platform),
     makeRunFolder(folder),
   ]);
-  const files = writeSparsePair(stub(encoder), runFolder.path);
+  const files = writeSparsePair(narrowModel(encoder), runFolder.path);
   try {
     const buffers = await encoderPeak({
       ...{ llamaServer: path, rpcServer: onGpu ? deps.rpcServer : null },
       hasDevices: devices.length > 0,
-      args: async () => [...fileArgs(await files), ...STUB_ARGS, ...args],
+      args: async () => [...fileArgs(await files), ...NARROW_ARGS, ...args],
       picture: () => flatPicture(size),
       ...{ env: deps.env, guard, signal: deps.signal, timeoutMs: TIMEOUT_MS },
     });
@@ -92,13 +92,13 @@ function refuseLarge(encoder: EncoderModel): void {
   throw new MmdeployError('engine.start', `an encoder of ${size} is not loaded to be asked`);
 }
 
-const STUB_ARGS = [
+const NARROW_ARGS = [
   ...['--n-gpu-layers', '0', '--ctx-size', String(CONTEXT), '--parallel', '1'],
   ...['--fit', 'off', '--no-warmup'],
 ];
 
 /** A language model of one narrow block that takes the encoder's output. */
-function stub(encoder: EncoderModel) {
+function narrowModel(encoder: EncoderModel) {
   const embedding = encoder.projectionDim * (1 + deepstackLayers(encoder).length);
   const text = textModel(
     {
@@ -108,7 +108,7 @@ function stub(encoder: EncoderModel) {
     CONTEXT,
     'F16',
   );
-  return { id: 'stub', name: 'stub', text, encoder };
+  return { id: 'narrow', name: 'narrow', text, encoder };
 }
 
 function fileArgs({ model, mmproj }: { model: string | null; mmproj: string | null }): string[] {
