@@ -114,10 +114,17 @@ export function profileModel(
   };
 }
 
-/** Each format is laid out once, and encoders of one format are one object: a search asks again and again. */
+/** Each format of either part is laid out once and is one object: a search asks again and again. */
 function describedOnce(profile: Profile, plain: ModelDescription): ModelSource['inFormats'] {
   const models = new Map<string, ModelDescription>();
-  const encoders = new Map<string | null, ModelDescription['encoder']>();
+  const texts = new Map<string, ModelDescription['text']>();
+  const textIn = (quant: string) => {
+    if (plain.text === null) return null;
+    const text = texts.get(quant) ?? inQuant(plain.text, quant);
+    texts.set(quant, text);
+    return text;
+  };
+  const encoders = new Map<string, ModelDescription['encoder']>();
   const encoderIn = (format: string | null) => {
     if (format === null) return plain.encoder;
     const encoder = encoders.get(format) ?? describeEncoder(profile, encoderFormat(format));
@@ -128,8 +135,7 @@ function describedOnce(profile: Profile, plain: ModelDescription): ModelSource['
     const key = `${quant} ${encoderQuant ?? ''}`;
     const before = models.get(key);
     if (before !== undefined) return before;
-    const text = plain.text === null ? null : inQuant(plain.text, quant);
-    const model = { ...plain, text, encoder: encoderIn(encoderQuant) };
+    const model = { ...plain, text: textIn(quant), encoder: encoderIn(encoderQuant) };
     models.set(key, model);
     return model;
   };
