@@ -94,6 +94,10 @@ async function addArchive(
     if (actual !== archive.sha256) {
       throw new MmdeployError('engine.install', `${file} has the wrong SHA-256`, {
         details: [`expected ${archive.sha256}`, `received ${actual}`],
+        hints: [
+          'fetch the archive again; if its publisher names the sum received, pass that: ' +
+            `\`mmdeploy engine install release --url ${archive.url} --sha256 ${actual}\``,
+        ],
       });
     }
     await unpackArchive(file, into, ctx);
@@ -194,5 +198,7 @@ function orderOf(request: ReleaseInstall, url: string): Order {
 function normalSum(text: string): string {
   const sum = text.toLowerCase().replace(/^sha256:/, '');
   if (/^[0-9a-f]{64}$/.test(sum)) return sum;
-  throw new MmdeployError('usage.invalid', `\`${text}\` is not a SHA-256: 64 hex digits`);
+  throw new MmdeployError('usage.invalid', `\`${text}\` is not a SHA-256: 64 hex digits`, {
+    hints: ['`sha256sum FILE` prints it, and so does the page that the archive is fetched from'],
+  });
 }

@@ -3,7 +3,7 @@ import type { OrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 import { startChild } from './child.ts';
 import { LAYOUT_END, parseLayout } from './layout-log.ts';
 import type { EngineLayout } from './layout-log.ts';
-import { NO_STAND_INS, startStandIns } from './stand-ins.ts';
+import { ANALYTIC_HINT, NO_STAND_INS, startStandIns } from './stand-ins.ts';
 
 export type LayoutRun = {
   readonly llamaServer: string;
@@ -43,6 +43,7 @@ export async function engineLayout(run: LayoutRun): Promise<EngineLayout> {
     if (run.signal.aborted) throw new MmdeployError('interrupted', 'interrupted');
     throw new MmdeployError('engine.start', `${run.llamaServer} did not print a memory layout`, {
       details: log.trim().split('\n').slice(-8),
+      hints: [ANALYTIC_HINT],
     });
   } finally {
     await stands.stop();

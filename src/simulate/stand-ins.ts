@@ -7,6 +7,10 @@ import type { Child } from './child.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
+/** What there is without an engine that answers. */
+export const ANALYTIC_HINT =
+  'the plan by the formulas needs no engine: leave `--simulate` out, or see `mmdeploy engine list`';
+
 export type StandIns = {
   readonly ports: readonly number[];
   readonly stop: () => Promise<void>;
@@ -47,6 +51,7 @@ export async function startStandIns(
     }
     throw new MmdeployError('engine.start', `${program.file} did not start`, {
       details: said.trim().split('\n').slice(-3),
+      hints: [ANALYTIC_HINT],
     });
   };
   const started = await Promise.allSettled(Array.from({ length: count }, startOne));
