@@ -1,5 +1,4 @@
 import { roundUp } from '../../units.ts';
-import { sameLayout, spannedBytes } from './tensor.ts';
 import type { GraphTensor } from './tensor.ts';
 
 /** Alignment of tensors in a buffer; CUDA takes 128, the CPU 32 (`ggml_backend_buft_get_alignment`). */
@@ -67,9 +66,6 @@ class Buffer {
   }
 }
 
-/** What is known of a tensor while the graph is walked. */
-type State = { children: number; views: number; backend: number; offset: number; own: boolean };
-
 /** A graph with the backend of each of its nodes and leaves, by position. */
 export type PlacedGraph = {
   readonly nodes: readonly GraphTensor[];
@@ -91,7 +87,6 @@ export function allocate(graph: PlacedGraph, backends: number): number[] {
 }
 
 class Walk {
-  private readonly states = new Map<GraphTensor, State>();
   private readonly buffers: readonly Buffer[];
 
   constructor(backends: number) {
@@ -104,10 +99,10 @@ class Walk {
 
   /** First pass: how many readers and windows a tensor has; inputs get their place before all else. */
   count(node: GraphTensor, backend: number): void {
-    if (node.viewOf !== null && node.op !== 'NONE') this.state(node.viewOf).views += 1;
+    if (node.viewOf !== null && node.op !== 'NONE') node.viewOf.windows += 1;
     if (node.input) this.place(node, backend);
     for (const source of node.sources) {
-      this.state(source).children += 1;
+      source.readers += 1;
       if (source.input) this.place(source, backend);
     }
   }
@@ -119,55 +114,30 @@ class Walk {
   }
 
   place(tensor: GraphTensor, backend: number): void {
-    const state = this.state(tensor);
-    if (tensor.home !== null || state.own || tensor.viewOf !== null) return;
-    state.own = true;
-    if (IN_PLACE.has(tensor.op) && this.takeOver(tensor, state)) return;
-    state.backend = backend;
-    state.offset = this.buffer(backend).take(paddedBytes(tensor));
-  }
-
-  /** Takes the place of a source that this node alone still reads; a window of another tensor is never taken. */
-  private takeOver(tensor: GraphTensor, state: State): boolean {
-    for (const parent of tensor.sources) {
-      const held = this.state(parent);
-      if (!held.own || parent.output || !sameLayout(tensor, parent)) continue;
-      if (held.children !== 1 || held.views !== 0) continue;
-      state.backend = held.backend;
-      state.offset = held.offset;
-      held.own = false;
-      return true;
-    }
-    return false;
+    if (tensor.home !== null || tensor.owns || tensor.viewOf !== null) return;
+    tensor.owns = true;
+    if (IN_PLACE.has(tensor.op) && takesOver(tensor)) return;
+    tensor.buffer = backend;
+    tensor.offset = this.buffer(backend).take(paddedBytes(tensor));
   }
 
   /** One reader fewer; after the last one the memory is given back. */
   private leave(tensor: GraphTensor): void {
-    const state = this.state(tensor);
-    state.children -= 1;
-    if (state.children !== 0 || state.views !== 0) return;
-    if (tensor.viewOf !== null) {
-      const root = this.state(tensor.viewOf);
-      root.views -= 1;
-      if (root.views === 0 && root.children === 0) this.free(tensor.viewOf, root);
-    } else {
-      this.free(tensor, state);
+    tensor.readers -= 1;
+    if (tensor.readers !== 0 || tensor.windows !== 0) return;
+    const root = tensor.viewOf;
+    if (root === null) {
+      this.free(tensor);
+      return;
     }
+    root.windows -= 1;
+    if (root.windows === 0 && root.readers === 0) this.free(root);
   }
 
-  private free(tensor: GraphTensor, state: State): void {
-    if (!state.own || tensor.output) return;
-    this.buffer(state.backend).release(state.offset, paddedBytes(tensor));
-    state.own = false;
-  }
-
-  private state(tensor: GraphTensor): State {
-    let state = this.states.get(tensor);
-    if (state === undefined) {
-      state = { children: 0, views: 0, backend: 0, offset: 0, own: false };
-      this.states.set(tensor, state);
-    }
-    return state;
+  private free(tensor: GraphTensor): void {
+    if (!tensor.owns || tensor.output) return;
+    this.buffer(tensor.buffer).release(tensor.offset, paddedBytes(tensor));
+    tensor.owns = false;
   }
 
   private buffer(backend: number): Buffer {
@@ -177,6 +147,19 @@ class Walk {
   }
 }
 
+/** Takes the place of a source that this node alone still reads; a window of another tensor is never taken. */
+function takesOver(tensor: GraphTensor): boolean {
+  for (const parent of tensor.sources) {
+    if (!parent.owns || parent.output || parent.readers !== 1 || parent.windows !== 0) continue;
+    if (!tensor.hasLayoutOf(parent)) continue;
+    tensor.buffer = parent.buffer;
+    tensor.offset = parent.offset;
+    parent.owns = false;
+    return true;
+  }
+  return false;
+}
+
 function paddedBytes(tensor: GraphTensor): number {
-  return roundUp(spannedBytes(tensor), ALIGNMENT);
+  return roundUp(tensor.spannedBytes, ALIGNMENT);
 }

@@ -1,6 +1,6 @@
 import { hyperNumber } from '../../layout/hyper.ts';
 import type { TextContext } from './text-context.ts';
-import { compute, elementwise, reshape, rows, transpose, view } from './tensor.ts';
+import { compute, elementwise, reshape, rows, transpose, view, written } from './tensor.ts';
 import type { GraphTensor } from './tensor.ts';
 
 /** Sequences that the micro-batch is shared out to. */
@@ -12,10 +12,7 @@ function sequences(context: TextContext): { count: number; tokens: number } {
 /** Writes a window of the graph into the state that a layer keeps (`ggml_cpy`: the result is the target). */
 function save(context: TextContext, from: GraphTensor, state: GraphTensor, width: number): void {
   const target = view(state, [width]);
-  context.graph.expand({
-    ...compute('CPY', target.shape, [from, target]),
-    viewOf: state,
-  });
+  context.graph.expand(written('CPY', state, target.shape, [from, target]));
 }
 
 /** State rows of the batch's sequences, taken out of the cache (`build_rs`). */
@@ -25,7 +22,7 @@ function load(context: TextContext, state: GraphTensor): GraphTensor {
   const { count } = sequences(context);
   const states = reshape(state, width, setup.slots);
   const zeroed = view(states, [0]);
-  graph.expand({ ...elementwise('SCALE', zeroed), viewOf: state });
+  graph.expand(written('SCALE', state, zeroed.shape, [zeroed]));
   const order = context.shared('state rows', 'i32', setup.slots);
   const own = rows(states, view(order, [count]));
   graph.expand(own);

@@ -5,39 +5,31 @@ import type { Graph, GraphTensor } from './tensor.ts';
 /** Copies of every input that pipeline parallelism keeps (`GGML_SCHED_MAX_COPIES`). */
 export const PIPELINE_COPIES = 4;
 
-type Backends = Map<GraphTensor, number>;
-
 /**
  * Gives every node a backend, cuts the graph where it changes and copies what crosses the cut
  * (`ggml_backend_sched_split_graph` in `ggml-backend.cpp`). `cpu` is the last backend; `copies` is more
  * than 1 where several GPUs work as a pipeline.
  */
 export function schedule(graph: Graph, cpu: number, copies: number): PlacedGraph {
-  const backends = assign(graph, cpu);
-  return split(graph, backends, copies);
+  assign(graph, cpu);
+  return split(graph, copies);
 }
 
-function assign(graph: Graph, cpu: number): Backends {
-  const backends: Backends = new Map();
-  for (const tensor of [...graph.leaves, ...graph.nodes]) {
-    const given = fromData(tensor, cpu);
-    if (given !== null) backends.set(tensor, given);
-  }
-  const computed = graph.nodes.filter((node) => !isViewOp(node));
+function assign({ leaves, nodes }: Graph, cpu: number): void {
+  for (const leaf of leaves) leaf.backend = fromData(leaf, cpu);
+  for (const node of nodes) node.backend = fromData(node, cpu);
+  const computed = nodes.filter((node) => !isViewOp(node));
   const backwards = [...computed].reverse();
   // GPUs spread over their neighbours first, so that the CPU computes only what its weights ask for.
-  spread(computed, backends, cpu);
-  spread(backwards, backends, cpu);
-  spread(computed, backends, null);
-  spread(backwards, backends, null);
-  for (const node of graph.nodes) {
-    if (node.viewOf !== null && !backends.has(node)) adopt(backends, node, node.viewOf);
-    for (const source of node.sources) {
-      if (!backends.has(source)) adopt(backends, source, source.viewOf ?? node);
-    }
-    if (!backends.has(node)) backends.set(node, 0);
+  spread(computed, cpu);
+  spread(backwards, cpu);
+  spread(computed, null);
+  spread(backwards, null);
+  for (const node of nodes) {
+    if (node.viewOf !== null) node.backend ??= node.viewOf.backend;
+    for (const source of node.sources) source.backend ??= (source.viewOf ?? node).backend;
+    node.backend ??= 0;
   }
-  return backends;
 }
 
 /** Where data or weights already lie decides; user inputs are filled on the CPU. */
@@ -47,21 +39,16 @@ function fromData(tensor: GraphTensor, cpu: number): number | null {
   if (tensor.input) return cpu;
   // The frequency factors of ROPE are too small to decide where it runs.
   if (tensor.op === 'ROPE') return null;
-  return tensor.sources.find(({ weight }) => weight)?.home ?? null;
+  for (const source of tensor.sources) if (source.weight) return source.home;
+  return null;
 }
 
-function spread(nodes: readonly GraphTensor[], backends: Backends, stopAt: number | null): void {
+function spread(nodes: readonly GraphTensor[], stopAt: number | null): void {
   let current: number | null = null;
   for (const node of nodes) {
-    const backend = backends.get(node);
-    if (backend !== undefined) current = backend === stopAt ? null : backend;
-    else if (current !== null) backends.set(node, current);
+    if (node.backend !== null) current = node.backend === stopAt ? null : node.backend;
+    else node.backend = current;
   }
-}
-
-function adopt(backends: Backends, tensor: GraphTensor, from: GraphTensor): void {
-  const backend = backends.get(from);
-  if (backend !== undefined) backends.set(tensor, backend);
 }
 
 type Part = {
@@ -70,24 +57,21 @@ type Part = {
   readonly nodes: GraphTensor[];
 };
 
-function split(graph: Graph, backends: Backends, copies: number): PlacedGraph {
+function split(graph: Graph, copies: number): PlacedGraph {
   const parts: Part[] = [];
-  const crossings = new Crossings(backends, copies);
+  const crossings = new Crossings(copies);
   let part: Part | null = null;
   for (const node of graph.nodes) {
+    const window = isViewOp(node);
     // Windows before the first computed node belong to its part.
     const leading = part === null ? (graph.nodes.find((each) => !isViewOp(each)) ?? node) : node;
-    const backend = backendOf(backends, leading);
-    if (part === null || (!isViewOp(node) && part.backend !== backend)) {
+    const backend = backendOf(leading);
+    if (part === null || (!window && part.backend !== backend)) {
       part = { backend, inputs: [], nodes: [] };
       parts.push(part);
     }
     part.nodes.push(node);
-    if (isViewOp(node)) continue;
-    for (const [index, source] of node.sources.entries()) {
-      const replaced = crossings.visit(source, part);
-      if (replaced !== null) node.sources[index] = replaced;
-    }
+    if (!window) crossings.replaceSources(node, part);
   }
   return crossings.placed(graph, parts);
 }
@@ -97,17 +81,23 @@ class Crossings {
   private readonly graphInputs: GraphTensor[] = [];
   private readonly copied = new Map<GraphTensor, Map<number, readonly GraphTensor[]>>();
 
-  private readonly backends: Backends;
   private readonly copies: number;
 
-  constructor(backends: Backends, copies: number) {
-    this.backends = backends;
+  constructor(copies: number) {
     this.copies = copies;
   }
 
+  replaceSources({ sources }: GraphTensor, part: Part): void {
+    for (let index = 0; index < sources.length; index++) {
+      const source = sources[index];
+      const replaced = source === undefined ? null : this.visit(source, part);
+      if (replaced !== null) sources[index] = replaced;
+    }
+  }
+
   /** What `part` reads in place of `source`: a copy on its own backend, or null for the source itself. */
-  visit(source: GraphTensor, part: Part): GraphTensor | null {
-    const home = backendOf(this.backends, source);
+  private visit(source: GraphTensor, part: Part): GraphTensor | null {
+    const home = backendOf(source);
     this.keepInput(source);
     if (home === part.backend) return null;
     const known = this.copied.get(source) ?? new Map<number, readonly GraphTensor[]>();
@@ -128,7 +118,7 @@ class Crossings {
   private keepInput(source: GraphTensor): void {
     if (!source.input || this.copies === 1 || this.copied.has(source)) return;
     const spare = Array.from({ length: this.copies - 1 }, () => this.pinned(layoutCopy(source)));
-    const home = backendOf(this.backends, source);
+    const home = backendOf(source);
     this.copied.set(source, new Map([[home, [this.pinned(source), ...spare]]]));
     this.graphInputs.push(source);
   }
@@ -150,21 +140,21 @@ class Crossings {
     };
     for (const part of parts) {
       for (const source of part.inputs) {
-        addNode(dependency(source), backendOf(this.backends, source));
+        addNode(dependency(source), backendOf(source));
         const copy = this.copied.get(source)?.get(part.backend)?.[0];
         if (copy !== undefined) addNode(copy, part.backend);
       }
-      for (const node of part.nodes) addNode(node, backendOf(this.backends, node));
+      for (const node of part.nodes) addNode(node, backendOf(node));
     }
     // Inputs that no node reads (embeddings of an image, while tokens are taken) are kept just the same.
     for (const leaf of graph.leaves) this.keepInput(leaf);
     if (this.copies > 1) {
-      for (const tensor of this.graphInputs) addLeaves(tensor, backendOf(this.backends, tensor));
+      for (const tensor of this.graphInputs) addLeaves(tensor, backendOf(tensor));
       for (const part of parts) for (const tensor of part.inputs) addLeaves(tensor, part.backend);
     }
     for (const leaf of graph.leaves) {
       leaves.push(leaf);
-      leafBackends.push(backendOf(this.backends, leaf));
+      leafBackends.push(backendOf(leaf));
     }
     return { nodes, nodeBackends, leaves, leafBackends };
   }
@@ -176,6 +166,6 @@ class Crossings {
   }
 }
 
-function backendOf(backends: Backends, tensor: GraphTensor): number {
-  return backends.get(tensor) ?? 0;
+function backendOf({ backend }: GraphTensor): number {
+  return backend ?? 0;
 }

@@ -6,26 +6,92 @@
 export type ElementType = 'f32' | 'f16' | 'i32' | 'i64' | 'external';
 type Shape = readonly [number, number, number, number];
 
-export type GraphTensor = {
+/** One tensor: what ggml knows of it, and what scheduling and allocating its graph note on it. */
+export class GraphTensor {
   /** ggml's operation; `NONE` for inputs, weights and caches. */
   readonly op: string;
   readonly type: ElementType;
   /** Of one element; a fraction for a type that is stored in blocks. */
   readonly elementBytes: number;
   readonly shape: Shape;
-  /** Bytes from one element of a dimension to the next. */
-  readonly strides: Shape;
   /** Replaced by the scheduler where a source is copied to another device. */
-  sources: GraphTensor[];
+  readonly sources: GraphTensor[];
   /** The tensor whose memory this one is a window of. */
   readonly viewOf: GraphTensor | null;
   /** Filled by the caller before each run (`ggml_set_input`). */
-  input: boolean;
+  input = false;
   /** Never overwritten nor freed during a run. */
-  output: boolean;
+  output = false;
   /** Backend that holds it from load on (weights, caches); null where the graph allocates it. */
-  readonly home: number | null;
-  readonly weight: boolean;
+  home: number | null = null;
+  weight = false;
+
+  // Notes: a map from tensor to note for each of them takes longer than all that is noted.
+  /** Whether the graph has it already. */
+  seen = false;
+  /** Backend that computes it, once the scheduler has chosen one. */
+  backend: number | null = null;
+  /** Nodes that have yet to read it, and windows of it that are still read. */
+  readers = 0;
+  windows = 0;
+  /** Whether it holds memory of its own, and where: in the buffer of which backend. */
+  owns = false;
+  offset = 0;
+  buffer = 0;
+
+  /** Null: the elements lie densely. */
+  private readonly apart: Shape | null;
+
+  constructor(
+    op: string,
+    type: ElementType,
+    shape: Shape,
+    sources: GraphTensor[],
+    window: Window = { elementBytes: ELEMENT_BYTES[type], strides: null, viewOf: null },
+  ) {
+    this.op = op;
+    this.type = type;
+    this.shape = shape;
+    this.sources = sources;
+    this.elementBytes = window.elementBytes;
+    this.viewOf = window.viewOf;
+    this.apart = window.strides;
+  }
+
+  /** Bytes from one element of a dimension to the next. */
+  get strides(): Shape {
+    return this.apart ?? dense(this.elementBytes, this.shape);
+  }
+
+  /** Bytes from the first element to the end of the last (`ggml_nbytes`). */
+  get spannedBytes(): number {
+    const { shape, elementBytes, apart } = this;
+    const [a, b, c, d] = shape;
+    if (apart === null) return elementBytes * a * b * c * d;
+    return (
+      elementBytes +
+      (a - 1) * apart[0] +
+      (b - 1) * apart[1] +
+      (c - 1) * apart[2] +
+      (d - 1) * apart[3]
+    );
+  }
+
+  /** Same element type, shape and strides (`ggml_are_same_layout`). */
+  hasLayoutOf(other: GraphTensor): boolean {
+    if (this.type !== other.type || !equal(this.shape, other.shape)) return false;
+    const bothDense = this.apart === null && other.apart === null;
+    return bothDense && this.elementBytes === other.elementBytes
+      ? true
+      : equal(this.strides, other.strides);
+  }
+}
+
+/** What a tensor lies in, where not densely in memory of its own. */
+type Window = {
+  readonly elementBytes: number;
+  readonly strides: Shape | null;
+  readonly viewOf: GraphTensor | null;
 };
 
 const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
@@ -58,13 +124,6 @@ export function elements({ shape }: GraphTensor): number {
   return shape[0] * shape[1] * shape[2] * shape[3];
 }
 
-/** Bytes from the first element to the end of the last (`ggml_nbytes`). */
-export function spannedBytes({ shape, strides, elementBytes }: GraphTensor): number {
-  const [a, b, c, d] = shape;
-  const [sa, sb, sc, sd] = strides;
-  return elementBytes + (a - 1) * sa + (b - 1) * sb + (c - 1) * sc + (d - 1) * sd;
-}
-
 export function isContiguous(tensor: GraphTensor): boolean {
   const packed = dense(tensor.elementBytes, tensor.shape);
   return tensor.shape.every(
@@ -72,50 +131,15 @@ export function isContiguous(tensor: GraphTensor): boolean {
   );
 }
 
-/** Same element type, shape and strides (`ggml_are_same_layout`). */
-export function sameLayout(one: GraphTensor, other: GraphTensor): boolean {
-  return (
-    one.type === other.type && equal(one.shape, other.shape) && equal(one.strides, other.strides)
-  );
-}
-
 function equal(one: Shape, other: Shape): boolean {
   return one[0] === other[0] && one[1] === other[1] && one[2] === other[2] && one[3] === other[3];
 }
 
-type Fields = Partial<
-  Pick<GraphTensor, 'elementBytes' | 'strides' | 'viewOf' | 'input' | 'home' | 'weight'>
->;
-
-function make(
-  op: string,
-  type: ElementType,
-  dimensions: readonly number[],
-  sources: readonly (GraphTensor | null)[],
-  fields: Fields = {},
-): GraphTensor {
-  const shape = shapeOf(dimensions);
-  const elementBytes = fields.elementBytes ?? ELEMENT_BYTES[type];
-  const given: GraphTensor[] = [];
-  for (const source of sources) if (source !== null) given.push(source);
-  return {
-    op,
-    type,
-    elementBytes,
-    shape,
-    strides: fields.strides ?? dense(elementBytes, shape),
-    sources: given,
-    viewOf: fields.viewOf ?? null,
-    input: fields.input ?? false,
-    output: false,
-    home: fields.home ?? null,
-    weight: fields.weight ?? false,
-  };
-}
-
 /** Tensor that the caller fills before each run. */
 export function input(type: ElementType, ...dimensions: number[]): GraphTensor {
-  return make('NONE', type, dimensions, [], { input: true });
+  const made = new GraphTensor('NONE', type, shapeOf(dimensions), []);
+  made.input = true;
+  return made;
 }
 
 /** Tensor that lies in memory of its own on `home`; the size of its elements matters only where it is copied. */
@@ -125,18 +149,23 @@ export function held(
   dimensions: readonly number[],
   elementBytes = 1,
 ): GraphTensor {
-  return make('NONE', 'external', dimensions, [], { home, weight, elementBytes });
+  const place = { elementBytes, strides: null, viewOf: null };
+  const made = new GraphTensor('NONE', 'external', shapeOf(dimensions), [], place);
+  made.home = home;
+  made.weight = weight;
+  return made;
 }
 
 /** A copy with the same layout, as the scheduler makes for another device. */
 export function layoutCopy(of: GraphTensor): GraphTensor {
   const { elementBytes, strides } = of;
-  return make('NONE', of.type, of.shape, [], { elementBytes, strides });
+  const place = { elementBytes, strides, viewOf: null };
+  return new GraphTensor('NONE', of.type, of.shape, [], place);
 }
 
 /** What keeps a tensor alive until it has been copied. */
 export function dependency(on: GraphTensor): GraphTensor {
-  return { ...make('NONE', on.type, on.shape, [on]), strides: on.strides, viewOf: on.viewOf ?? on };
+  return window('NONE', on, on.shape, on.strides);
 }
 
 /** Result of `op` with a shape of its own, in F32 unless told. */
@@ -146,22 +175,29 @@ export function compute(
   sources: readonly (GraphTensor | null)[],
   type: ElementType = 'f32',
 ): GraphTensor {
-  return make(op, type, dimensions, sources);
+  return new GraphTensor(op, type, shapeOf(dimensions), given(sources));
+}
+
+function given(sources: readonly (GraphTensor | null)[]): GraphTensor[] {
+  const found: GraphTensor[] = [];
+  for (const source of sources) if (source !== null) found.push(source);
+  return found;
 }
 
 /** Element-wise operation: the result is shaped as the first source. */
 export function elementwise(op: string, first: GraphTensor, ...others: (GraphTensor | null)[]) {
-  return make(op, 'f32', first.shape, [first, ...others]);
+  return new GraphTensor(op, 'f32', first.shape, [first, ...given(others)]);
 }
 
-function window(op: string, of: GraphTensor, shape: Shape, strides: Shape): GraphTensor {
+/** Part of a tensor, or all of it in another shape. */
+function window(op: string, of: GraphTensor, shape: Shape, strides: Shape | null): GraphTensor {
   const { elementBytes } = of;
-  return make(op, of.type, shape, [of], { elementBytes, strides, viewOf: of.viewOf ?? of });
+  const place = { elementBytes, strides, viewOf: of.viewOf ?? of };
+  return new GraphTensor(op, of.type, shape, [of], place);
 }
 
 export function reshape(of: GraphTensor, ...dimensions: number[]): GraphTensor {
-  const shape = shapeOf(dimensions);
-  return window('RESHAPE', of, shape, dense(of.elementBytes, shape));
+  return window('RESHAPE', of, shapeOf(dimensions), null);
 }
 
 /** Window with the given lengths; missing strides go on densely from the last one given, in bytes. */
@@ -182,12 +218,15 @@ export function view(
 export function permute(of: GraphTensor, axes: readonly [number, number, number, number]) {
   const shape: [number, number, number, number] = [1, 1, 1, 1];
   const strides: [number, number, number, number] = [0, 0, 0, 0];
-  axes.forEach((axis, from) => {
-    shape[axis] = of.shape[from] ?? 1;
-    strides[axis] = of.strides[from] ?? 0;
-  });
+  const before = of.strides;
+  for (const from of AXES) {
+    shape[axes[from]] = of.shape[from];
+    strides[axes[from]] = before[from];
+  }
   return window('PERMUTE', of, shape, strides);
 }
+
+const AXES = [0, 1, 2, 3] as const;
 
 export function transpose(of: GraphTensor): GraphTensor {
   const [a, b, c, d] = of.shape;
@@ -197,17 +236,25 @@ export function transpose(of: GraphTensor): GraphTensor {
 
 /** Writes rows into a tensor in place: the result is a view of it. */
 export function setRows(into: GraphTensor, rows: GraphTensor, indices: GraphTensor): GraphTensor {
-  return make('SET_ROWS', into.type, into.shape, [rows, indices, into], {
-    elementBytes: into.elementBytes,
-    strides: into.strides,
-    viewOf: into.viewOf ?? into,
-  });
+  const { elementBytes, strides } = into;
+  const place = { elementBytes, strides, viewOf: into.viewOf ?? into };
+  return new GraphTensor('SET_ROWS', into.type, into.shape, [rows, indices, into], place);
+}
+
+/** Result of `op`, in F32, that is written into memory of `into`. */
+export function written(
+  op: string,
+  into: GraphTensor,
+  shape: Shape,
+  sources: GraphTensor[],
+): GraphTensor {
+  const place = { elementBytes: ELEMENT_BYTES.f32, strides: null, viewOf: into };
+  return new GraphTensor(op, 'f32', shape, sources, place);
 }
 
 /** Operation that always writes over its source: the result is a view of it. */
 export function overwrite(op: string, of: GraphTensor): GraphTensor {
-  const { elementBytes, strides } = of;
-  return make(op, of.type, of.shape, [of], { elementBytes, strides, viewOf: of.viewOf ?? of });
+  return window(op, of, of.shape, of.strides);
 }
 
 export function matrixProduct(matrix: GraphTensor, by: GraphTensor): GraphTensor {
@@ -232,11 +279,11 @@ export function rows(of: GraphTensor, indices: GraphTensor): GraphTensor {
 export class Graph {
   readonly nodes: GraphTensor[] = [];
   readonly leaves: GraphTensor[] = [];
-  private readonly seen = new Set<GraphTensor>();
 
+  /** A tensor belongs to one graph: it remembers that it is in. */
   expand(tensor: GraphTensor): void {
-    if (this.seen.has(tensor)) return;
-    this.seen.add(tensor);
+    if (tensor.seen) return;
+    tensor.seen = true;
     for (const source of tensor.sources) this.expand(source);
     (tensor.op === 'NONE' ? this.leaves : this.nodes).push(tensor);
   }
