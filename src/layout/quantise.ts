@@ -3,7 +3,6 @@ import { MmdeployError, nearest } from '../errors.ts';
 import { GGML_TYPES, ggmlType, isGgmlType } from '../gguf/types.ts';
 import type { GgmlTypeName } from '../gguf/types.ts';
 import { rememberedByName, tensorName } from './tensor-name.ts';
-import type { TensorName } from './tensor-name.ts';
 
 /** What the choice of types depends on beside the tensors. */
 export type QuantisedModel = {
@@ -142,24 +141,16 @@ export function quantise(
   model: QuantisedModel,
 ): TensorInfo[] {
   const mix: Mix = mixOf(quant);
-  const tied = !tensors.some(({ name }) => name === 'output.weight');
+  const { roles, values, tied } = analysed(tensors);
   const headsPerKv = kvHeadsOf(model) === 0 ? 0 : model.heads / kvHeadsOf(model);
-  const kindOf = rememberedByName(kindOfName);
-  const names = tensors.map(({ name }) => tensorName(name));
-  const values = names
-    .filter(({ rest }) => kindOf(rest) === 'attnV')
-    .map(blockOf)
-    .sort((one, other) => one - other);
-  const mayBeQuantised = rememberedByName(isQuantisedName);
   return tensors.map((tensor, position) => {
-    const name = names[position] ?? tensorName(tensor.name);
-    if (tensor.shape.length < 2 || !mayBeQuantised(name.rest)) return tensor;
+    const role = roles[position];
+    if (role === undefined || role === null) return tensor;
+    const { kind, block } = role;
     if (mix.experts !== undefined && (tensor.shape[2] ?? 1) > 1) {
-      return { ...tensor, type: fitting(tensor, mix.experts) };
+      return inType(tensor, fitting(tensor, mix.experts));
     }
-    if (ggmlType(mix.base).blockSize === 1) return { ...tensor, type: mix.base };
-    const kind = kindOf(name.rest);
-    const block = blockOf(name);
+    if (ggmlType(mix.base).blockSize === 1) return inType(tensor, mix.base);
     // Where not every block attends, value matrices are counted by themselves.
     const index = kind === 'attnV' ? values.indexOf(block) : block;
     const of = kind === 'attnV' ? values.length : model.layers;
@@ -168,11 +159,43 @@ export function quantise(
         ? outputType(tensor, mix.base)
         : matrixType(mix, kind, { index, of, headsPerKv });
     const lifted = kind === 'attnV' && isSeventyB(model) ? liftedValue(type) : type;
-    return { ...tensor, type: fitting(tensor, lifted) };
+    return inType(tensor, fitting(tensor, lifted));
   });
 }
 
-const blockOf = ({ block }: TensorName): number => block ?? 0;
+function inType(tensor: TensorInfo, type: GgmlTypeName): TensorInfo {
+  return tensor.type === type ? tensor : { ...tensor, type };
+}
+
+type Analysis = {
+  /** What each tensor is; null where it is never quantised. */
+  readonly roles: readonly ({ readonly kind: Kind; readonly block: number } | null)[];
+  /** Blocks with a value matrix, in order. */
+  readonly values: readonly number[];
+  /** The token embedding is the output matrix too. */
+  readonly tied: boolean;
+};
+
+/** A search takes the same tensors through every quant: their names are read once. */
+const ANALYSED = new WeakMap<readonly TensorInfo[], Analysis>();
+
+function analysed(tensors: readonly TensorInfo[]): Analysis {
+  const known = ANALYSED.get(tensors);
+  if (known !== undefined) return known;
+  const kindOf = rememberedByName(kindOfName);
+  const mayBeQuantised = rememberedByName(isQuantisedName);
+  const values: number[] = [];
+  const roles = tensors.map(({ name, shape }) => {
+    const { block, rest } = tensorName(name);
+    const role = { kind: kindOf(rest), block: block ?? 0 };
+    if (role.kind === 'attnV') values.push(role.block);
+    return shape.length < 2 || !mayBeQuantised(rest) ? null : role;
+  });
+  values.sort((one, other) => one - other);
+  const made = { roles, values, tied: !tensors.some(({ name }) => name === 'output.weight') };
+  ANALYSED.set(tensors, made);
+  return made;
+}
 
 function kvHeadsOf({ kvHeads }: QuantisedModel): number {
   return typeof kvHeads === 'number' ? kvHeads : (kvHeads[0] ?? 0);

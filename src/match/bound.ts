@@ -1,7 +1,7 @@
 import type { EncoderModel, ModelDescription, TextModel } from '../contracts/model.ts';
 import type { DeviceMemory } from '../contracts/plan.ts';
 import { encoderWeights } from '../memory/encoder.ts';
-import { kvCache } from '../memory/kv-cache.ts';
+import { kvCacheBytes } from '../memory/kv-cache.ts';
 import type { DeviceInput } from '../memory/types.ts';
 import { placeWeights } from '../memory/weights.ts';
 import { sum } from '../units.ts';
@@ -21,7 +21,7 @@ function leastBytes(model: ModelDescription, wishes: Wishes, point: Point): Leas
     layer >= text.layers + 1 - point.gpuLayers ? 0 : null,
   );
   const settings = { ...point, ...cacheWishes(wishes) };
-  const cache = (where: number | null) => kvCache(text, settings, placement, where).bytes;
+  const cache = (where: number | null) => kvCacheBytes(text, settings, placement, where);
   const tower = encoder === null ? 0 : encoderBytes(encoder);
   const weights = textWeights(text, placement, expertsOnCpu(text, wishes, point.gpuLayers));
   const onGpu = point.encoderGpu !== null;

@@ -72,42 +72,74 @@ export function kvElementBytes(kvType: string): number {
   return typeBytes / blockSize;
 }
 
-type LayerCache = { readonly bytes: number; readonly kind: 'full' | 'window' | 'state' | 'none' };
+/** What a layer keeps, before any cache type or context is chosen. */
+type Kept =
+  | { readonly kind: 'none' }
+  /** Elements of recurrent state for each slot. */
+  | { readonly kind: 'state'; readonly elements: number }
+  /** Elements of K and of V for each cell. */
+  | { readonly kind: 'full' | 'window'; readonly key: number; readonly value: number };
 
-/** What one layer keeps: rows of K and V, the state of a recurrent layer, or nothing of its own. */
-function layerCache(
-  text: TextModel,
-  layer: number,
-  settings: CacheSettings,
-  { streams, cells, windowCells }: CacheShape,
-): LayerCache {
-  const state = recurrentState(text, layer);
-  if (state !== null) {
-    return { kind: 'state', bytes: settings.slots * F32 * (state.convolution + state.state) };
-  }
-  const heads = text.kvHeads[layer] ?? 0;
-  if (heads === 0 || layer >= cachingLayers(text)) return { kind: 'none', bytes: 0 };
-  const sliding = isSliding(text, layer);
-  const { key } = headLengths(text, layer);
-  const keyBytes = heads * key * kvElementBytes(settings.kvType);
+/** A search asks for the cache of the same model at many contexts. */
+const KEPT = new WeakMap<TextModel, readonly Kept[]>();
+
+function keptBy(text: TextModel): readonly Kept[] {
+  const known = KEPT.get(text);
+  if (known !== undefined) return known;
+  const owners = cachingLayers(text);
   // Latent attention keeps no V: it is part of the compressed K.
-  const valueBytes = hasLatentCache(text)
-    ? 0
-    : valueWidth(text, layer, settings) * kvElementBytes(settings.kvTypeV ?? settings.kvType);
-  return {
-    kind: sliding ? 'window' : 'full',
-    bytes: streams * (sliding ? windowCells : cells) * (keyBytes + valueBytes),
+  const latent = hasLatentCache(text);
+  const made = text.kvHeads.map((heads, layer): Kept => {
+    const state = recurrentState(text, layer);
+    if (state !== null) return { kind: 'state', elements: state.convolution + state.state };
+    if (heads === 0 || layer >= owners) return { kind: 'none' };
+    const { key, value } = headLengths(text, layer);
+    return {
+      kind: isSliding(text, layer) ? 'window' : 'full',
+      ...{ key: heads * key, value: latent ? 0 : heads * value },
+    };
+  });
+  KEPT.set(text, made);
+  return made;
+}
+
+/** Bytes of what a layer keeps: rows of K and V, the state of a recurrent layer, or nothing of its own. */
+type BytesOf = (kept: Kept) => number;
+
+function bytesFor(text: TextModel, settings: CacheSettings): BytesOf {
+  const { streams, cells, windowCells } = cacheShape(text, settings);
+  const keyBytes = kvElementBytes(settings.kvType);
+  const valueBytes = kvElementBytes(settings.kvTypeV ?? settings.kvType);
+  const widest = settings.flashAttention === false && !hasLatentCache(text) ? widestValue(text) : 0;
+  return (kept) => {
+    if (kept.kind === 'none') return 0;
+    if (kept.kind === 'state') return settings.slots * F32 * kept.elements;
+    const row = kept.key * keyBytes + (widest === 0 ? kept.value : widest) * valueBytes;
+    return streams * (kept.kind === 'window' ? windowCells : cells) * row;
   };
 }
 
 /** Without flash attention V lies transposed, and each layer takes the width of the widest. */
-function valueWidth(text: TextModel, layer: number, settings: CacheSettings): number {
-  const width = (index: number) => (text.kvHeads[index] ?? 0) * headLengths(text, index).value;
-  if (settings.flashAttention !== false) return width(layer);
-  return Math.max(...text.kvHeads.map((_, index) => width(index)));
+function widestValue(text: TextModel): number {
+  return Math.max(...text.kvHeads.map((heads, layer) => heads * headLengths(text, layer).value));
 }
 
 const F32 = 4;
+
+/** Bytes of `kvCache` alone. */
+export function kvCacheBytes(
+  text: TextModel,
+  settings: CacheSettings,
+  placement: LayerPlacement,
+  gpu: number | null,
+): number {
+  const bytesOf = bytesFor(text, settings);
+  let bytes = 0;
+  for (const [layer, kept] of keptBy(text).entries()) {
+    if (placement[layer] === gpu) bytes += bytesOf(kept);
+  }
+  return bytes;
+}
 
 /**
  * KV cache and recurrent state of the layers that `placement` puts on `gpu` (null: the CPU), as
@@ -119,23 +151,24 @@ export function kvCache(
   placement: LayerPlacement,
   gpu: number | null,
 ): PartBytes {
-  const shape = cacheShape(text, settings);
-  const here = text.kvHeads.flatMap((_, layer) =>
-    placement[layer] === gpu ? [{ layer, ...layerCache(text, layer, settings, shape) }] : [],
+  const here = keptBy(text).flatMap(({ kind }, layer) =>
+    placement[layer] === gpu ? [{ layer, kind }] : [],
   );
-  const bytes = here.reduce((total, layer) => total + layer.bytes, 0);
   const terms = (['full', 'window', 'state'] as const).flatMap((kind) => {
     const layers = here.filter((layer) => layer.kind === kind);
     return layers.length === 0 ? [] : [term(text, settings, kind, layers)];
   });
-  return { bytes, formula: terms.join(' + ') || 'no layer here keeps a cache' };
+  return {
+    bytes: kvCacheBytes(text, settings, placement, gpu),
+    formula: terms.join(' + ') || 'no layer here keeps a cache',
+  };
 }
 
 function term(
   text: TextModel,
   settings: CacheSettings,
   kind: 'full' | 'window' | 'state',
-  layers: readonly { readonly layer: number; readonly bytes: number }[],
+  layers: readonly { readonly layer: number }[],
 ): string {
   const [first] = layers;
   if (first === undefined) return '';

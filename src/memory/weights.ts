@@ -35,25 +35,67 @@ export function placeWeights(
   const gpus: number[] = [];
   let host = 0;
   const add = (where: number | null | undefined, bytes: number) => {
+    if (bytes === 0) return;
     if (where === null || where === undefined) host += bytes;
     else gpus[where] = (gpus[where] ?? 0) + bytes;
   };
+  const { blocks, input, first, output, tied } = weightSums(text.tensors);
+  for (const [block, { experts, rest }] of blocks) {
+    add(placement[block], rest);
+    add(block < cpuMoeLayers ? null : placement[block], experts);
+  }
   const outputPlace = placement[placement.length - 1];
-  const isInput = rememberedByName((rest) => INPUT.test(rest));
-  const isOfFirst = rememberedByName((rest) => FIRST_BLOCK.test(rest));
-  for (const tensor of text.tensors) {
+  add(null, input);
+  add(placement[0], first);
+  add(outputPlace, output);
+  if (outputPlace !== null) add(outputPlace, tied);
+  return { gpus, host };
+}
+
+/** Bytes of the tensors that always lie together. */
+type WeightSums = {
+  readonly blocks: ReadonlyMap<number, { readonly experts: number; readonly rest: number }>;
+  /** Embeddings of tokens. */
+  readonly input: number;
+  /** Beside the blocks, on the device of the first. */
+  readonly first: number;
+  /** The output layer. */
+  readonly output: number;
+  /** The token embedding where it stands in for the output matrix, else 0. */
+  readonly tied: number;
+};
+
+/** A search places the same tensors dozens of times. */
+const SUMS = new WeakMap<readonly TensorInfo[], WeightSums>();
+
+function weightSums(tensors: readonly TensorInfo[]): WeightSums {
+  const known = SUMS.get(tensors);
+  if (known !== undefined) return known;
+  const blocks = new Map<number, { experts: number; rest: number }>();
+  const beside = { input: 0, first: 0, output: 0 };
+  let embedding = 0;
+  let tied = true;
+  const partOf = rememberedByName(besideBlocks);
+  const isExpert = rememberedByName((rest) => EXPERTS.test(rest));
+  for (const tensor of tensors) {
     const bytes = tensorBytes(tensor);
     const { block, rest } = tensorName(tensor.name);
-    if (block !== null) {
-      const spared = block < cpuMoeLayers && EXPERTS.test(rest);
-      add(spared ? null : placement[block], bytes);
-    } else if (isInput(rest)) add(null, bytes);
-    else add(isOfFirst(rest) ? placement[0] : outputPlace, bytes);
+    if (block === null) {
+      beside[partOf(rest)] += bytes;
+      if (rest === 'token_embd.weight') embedding = bytes;
+      if (rest === 'output.weight') tied = false;
+      continue;
+    }
+    const sums = blocks.get(block) ?? { experts: 0, rest: 0 };
+    blocks.set(block, sums);
+    sums[isExpert(rest) ? 'experts' : 'rest'] += bytes;
   }
-  const tied = !text.tensors.some((tensor) => tensor.name === 'output.weight');
-  const embedding = text.tensors.find((tensor) => tensor.name === 'token_embd.weight');
-  if (tied && embedding !== undefined && outputPlace !== null) {
-    add(outputPlace, tensorBytes(embedding));
-  }
-  return { gpus, host };
+  const made = { blocks, ...beside, tied: tied ? embedding : 0 };
+  SUMS.set(tensors, made);
+  return made;
+}
+
+function besideBlocks(name: string): 'input' | 'first' | 'output' {
+  if (INPUT.test(name)) return 'input';
+  return FIRST_BLOCK.test(name) ? 'first' : 'output';
 }
