@@ -6,10 +6,17 @@ import { layeredModel, textTensors } from './text.ts';
 import type { TextDims } from './text.ts';
 
 /**
- * A language model in a quant (`Q4_K_M`, `F16`, `Q4_K` …), from its dimensions alone.
+ * A language model in a quant (`Q4_K_M`, `F16`, `Q4_K` …), from its dimensions alone. Equal models are one
+ * object: many profiles are the same language model behind another tower, or the other way round.
  * Throws `usage.unknown-quant`.
  */
 export function textModel(dims: TextDims, contextMax: number, quant = 'F16'): TextModel {
+  return remembered(TEXTS, JSON.stringify([dims, contextMax, quant]), () =>
+    layOutText(dims, contextMax, quant),
+  );
+}
+
+function layOutText(dims: TextDims, contextMax: number, quant: string): TextModel {
   const { arch, layers, embedding, heads, vocabulary } = dims;
   const { kvHeads, keyLength, valueLength, feedForward, hyper } = layeredModel(dims);
   const tensors = quantise(textTensors(dims), quant, { arch, layers, heads, kvHeads, hyper });
@@ -31,16 +38,35 @@ export function textModel(dims: TextDims, contextMax: number, quant = 'F16'): Te
 
 /** The same model, laid out in a float format, in another quant. Throws `usage.unknown-quant`. */
 export function inQuant(text: TextModel, quant: string): TextModel {
-  return { ...text, tensors: quantise(text.tensors, quant, text) };
+  const known = QUANTISED.get(text) ?? new Map<string, TextModel>();
+  QUANTISED.set(text, known);
+  return remembered(known, quant, () => ({
+    ...text,
+    tensors: quantise(text.tensors, quant, text),
+  }));
 }
 
-/** An encoder in a format, from its dimensions alone; null when its projector's layout is not known. */
+/** An encoder in a format, from its dimensions alone, equal ones as one object; null when its projector's layout is not known. */
 export function encoderModel(dims: KnownEncoderDims, format?: EncoderFormat): EncoderModel;
 export function encoderModel(dims: EncoderDims, format?: EncoderFormat): EncoderModel | null;
 export function encoderModel(
   dims: EncoderDims,
   format: EncoderFormat = 'F16',
 ): EncoderModel | null {
-  const tensors = encoderTensors(dims, format);
-  return tensors === null ? null : { ...dims, tensors };
+  return remembered(ENCODERS, JSON.stringify([dims, format]), () => {
+    const tensors = encoderTensors(dims, format);
+    return tensors === null ? null : { ...dims, tensors };
+  });
+}
+
+const TEXTS = new Map<string, TextModel>();
+const ENCODERS = new Map<string, EncoderModel | null>();
+const QUANTISED = new WeakMap<TextModel, Map<string, TextModel>>();
+
+function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const made = make();
+  known.set(key, made);
+  return made;
 }
