@@ -31,28 +31,32 @@ export type ComputeBytes = { readonly gpus: readonly number[]; readonly host: nu
  */
 export function reservedBytes(setup: TextGraphSetup): ComputeBytes | null {
   if (!knowsGraph(setup.text)) return null;
-  const { text, ...rest } = setup;
+  const { text, placement, ...rest } = setup;
   const { arch, layers, vocabulary, hyper, tensors } = text;
+  const kinds = layerKinds(setup);
+  const kept = distinctLayers(setup, kinds);
   const known = LAID_OUT.get(hyper) ?? new Map<string, ComputeBytes | null>();
   LAID_OUT.set(hyper, known);
-  const key = JSON.stringify([arch, layers, vocabulary, tensors.length, rest]);
+  const shape = [...kept.map((layer) => kinds[layer]), placement[layers] ?? 'cpu'];
+  const key = JSON.stringify([arch, layers, vocabulary, tensors.length, rest, shape]);
   const before = known.get(key);
   if (before !== undefined) return before;
-  const made = laidOut(setup);
+  const made = laidOut(setup, kept);
   known.set(key, made);
   return made;
 }
 
 /**
  * Layouts already made: weights lie elsewhere, so that a search through the quants of a model, which share
- * its keys, asks for the same graph again and again.
+ * its keys, asks for the same graph again and again; so does one that moves the border between GPU and CPU
+ * along equal blocks.
  */
 const LAID_OUT = new WeakMap<TextModel['hyper'], Map<string, ComputeBytes | null>>();
 
-function laidOut(setup: TextGraphSetup): ComputeBytes | null {
+function laidOut(setup: TextGraphSetup, kept: readonly number[]): ComputeBytes | null {
   const context = new TextContext(setup);
   try {
-    build(context);
+    build(context, kept);
   } catch (error) {
     if (error instanceof MissingTensor) return null;
     throw error;
@@ -64,6 +68,9 @@ function laidOut(setup: TextGraphSetup): ComputeBytes | null {
   return { gpus: sizes.slice(0, setup.gpus), host: sizes[setup.gpus] ?? 0 };
 }
 
+/** Blocks that a decoding step runs. */
+const runLayers = (text: TextModel): number => Math.max(0, text.layers - predictionLayers(text));
+
 /** Repetitions of a pair of neighbouring blocks after which further ones need no other memory. */
 const SETTLED = 2;
 
@@ -72,15 +79,16 @@ const SETTLED = 2;
  * of neighbours only the first few count, and the last block. Both of a pair are kept: a block computes
  * elsewhere when the next one lies on another device.
  */
-function distinctLayers({ text, setup }: TextContext, last: number): number[] {
-  const all = Array.from({ length: last + 1 }, (_, layer) => layer);
+function distinctLayers({ text, placement }: TextGraphSetup, kinds: readonly string[]): number[] {
+  const all = kinds.map((_, layer) => layer);
+  const last = all.length - 1;
   const deepstack = hyperNumber(text, 'n_deepstack_layers') ?? 0;
   // Caches and embeddings that other layers own are copied to another device once for each reader.
   const crossing =
-    new Set(setup.placement).size > 1 &&
+    new Set(placement).size > 1 &&
     (perLayerWidth(text) > 0 || deepstack > 0 || cachingLayers(text) <= last);
   if (crossing) return all;
-  const fresh = freshPairs(all.map((layer) => layerKind(text, setup, layer)));
+  const fresh = freshPairs(kinds);
   return all.filter(
     (layer) =>
       fresh[layer] === true || fresh[layer + 1] === true || layer >= last || layer < deepstack,
@@ -98,22 +106,26 @@ function freshPairs(kinds: readonly string[]): boolean[] {
   });
 }
 
-function layerKind(text: TextModel, setup: TextGraphSetup, layer: number): string {
-  const place = setup.placement[layer] ?? 'cpu';
-  const kind = [
-    layer < setup.cpuMoeLayers,
-    isSliding(text, layer),
-    layer >= cachingLayers(text),
-    hasExperts(text, layer),
-    recurrentState(text, layer) !== null,
-    text.kvHeads[layer],
-    feedForwardOf(text, layer),
-    layer < SPARSE_LAYERS,
-  ];
-  return `${place} ${kind.join(' ')}`;
+/** What the memory of each block that runs depends on, its place first. */
+function layerKinds(setup: TextGraphSetup): string[] {
+  const { text, placement, cpuMoeLayers } = setup;
+  const owners = cachingLayers(text);
+  return Array.from({ length: runLayers(text) }, (_, layer) =>
+    [
+      placement[layer] ?? 'cpu',
+      layer < cpuMoeLayers,
+      isSliding(text, layer),
+      layer >= owners,
+      hasExperts(text, layer),
+      recurrentState(text, layer) !== null,
+      text.kvHeads[layer],
+      feedForwardOf(text, layer),
+      layer < SPARSE_LAYERS,
+    ].join(' '),
+  );
 }
 
-function build(context: TextContext): void {
+function build(context: TextContext, kept: readonly number[]): void {
   const { text, graph } = context;
   const perLayer = perLayerEmbeddings(context);
   const entry = embeddings(context);
@@ -121,8 +133,8 @@ function build(context: TextContext): void {
   const shares = perLayer === null ? null : perLayer(entry);
   const streams = text.arch === 'gemma3n';
   let current = streams ? gemma3nStreams(context, entry) : entry;
-  const last = text.layers - predictionLayers(text) - 1;
-  for (const layer of distinctLayers(context, last)) {
+  const last = runLayers(text) - 1;
+  for (const layer of kept) {
     const block = text.arch === 'phi2' ? phi2Block : transformerBlock;
     current = streams
       ? gemma3nBlock(context, layer, current, shares)
