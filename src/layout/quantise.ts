@@ -1,8 +1,8 @@
 import type { TensorInfo, TextModel } from '../contracts/model.ts';
 import { MmdeployError, nearest } from '../errors.ts';
-import { GGML_TYPES, ggmlType, isGgmlType } from '../gguf/types.ts';
+import { GGML_TYPES, ggmlType, isGgmlType, tensorElements } from '../gguf/types.ts';
 import type { GgmlTypeName } from '../gguf/types.ts';
-import { rememberedByName, tensorName } from './tensor-name.ts';
+import { rememberedByName, tensorNames, withTypes } from './tensor-name.ts';
 
 /** What the choice of types depends on beside the tensors. */
 export type QuantisedModel = {
@@ -143,14 +143,14 @@ export function quantise(
   const mix: Mix = mixOf(quant);
   const { roles, values, tied } = analysed(tensors);
   const headsPerKv = kvHeadsOf(model) === 0 ? 0 : model.heads / kvHeadsOf(model);
-  return tensors.map((tensor, position) => {
+  return withTypes(tensors, (tensor, position) => {
     const role = roles[position];
-    if (role === undefined || role === null) return tensor;
+    if (role === undefined || role === null) return tensor.type;
     const { kind, block } = role;
     if (mix.experts !== undefined && (tensor.shape[2] ?? 1) > 1) {
-      return inType(tensor, fitting(tensor, mix.experts));
+      return fitting(tensor, mix.experts);
     }
-    if (ggmlType(mix.base).blockSize === 1) return inType(tensor, mix.base);
+    if (ggmlType(mix.base).blockSize === 1) return mix.base;
     // Where not every block attends, value matrices are counted by themselves.
     const index = kind === 'attnV' ? values.indexOf(block) : block;
     const of = kind === 'attnV' ? values.length : model.layers;
@@ -159,12 +159,8 @@ export function quantise(
         ? outputType(tensor, mix.base)
         : matrixType(mix, kind, { index, of, headsPerKv });
     const lifted = kind === 'attnV' && isSeventyB(model) ? liftedValue(type) : type;
-    return inType(tensor, fitting(tensor, lifted));
+    return fitting(tensor, lifted);
   });
-}
-
-function inType(tensor: TensorInfo, type: GgmlTypeName): TensorInfo {
-  return tensor.type === type ? tensor : { ...tensor, type };
 }
 
 type Analysis = {
@@ -174,6 +170,8 @@ type Analysis = {
   readonly values: readonly number[];
   /** The token embedding is the output matrix too. */
   readonly tied: boolean;
+  /** Elements of the matrices of all blocks. */
+  readonly blockElements: number;
 };
 
 /** A search takes the same tensors through every quant: their names are read once. */
@@ -185,16 +183,35 @@ function analysed(tensors: readonly TensorInfo[]): Analysis {
   const kindOf = rememberedByName(kindOfName);
   const mayBeQuantised = rememberedByName(isQuantisedName);
   const values: number[] = [];
-  const roles = tensors.map(({ name, shape }) => {
-    const { block, rest } = tensorName(name);
+  let blockElements = 0;
+  const roles = tensorNames(tensors).map(({ block, rest }, position) => {
+    const tensor = tensors[position];
     const role = { kind: kindOf(rest), block: block ?? 0 };
     if (role.kind === 'attnV') values.push(role.block);
-    return shape.length < 2 || !mayBeQuantised(rest) ? null : role;
+    if (tensor === undefined || tensor.shape.length < 2 || !mayBeQuantised(rest)) return null;
+    if (block !== null) blockElements += tensorElements(tensor);
+    return role;
   });
   values.sort((one, other) => one - other);
-  const made = { roles, values, tied: !tensors.some(({ name }) => name === 'output.weight') };
+  const tied = !tensors.some(({ name }) => name === 'output.weight');
+  const made = { roles, values, tied, blockElements };
   ANALYSED.set(tensors, made);
   return made;
+}
+
+/**
+ * Bytes that the blocks of a model take at least in a quant, before it is laid out in it: as if no matrix
+ * got a better type than the mix's own. Throws `usage.unknown-quant`.
+ */
+export function leastBlockBytes(tensors: readonly TensorInfo[], quant: string): number {
+  const { base, experts = base }: Mix = mixOf(quant);
+  const bytes = Math.min(...[base, experts].map((type) => bytesPerElement(type)));
+  return analysed(tensors).blockElements * bytes;
+}
+
+function bytesPerElement(type: GgmlTypeName): number {
+  const { typeBytes, blockSize } = ggmlType(type);
+  return typeBytes / blockSize;
 }
 
 function kvHeadsOf({ kvHeads }: QuantisedModel): number {

@@ -1,5 +1,6 @@
 import type { EncoderModel, ModelDescription, TextModel } from '../contracts/model.ts';
 import type { DeviceMemory } from '../contracts/plan.ts';
+import { leastBlockBytes } from '../layout/quantise.ts';
 import { encoderWeights } from '../memory/encoder.ts';
 import { kvCacheBytes } from '../memory/kv-cache.ts';
 import type { DeviceInput } from '../memory/types.ts';
@@ -7,7 +8,7 @@ import { placeWeights } from '../memory/weights.ts';
 import { sum } from '../units.ts';
 import { cacheWishes, expertsOnCpu } from './evaluate.ts';
 import type { Point } from './evaluate.ts';
-import type { Evaluated, Resources, Wishes } from './types.ts';
+import type { Evaluated, ModelSource, Resources, Wishes } from './types.ts';
 import { comfortBytes, usableBytes } from './verdict.ts';
 
 /**
@@ -65,6 +66,22 @@ export function isTooLargeBeside(
     host: needed('host') + (gpus.length > 0 ? 0 : room),
   };
   return exceeds(resources, wanted, ['gpus', 'host']);
+}
+
+/**
+ * True when a quant cannot fit wherever its blocks go, told before the model is laid out in it: `onGpus`
+ * when all of them are to go to the GPUs.
+ */
+export function isQuantTooLarge(
+  { model }: ModelSource,
+  quant: string,
+  { gpus, host }: Resources,
+  onGpus: boolean,
+): boolean {
+  // What a file holds is counted as it lies there.
+  if (model.text === null || model.basis === 'gguf') return false;
+  const usable = usableOf(gpus) + (onGpus ? 0 : (usableBytes(host) ?? Infinity));
+  return leastBlockBytes(model.text.tensors, quant) > usable;
 }
 
 /** The same for the GPUs alone: with fewer layers there it may fit. */

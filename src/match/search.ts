@@ -1,6 +1,12 @@
 import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import { MmdeployError } from '../errors.ts';
-import { isTooLarge, isTooLargeBeside, isTooLargeForGpus, isTooLargeInAll } from './bound.ts';
+import {
+  isQuantTooLarge,
+  isTooLarge,
+  isTooLargeBeside,
+  isTooLargeForGpus,
+  isTooLargeInAll,
+} from './bound.ts';
 import type { Point } from './evaluate.ts';
 import { evaluate, evaluateFormatted, pointOf } from './evaluate.ts';
 import { ENCODER_LADDER, QUANT_LADDER, QUANT_ORDER } from './formats.ts';
@@ -34,14 +40,23 @@ export function search(source: ModelSource, resources: Resources, wishes: Wishes
   const least = formats.at(-1);
   for (const each of formats) {
     const point = { ...start, formats: each };
-    if (each !== least && isTooLargeInAll(source.inFormats(each), resources, wishes, point))
-      continue;
+    if (each !== least && isTooLargeAnywhere(source, resources, wishes, point)) continue;
     const found = offload(source, text, resources, wishes, point);
     if (found.verdict === 'offload' && isComfortable(found.devices)) return found;
     shared.push(found);
   }
   const offloaded = shared.filter(({ verdict }) => verdict === 'offload');
   return best(offloaded.length > 0 ? offloaded : shared);
+}
+
+function isTooLargeAnywhere(
+  source: ModelSource,
+  resources: Resources,
+  wishes: Wishes,
+  point: Point,
+): boolean {
+  if (isQuantTooLarge(source, point.formats.quant, resources, false)) return true;
+  return isTooLargeInAll(source.inFormats(point.formats), resources, wishes, point);
 }
 
 /** Wholly on the GPUs; null when no format fits there and layers may go to the CPU. */
@@ -53,10 +68,12 @@ function onGpus(
   formats: readonly Formats[],
   start: Omit<Point, 'formats'>,
 ): Evaluated | null {
+  const spared = wishes.cpuMoeLayers > 0;
   for (const tier of tiers(formats)) {
     let tight: Evaluated | null = null;
     const failed: Evaluated[] = [];
     for (const each of tier) {
+      if (!spared && isQuantTooLarge(source, each.quant, resources, true)) continue;
       const model = source.inFormats(each);
       const point = { ...start, formats: each };
       if (isTooLarge(model, resources, wishes, point)) continue;

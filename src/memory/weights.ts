@@ -1,6 +1,6 @@
 import type { TensorInfo, TextModel } from '../contracts/model.ts';
 import { tensorBytes } from '../gguf/types.ts';
-import { rememberedByName, tensorName } from '../layout/tensor-name.ts';
+import { rememberedByName, tensorNames } from '../layout/tensor-name.ts';
 import { sum } from '../units.ts';
 import type { LayerPlacement } from './split.ts';
 
@@ -77,9 +77,10 @@ function weightSums(tensors: readonly TensorInfo[]): WeightSums {
   let tied = true;
   const partOf = rememberedByName(besideBlocks);
   const isExpert = rememberedByName((rest) => EXPERTS.test(rest));
-  for (const tensor of tensors) {
+  const names = tensorNames(tensors);
+  for (const [position, tensor] of tensors.entries()) {
     const bytes = tensorBytes(tensor);
-    const { block, rest } = tensorName(tensor.name);
+    const { block = null, rest = tensor.name } = names[position] ?? {};
     if (block === null) {
       beside[partOf(rest)] += bytes;
       if (rest === 'token_embd.weight') embedding = bytes;
@@ -88,7 +89,8 @@ function weightSums(tensors: readonly TensorInfo[]): WeightSums {
     }
     const sums = blocks.get(block) ?? { experts: 0, rest: 0 };
     blocks.set(block, sums);
-    sums[isExpert(rest) ? 'experts' : 'rest'] += bytes;
+    if (isExpert(rest)) sums.experts += bytes;
+    else sums.rest += bytes;
   }
   const made = { blocks, ...beside, tied: tied ? embedding : 0 };
   SUMS.set(tensors, made);
