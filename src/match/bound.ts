@@ -1,4 +1,4 @@
-import type { EncoderModel, ModelDescription, TextModel } from '../contracts/model.ts';
+import type { ModelDescription, TextModel } from '../contracts/model.ts';
 import type { DeviceMemory } from '../contracts/plan.ts';
 import { leastBlockBytes } from '../layout/quantise.ts';
 import { encoderWeights } from '../memory/encoder.ts';
@@ -23,7 +23,7 @@ function leastBytes(model: ModelDescription, wishes: Wishes, point: Point): Leas
   );
   const settings = { ...point, ...cacheWishes(wishes) };
   const cache = (where: number | null) => kvCacheBytes(text, settings, placement, where);
-  const tower = encoder === null ? 0 : encoderBytes(encoder);
+  const tower = encoder === null ? 0 : encoderWeights(encoder).bytes;
   const weights = textWeights(text, placement, expertsOnCpu(text, wishes, point.gpuLayers));
   const onGpu = point.encoderGpu !== null;
   return {
@@ -127,13 +127,6 @@ function usableOf(gpus: readonly DeviceInput[]): number {
 type Tensors = TextModel['tensors'];
 /** The search asks for the same tensors at many contexts and slots. */
 const placed = new WeakMap<Tensors, Map<string, Least>>();
-const encoders = new WeakMap<Tensors, number>();
-
-function encoderBytes(encoder: EncoderModel): number {
-  const known = encoders.get(encoder.tensors) ?? encoderWeights(encoder).bytes;
-  encoders.set(encoder.tensors, known);
-  return known;
-}
 
 /** All GPUs taken as one: how many layers are there decides, and how many keep their experts elsewhere. */
 function textWeights(

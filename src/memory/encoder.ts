@@ -28,14 +28,22 @@ const SAM_PATCH = 16;
 const HELD_TWICE = /^v\.(class_embd|norm_embd\.|patch_embd\.)/;
 
 /** Weights of tower and projector: the sum of the tensors of the projector file. */
-export function encoderWeights({ tensors, audio }: EncoderModel): PartBytes {
+export function encoderWeights(encoder: EncoderModel): PartBytes {
+  const known = WEIGHED.get(encoder);
+  if (known !== undefined) return known;
+  const { tensors, audio } = encoder;
   const again = tensors.filter(({ name }) => audio !== undefined && HELD_TWICE.test(name));
   const all = [...tensors, ...(audio?.tensors ?? []), ...again];
-  return {
+  const made = {
     bytes: tensorsBytes(all),
     formula: `sum of ${all.length} tensors of the projector file`,
   };
+  WEIGHED.set(encoder, made);
+  return made;
 }
+
+/** A search asks for the weights of the same tower dozens of times. */
+const WEIGHED = new WeakMap<EncoderModel, PartBytes>();
 
 /** How attention is computed; `off` (`--flash-attn off`) keeps the scores of every pair of patches. */
 export type EncoderAttention = 'flash' | 'off';

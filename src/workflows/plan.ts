@@ -23,7 +23,6 @@ import type { MachineRequest } from './machine.ts';
 import { resolveMachine } from './machine.ts';
 import type { LoadedModel, ModelRequest } from './model.ts';
 import { commandName, loadModel, profileFolders, profileModel } from './model.ts';
-import { hostedCandidate } from './plan-hosted.ts';
 import { senseless } from './senses.ts';
 import { planOnVllm } from './vllm.ts';
 
@@ -69,6 +68,8 @@ async function planAtVendor(
   const { source, warnings } = loaded;
   refuseSettings(source.model, wishes);
   const { loadPrices } = await import('../profiles/load.ts');
+  // Counts a request, chat template and all: more code than the rest of a plan.
+  const { hostedCandidate } = await import('./plan-hosted.ts');
   const prices = await loadPrices(profileFolders(ctx, model.profilesDir));
   const price = prices.find((each) => each.model === source.model.id) ?? null;
   const candidate = hostedCandidate(source.model, wishes.workload, price, ctx.now());
