@@ -25,6 +25,7 @@ const PURE_FILES = [
   'src/detect/probes/{amd-smi,nvidia-csv,nvidia-failure,nvidia-log,rocm-smi}.ts',
   'src/engine/{choose,parse,release-files}.ts',
   'src/estimate/{cost,count,count-media,describe-input,formats,glob,text,totals,warnings,wrapper}.ts',
+  'src/estimate/read/content.ts',
   'src/serve/{restart-policy,state}.ts',
   'src/serve/client/{sse,image-kind}.ts',
   'src/serve/gateway/{chat-images,client-fields,errors,estimate-prompt}.ts',

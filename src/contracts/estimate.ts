@@ -15,11 +15,17 @@ export type EstimateInput = {
   readonly height: number | null;
   /** Whether EXIF turned it by a quarter: an engine that ignores EXIF sees width and height swapped. */
   readonly turned: boolean;
-  /** `png`, `jpg`, `webp` … as its first bytes say; null for a description and for other modalities. */
+  /** `png`, `jpg`, `wav`, `mp4` … as its first bytes say; null for a description and for text. */
   readonly format: string | null;
+  /** Pictures of an animation (GIF, WebP, AVIF, APNG), 1 for a still one; null where there is no file. */
+  readonly frames: number | null;
+  /** The PDF file that it is a page or the text of; null for anything else. */
+  readonly document: string | null;
   readonly seconds: number | null;
   /** Frames a second of a film; null where it was not given. */
   readonly fps: number | null;
+  /** Seconds of the sound beside the picture of a film; 0 for a silent one, null where it is not known. */
+  readonly soundSeconds: number | null;
   readonly text: string | null;
   /** Given token count of a text (`--text-tokens`). */
   readonly textTokens: number | null;

@@ -10,8 +10,11 @@ const BLANK = {
   height: null,
   turned: false,
   format: null,
+  frames: null,
+  document: null,
   seconds: null,
   fps: null,
+  soundSeconds: null,
   text: null,
   textTokens: null,
   count: 1,
@@ -25,13 +28,36 @@ export function imageInput(
     readonly height: number;
     readonly turned: boolean;
     readonly format: string;
+    readonly frames?: number;
+    readonly document?: string;
   },
 ): EstimateInput {
   return { ...BLANK, input, modality: 'image', ...image };
 }
 
-export function textInput(input: string, text: string): EstimateInput {
-  return { ...BLANK, input, modality: 'text', text };
+export function textInput(
+  input: string,
+  text: string,
+  document: string | null = null,
+): EstimateInput {
+  return { ...BLANK, input, modality: 'text', text, document };
+}
+
+/** A sound that was read from a file. */
+export function audioInput(
+  input: string,
+  sound: { readonly seconds: number; readonly format: string },
+): EstimateInput {
+  return { ...BLANK, input, modality: 'audio', ...sound };
+}
+
+/** A film that was read from a file, its size as it is shown. */
+export function videoInput(
+  input: string,
+  film: Required<Pick<EstimateInput, 'width' | 'height' | 'seconds' | 'format'>> &
+    Partial<Pick<EstimateInput, 'fps' | 'soundSeconds'>>,
+): EstimateInput {
+  return { ...BLANK, input, modality: 'video', ...film };
 }
 
 /** `--image 1920x1080` or `1920x1080*20`. Throws `usage.invalid`. */

@@ -1,4 +1,4 @@
-import { imageHeaderOf } from '../estimate/image-header.ts';
+import { imageHeaderOf } from '../estimate/read/image-header.ts';
 import type { ImageCounting } from '../serve/gateway/estimate-prompt.ts';
 import { findTokenRule } from '../tokens/rules/index.ts';
 import { DEFAULT_TOKEN_SETTINGS } from '../tokens/settings.ts';

@@ -82,6 +82,8 @@ function estimateImages(
         detail: null,
         mediaResolution: null,
         imageMinTokens: null,
+        decode: false,
+        pdfDpi: null,
         imageMaxTokens: null,
       },
       ...{ ubatch: null, items: true, outputTokens: null, strict: false, profilesDir: null },

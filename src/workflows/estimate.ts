@@ -6,6 +6,7 @@ import type { CountedModel } from '../estimate/count.ts';
 import { countInputs } from '../estimate/count.ts';
 import type { Scan } from '../estimate/scan.ts';
 import { scanInputs } from '../estimate/scan.ts';
+import { DEFAULT_PDF_DPI, createReader } from '../estimate/read/index.ts';
 import { totalOf } from '../estimate/totals.ts';
 import { MISSING, NO_MATCH } from '../estimate/walk.ts';
 import { priceWarnings, warningsOf } from '../estimate/warnings.ts';
@@ -39,6 +40,10 @@ export type EstimateRequest = {
   readonly ubatch: number | null;
   /** `2026-03-01`: count by the vendor's rules of that day; null: by those of today. */
   readonly asOf: string | null;
+  /** Prove that files decode; without it a sound header is enough. */
+  readonly decode: boolean;
+  /** Dots per inch that pages of a PDF are taken at; null: 150. */
+  readonly pdfDpi: number | null;
   /** Keep one row for each input. */
   readonly items: boolean;
   readonly outputTokens: number | null;
@@ -103,6 +108,12 @@ async function scanWithProgress(request: EstimateRequest, ctx: Context): Promise
   try {
     return await scanInputs(request, {
       cwd: ctx.cwd,
+      reader: createReader({
+        decode: request.decode,
+        pdfDpi: request.pdfDpi ?? DEFAULT_PDF_DPI,
+        run: ctx.run,
+        signal: ctx.signal,
+      }),
       signal: ctx.signal,
       progress: (done, total) =>
         ctx.progress({ label: 'reading inputs', done, total, unit: 'files' }),

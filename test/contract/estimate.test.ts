@@ -44,6 +44,8 @@ const BLANK: EstimateRequest = {
   detail: null,
   mediaResolution: null,
   imageMinTokens: null,
+  decode: false,
+  pdfDpi: null,
   imageMaxTokens: null,
   ubatch: null,
   asOf: null,
@@ -226,12 +228,12 @@ describe('a folder of everything', () => {
     const document = await estimate(request, path);
     expect(document.inputs).toMatchObject({ files: 11, images: 4, textBytes: 25 });
     expect(document.inputs.unreadable).toEqual([
-      { path: 'clip.mp4', reason: 'video is not counted yet' },
+      { path: 'clip.mp4', reason: 'its name says .mp4, and it holds text' },
       { path: 'cut.png', reason: expect.stringMatching(/truncated or damaged/) },
       { path: 'empty.png', reason: 'the file is empty' },
-      { path: 'fake.jpg', reason: 'neither an image nor a text file' },
+      { path: 'fake.jpg', reason: 'its name says .jpg, and it holds text' },
       { path: 'paper.pdf', reason: 'a document is not counted yet' },
-      { path: 'speech.wav', reason: 'audio is not counted yet' },
+      { path: 'speech.wav', reason: 'a RIFF file that is neither WAVE, WebP nor AVI' },
     ]);
     expect(document.models.map(({ confidence }) => confidence)).toEqual(['range', 'range']);
     expect(document.warnings).toEqual([
@@ -276,12 +278,12 @@ describe('a folder of everything', () => {
       note.md  text           1            7
 
       Unreadable (6)
-        clip.mp4: video is not counted yet
+        clip.mp4: its name says .mp4, and it holds text
         cut.png: its header is truncated or damaged
         empty.png: the file is empty
-        fake.jpg: neither an image nor a text file
+        fake.jpg: its name says .jpg, and it holds text
         paper.pdf: a document is not counted yet
-        speech.wav: audio is not counted yet"
+        speech.wav: a RIFF file that is neither WAVE, WebP nor AVI"
     `);
     expect(estimateText(document, { ...view, quiet: true })).toMatchInlineSnapshot(`
       "gpt-4o api 1792 $0.004480

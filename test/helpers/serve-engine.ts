@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { inject } from 'vitest';
 import { writeDemoModel } from '../../src/demo/model.ts';
-import { imageHeaderOf } from '../../src/estimate/image-header.ts';
+import { imageHeaderOf } from '../../src/estimate/read/image-header.ts';
 import type { ImageCounting } from '../../src/serve/gateway/estimate-prompt.ts';
 import type { ServeRequest } from '../../src/workflows/serve.ts';
 import { temporaryFolder } from './serve-supervisor.ts';

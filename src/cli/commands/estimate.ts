@@ -48,6 +48,8 @@ export function registerEstimate({ begin, action }: Registrar): void {
     .option('--image-max-tokens <n>', 'as the engine is started')
     .option('--ubatch <n>', 'as the engine is started')
     .option('--as-of <day>', "by the vendors' rules of that day, as 2026-03-01")
+    .option('--pdf-dpi <n>', 'resolution of PDF pages as pictures (default: 150)')
+    .option('--decode', 'prove that files decode, not only that their headers are sound')
     .option('--output-tokens <n>', 'answer tokens to price as well')
     .option('--items', 'one row per input (JSON has them up to 1000 inputs)')
     .option('--strict', 'exit 7 when an input could not be read')

@@ -18,9 +18,15 @@ export type EstimateOptions = CommonOptions & {
   readonly ubatch?: string;
   readonly outputTokens?: string;
   readonly asOf?: string;
+  readonly decode?: boolean;
+  readonly pdfDpi?: string;
   readonly items?: boolean;
   readonly strict?: boolean;
 };
+
+/** Below, nothing can be read; above, a page is larger than any model takes. */
+const MIN_PDF_DPI = 18;
+const MAX_PDF_DPI = 1200;
 
 /** Turns the flags of `estimate` into a request; throws `usage.invalid` naming the flag and its value. */
 export function toEstimateRequest(
@@ -42,6 +48,8 @@ export function toEstimateRequest(
     imageMaxTokens: wholeNumber('--image-max-tokens', options.imageMaxTokens),
     ubatch: wholeNumber('--ubatch', options.ubatch),
     asOf: dayOf('--as-of', options.asOf),
+    decode: options.decode === true,
+    pdfDpi: wholeNumber('--pdf-dpi', options.pdfDpi, MIN_PDF_DPI, MAX_PDF_DPI),
     items: options.items === true,
     outputTokens: wholeNumber('--output-tokens', options.outputTokens, 0),
     strict: options.strict === true,

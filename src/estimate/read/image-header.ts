@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { disableTypes, imageSize } from 'image-size';
+import type { OpenFile } from './open-file.ts';
+import { HEAD_BYTES, openFile } from './open-file.ts';
 
 /**
  * Sizes of images from their headers alone: nothing is decoded, so a size is no proof that the rest of
@@ -20,7 +21,7 @@ export type HeaderResult =
   | { readonly kind: 'unreadable'; readonly reason: string };
 
 /** A long EXIF block or colour profile can push a JPEG's size further back: the head is then read longer. */
-const HEADS = [64 * 1024, 1024 * 1024, 16 * 1024 * 1024] as const;
+const HEADS = [HEAD_BYTES, 1024 * 1024, 16 * 1024 * 1024] as const;
 const TIFF_DIRECTORY_BYTES = 64 * 1024;
 /** EXIF orientations 5 to 8 are turned by a quarter. */
 const FIRST_TURNED = 5;
@@ -29,23 +30,25 @@ const LAST_TURNED = 8;
 // TGA has no signature: any file that starts with zeros would pass for one.
 disableTypes(['tga']);
 
-/** Reads the header of the regular file at `path`. Throws what `node:fs` throws when it cannot be opened. */
+/** Reads the header of the file at `path`. Throws what `node:fs` throws when it cannot be opened. */
 export function readImageHeader(path: string): HeaderResult {
-  const file = openSync(path, 'r');
+  const file = openFile(path);
   try {
-    return readHeads(file, fstatSync(file).size);
+    return headerOfFile(file);
   } finally {
-    closeSync(file);
+    file.close();
   }
 }
 
-function readHeads(file: number, size: number): HeaderResult {
-  if (size === 0) return { kind: 'unreadable', reason: 'the file is empty' };
+/** The same of a file that is open. */
+export function headerOfFile(file: OpenFile): HeaderResult {
+  if (file.head.length === 0) return { kind: 'unreadable', reason: 'the file is empty' };
   let result: HeaderResult = { kind: 'not-an-image' };
   for (const length of HEADS) {
-    const head = readAt(file, 0, Math.min(length, size));
-    result = imageHeaderOf(isTiff(head) ? tiffWithDirectory(file, head) : head);
-    if (result.kind !== 'unreadable' || head.length === size || isTiff(head)) return result;
+    const head = length === HEAD_BYTES ? file.head : file.readAt(0, length);
+    const tiff = isTiff(head);
+    result = imageHeaderOf(tiff ? tiffWithDirectory(file, head) : head);
+    if (result.kind !== 'unreadable' || head.length < length || tiff) return result;
   }
   return result;
 }
@@ -83,8 +86,10 @@ const STUB_BYTES = 64;
 
 function sizeOf(bytes: Uint8Array): ReturnType<typeof imageSize> | Error {
   try {
-    // A copy of its own: image-size reads past the end of a view into whatever memory lies behind it.
-    return imageSize(new Uint8Array(bytes));
+    // image-size reads past the end of a view into whatever memory lies behind it: a view of a part gets
+    // a copy of its own.
+    const whole = bytes.byteLength === bytes.buffer.byteLength;
+    return imageSize(whole ? bytes : new Uint8Array(bytes));
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }
@@ -108,7 +113,7 @@ function isTiff(head: Uint8Array): boolean {
  * A TIFF's directory usually stands at the end of the file: this makes a small TIFF of the header and
  * the directory alone, which is where width and height are.
  */
-function tiffWithDirectory(file: number, head: Buffer): Buffer {
+function tiffWithDirectory(file: OpenFile, head: Buffer): Buffer {
   const little = head[0] === 0x49;
   const big = (little ? head[2] : head[3]) === 0x2b;
   const bytes = big ? 16 : 8;
@@ -125,16 +130,5 @@ function tiffWithDirectory(file: number, head: Buffer): Buffer {
     else header.writeBigUInt64BE(BigInt(bytes), 8);
   } else if (little) header.writeUInt32LE(bytes, 4);
   else header.writeUInt32BE(bytes, 4);
-  return Buffer.concat([header, readAt(file, start, TIFF_DIRECTORY_BYTES)]);
-}
-
-function readAt(file: number, position: number, length: number): Buffer {
-  const buffer = Buffer.allocUnsafe(length);
-  let filled = 0;
-  while (filled < length) {
-    const read = readSync(file, buffer, filled, length - filled, position + filled);
-    if (read === 0) break;
-    filled += read;
-  }
-  return buffer.subarray(0, filled);
+  return Buffer.concat([header, file.readAt(start, TIFF_DIRECTORY_BYTES)]);
 }

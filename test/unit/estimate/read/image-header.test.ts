@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
-import { imageHeaderOf, readImageHeader } from '../../../src/estimate/image-header.ts';
-import { imageBytes, imageFolder } from '../../helpers/images.ts';
+import { imageHeaderOf, readImageHeader } from '../../../../src/estimate/read/image-header.ts';
+import { imageBytes, imageFolder } from '../../../helpers/images.ts';
 
 const LANDSCAPE = { width: 640, height: 480 } as const;
 
