@@ -23,6 +23,9 @@ const chunks = (tokens: number, wrapper = NO_WRAPPER): Use => ({
   wrapper,
 });
 
+/** Normalised over its frames, of which two have to be there: llama.cpp aborts on fewer. */
+const LFM2_LEAST = 320;
+
 /** How llama.cpp counts a clip, by `clip.projector_type` (b11118 mtmd-audio.cpp, `clip_n_output_tokens`). */
 const RULES: ReadonlyMap<string, (encoder: EncoderModel) => Use> = new Map<
   string,
@@ -33,7 +36,7 @@ const RULES: ReadonlyMap<string, (encoder: EncoderModel) => Use> = new Map<
   ['gemma4ua', () => ({ params: { hop: 640, padding: -1 }, wrapper: GEMMA4 })],
   ['glma', ({ stack = 1 }) => chunks(Math.floor(CHUNK_STEPS / stack) + 2)],
   ['granite_speech', (encoder) => graniteSpeech(encoder)],
-  ['lfm2a', () => ({ params: { group: 8 }, wrapper: NO_WRAPPER })],
+  ['lfm2a', () => ({ params: { group: 8, minSamples: LFM2_LEAST }, wrapper: NO_WRAPPER })],
   ['meralion', ({ stack = 1 }) => chunks(Math.floor(CHUNK_STEPS / stack))],
   ['musicflamingo', () => chunks(CHUNK_STEPS / 2, around('<sound>', ''))],
   ['qwen2a', () => chunks(CHUNK_STEPS / 2, around('<|audio_bos|>', '<|audio_eos|>'))],
@@ -55,7 +58,7 @@ function qwen3a(): Use {
 
 /** Two convolutions that halve, over pieces of 30 s whose last window of 320 samples has to be full. */
 function gemma4a(): Use {
-  return { params: { padding: -161, group: 4, chunkSeconds: 30 }, wrapper: GEMMA4 };
+  return { params: { padding: -161, group: 4, chunkSeconds: 30, leastTokens: 1 }, wrapper: GEMMA4 };
 }
 
 function dots3note(): Use {

@@ -10,8 +10,16 @@ import type { EncoderDims } from '../../src/layout/encoder.ts';
 import { textModel } from '../../src/layout/model.ts';
 import { encoderOf } from './encoders.ts';
 
-const grid = (of: (row: number, column: number) => string) =>
-  Array.from({ length: 100 }, (_, at) => of(Math.floor(at / 10) + 1, (at % 10) + 1));
+/** Rows and columns of a strip: limits of the command line make hundreds of some. */
+const STRIP = Array.from({ length: 140 }, (_, index) => index + 1);
+
+/** Names of the tiles of ten by ten, and of long strips. */
+const grid = (of: (row: number, column: number) => string) => [
+  ...new Set([
+    ...Array.from({ length: 100 }, (_, at) => of(Math.floor(at / 10) + 1, (at % 10) + 1)),
+    ...STRIP.flatMap((at) => [of(at, 1), of(1, at)]),
+  ]),
+];
 
 /** What the families put around images and tiles, one token each. */
 const WRAPPERS = [

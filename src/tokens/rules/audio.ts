@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { MmdeployError } from '../../errors.ts';
 import { MAX_SECONDS, checkSeconds, countAtRate, rateSchema } from './media-rate.ts';
 
-/** Every engine brings a clip to this rate before it counts. */
+/** Nearly every engine brings a clip to this rate before it counts. */
 const SAMPLE_RATE = 16_000;
 const positive = z.int().positive();
 
@@ -10,7 +11,10 @@ const positive = z.int().positive();
  * One formula for all: the encoders differ in hop, padding and stride only.
  */
 const audioFramesParams = z.strictObject({
-  hop: positive.default(160).describe('samples of 16 kHz from one frame to the next'),
+  sampleRate: positive
+    .default(SAMPLE_RATE)
+    .describe('samples a second that the clip is brought to first'),
+  hop: positive.default(160).describe('samples from one frame to the next'),
   padding: z
     .int()
     .default(0)
@@ -22,6 +26,10 @@ const audioFramesParams = z.strictObject({
     .optional()
     .describe('a group that is not full costs one token for so many started steps'),
   chunkSeconds: positive.optional().describe('a clip is cut first, each piece counted alone'),
+  leastTokens: positive.optional().describe('a piece, however short, costs so many'),
+  minSamples: positive
+    .optional()
+    .describe('a shorter clip is refused: the engine does not survive it'),
   maxSeconds: positive.optional().describe('what is beyond is cut off'),
 });
 
@@ -68,19 +76,31 @@ export function findAudioRule(id: string): { bind(params: unknown): BoundAudioRu
 }
 
 function countAudio(params: AudioFrames, seconds: number): AudioCount {
-  const { chunkSeconds, maxSeconds = MAX_SECONDS } = params;
-  const all = Math.round(checkSeconds(seconds) * SAMPLE_RATE);
-  const samples = Math.min(all, maxSeconds * SAMPLE_RATE);
+  const { chunkSeconds, sampleRate, maxSeconds = MAX_SECONDS } = params;
+  const all = Math.round(checkSeconds(seconds) * sampleRate);
+  refuseShort(all, params);
+  const samples = Math.min(all, maxSeconds * sampleRate);
   const cut = samples < all ? ` of the first ${maxSeconds} s` : '';
   if (chunkSeconds === undefined) {
     const tokens = piece(params, samples);
     return { tokens, detail: `${frames(params, samples)} frames${cut}` };
   }
-  const chunk = chunkSeconds * SAMPLE_RATE;
+  const chunk = chunkSeconds * sampleRate;
   const whole = Math.floor(samples / chunk);
   const rest = samples - whole * chunk;
   const tokens = whole * piece(params, chunk) + (rest === 0 ? 0 : piece(params, rest));
   return { tokens, detail: `${whole + Math.sign(rest)} pieces of up to ${chunkSeconds} s${cut}` };
+}
+
+function refuseShort(samples: number, { minSamples = 0, sampleRate }: AudioFrames): void {
+  if (samples >= minSamples) return;
+  throw new MmdeployError(
+    'input.invalid',
+    `the engine takes no clip below ${minSamples / sampleRate} s; this one has ${samples} samples`,
+    {
+      hints: [`leave it out, or pad it: \`mmdeploy estimate --audio ${minSamples / sampleRate}s\``],
+    },
+  );
 }
 
 function frames({ hop, padding }: AudioFrames, samples: number): number {
@@ -88,8 +108,11 @@ function frames({ hop, padding }: AudioFrames, samples: number): number {
 }
 
 function piece(params: AudioFrames, samples: number): number {
-  const { stack, group, tokens, stepsPerToken } = params;
+  const { stack, group, tokens, stepsPerToken, leastTokens = 0 } = params;
   const steps = Math.floor(frames(params, samples) / stack);
-  if (stepsPerToken === undefined) return Math.ceil(steps / group) * tokens;
-  return Math.floor(steps / group) * tokens + Math.ceil((steps % group) / stepsPerToken);
+  if (stepsPerToken === undefined) {
+    return Math.max(leastTokens, Math.ceil(steps / group) * tokens);
+  }
+  const rest = Math.ceil((steps % group) / stepsPerToken);
+  return Math.max(leastTokens, Math.floor(steps / group) * tokens + rest);
 }

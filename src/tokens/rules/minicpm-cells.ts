@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { roundHalfAway } from '../../units.ts';
+import { roundHalfEven } from '../../units.ts';
 import { defineTokenRule } from './define.ts';
 import type { ImageSize } from './define.ts';
 import { sliceGrid } from './minicpm.ts';
@@ -70,7 +70,7 @@ function cutOf(size: ImageSize, use: Params): Cut {
 
 /** Whole steps of `step` pixels, at least one (`ensure_divide`). */
 function whole(length: number, step: number): number {
-  return Math.max(roundHalfAway(Math.fround(length / step)) * step, step);
+  return Math.max(roundHalfEven(Math.fround(length / step)) * step, step);
 }
 
 /** The area of one slice in the picture's own aspect ratio, float32 as in C (`get_best_resize`). */

@@ -1,33 +1,28 @@
 import { z } from 'zod';
 import { MmdeployError } from '../../errors.ts';
-import { roundHalfAway, roundHalfEven } from '../../units.ts';
 import type { TokenSettings } from '../settings.ts';
 import { defineTokenRule } from './define.ts';
 import type { ImageSize } from './define.ts';
-
-/**
- * The same formula gives other results in each implementation: C rounds halves away from zero and
- * computes in float32, Python rounds halves to even, JavaScript rounds them up; the last two in float64.
- */
-const ARITHMETICS = {
-  'c-float32': { round: roundHalfAway, store: Math.fround },
-  python: { round: roundHalfEven, store: (value: number) => value },
-  javascript: { round: Math.round, store: (value: number) => value },
-} as const;
+import { ARITHMETICS, preservedSize } from './preserved-size.ts';
 
 const params = z.strictObject({
   factor: z
     .int()
     .positive()
     .describe('patch size x merge: side of the square of one token, pixels'),
-  minPixels: z.int().nonnegative().describe('pictures below are enlarged to it'),
-  maxPixels: z.int().positive().describe('pictures above are shrunk to it'),
+  minPixels: z.int().nonnegative().describe('pictures below are enlarged to it; 0: none are'),
+  maxPixels: z.int().nonnegative().describe('pictures above are shrunk to it; 0: none are'),
+  longestEdge: z
+    .int()
+    .positive()
+    .optional()
+    .describe('the longer side is brought to it first, upwards too (LightOnOCR)'),
   highMaxPixels: z
     .int()
     .positive()
     .optional()
     .describe('the limit at `--media-resolution high`: `vl_high_resolution_images` of Qwen’s API'),
-  arithmetic: z.enum(['c-float32', 'python', 'javascript']),
+  arithmetic: z.enum(Object.keys(ARITHMETICS) as (keyof typeof ARITHMETICS)[]),
   rowBreaks: z.boolean().default(false).describe('one token more between two rows (Pixtral)'),
   extra: z
     .int()
@@ -54,8 +49,6 @@ type Params = z.output<typeof params>;
  * Keeps the aspect ratio, rounds both sides to whole cells of `factor` pixels, and stays between two
  * pixel counts: Qwen-VL, GLM-4V, Pixtral, Kimi-VL, Gemma 4 … `--image-min-tokens` and
  * `--image-max-tokens` replace the limits by tokens x factor².
- * Mirrors `calc_size_preserved_ratio` (llama.cpp b11118 tools/mtmd/mtmd-image.cpp) and `smart_resize`
- * (transformers, image_processing_qwen2_vl.py).
  */
 export const smartResize = defineTokenRule({
   id: 'smart-resize',
@@ -76,27 +69,12 @@ export const smartResize = defineTokenRule({
 
 function resizeSmart(size: ImageSize, use: Params, settings: TokenSettings): ImageSize {
   refuseStrips(size, use.maxAspectRatio);
-  const { factor } = use;
-  const { round, store } = ARITHMETICS[use.arithmetic];
-  const { minPixels, maxPixels } = pixelLimits(use, settings);
-  const cells = (side: number, to: (value: number) => number) => to(store(side / factor)) * factor;
-  const both = (scale: (side: number) => number, to: (value: number) => number) => ({
-    width: Math.max(factor, cells(store(scale(size.width)), to)),
-    height: Math.max(factor, cells(store(scale(size.height)), to)),
+  return preservedSize(size, {
+    align: use.factor,
+    ...pixelLimits(use, settings),
+    longestEdge: use.longestEdge ?? 0,
+    arithmetic: use.arithmetic,
   });
-
-  const aligned = both((side) => side, round);
-  const pixels = aligned.width * aligned.height;
-  const area = store(size.height * size.width);
-  if (pixels > maxPixels) {
-    const shrink = store(Math.sqrt(store(area / maxPixels)));
-    return both((side) => side / shrink, Math.floor);
-  }
-  if (pixels < minPixels) {
-    const grow = store(Math.sqrt(store(minPixels / area)));
-    return both((side) => side * grow, Math.ceil);
-  }
-  return aligned;
 }
 
 /** llama-server >= September 2026 caps the largest image to n_ubatch where one must decode at once. */

@@ -12,6 +12,19 @@ const ears = (projectorType: string, more: Partial<EncoderModel> = {}): EncoderM
 const count = (encoder: EncoderModel, seconds: number) =>
   audioFrames.bind(audioRuleOf(encoder, 'mmproj.gguf')!.params).count(seconds).tokens;
 
+/** As llama-server 11669 counts them; the first ends it. */
+describe('clips of a few frames', () => {
+  it('are refused where the engine does not survive them', () => {
+    expect(() => count(ears('lfm2a'), 0.01)).toThrow('takes no clip below 0.02 s');
+    expect(count(ears('lfm2a'), 0.02)).toBe(1);
+  });
+
+  it('cost Gemma 4 a token, as does the rest after a whole piece', () => {
+    expect(count(ears('gemma4a'), 0.01)).toBe(1);
+    expect(count(ears('gemma4a'), 30.01)).toBe(751);
+  });
+});
+
 /** llama.cpp b11118's own preprocessing was run for these lengths. */
 describe('audio tokens of llama.cpp', () => {
   it.each([

@@ -1,16 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import type { Metadata } from '../../src/demo/tokenizer.ts';
 import { readGgufHeader } from '../../src/gguf/read-file.ts';
 import type { EncoderDims } from '../../src/layout/encoder.ts';
 import { describeGguf } from '../../src/layout/describe-gguf.ts';
 import { imageRuleOf } from '../../src/layout/token-rule.ts';
 import { findTokenRule } from '../../src/tokens/rules/index.ts';
+import type { TokenSettings } from '../../src/tokens/settings.ts';
 import { DEFAULT_TOKEN_SETTINGS } from '../../src/tokens/settings.ts';
-import type { RunningLlama } from '../helpers/llama.ts';
+import { engineCounts, exactnessSizes, picturePart } from '../helpers/exactness.ts';
 import { startLlama } from '../helpers/llama.ts';
 import { writeSmallPair } from '../helpers/small-pair.ts';
 
@@ -139,51 +139,52 @@ const FAMILIES: [string, EncoderDims, Metadata?][] = [
   ],
 ];
 
-const SIZES = [
-  ...['1x1', '27x29', '336x336', '337x336', '448x449', '640x480', '480x640', '1024x768'],
-  ...['1280x720', '1920x1080', '1080x1920', '3840x2160', '2480x3508', '100x1600', '3000x100'],
+type Settings = Pick<TokenSettings, 'imageMinTokens' | 'imageMaxTokens' | 'ubatch'>;
+
+/** How each family's server is started: as it is by default, then with limits of both kinds. */
+const SETTINGS: readonly Settings[] = [
+  { imageMinTokens: null, imageMaxTokens: null, ubatch: 2048 },
+  { imageMinTokens: null, imageMaxTokens: 300, ubatch: 512 },
+  { imageMinTokens: 500, imageMaxTokens: 1000, ubatch: 512 },
 ];
 
-async function billed(llama: RunningLlama, width: number, height: number): Promise<number> {
-  const plain = sharp({ create: { width, height, channels: 3, background: '#246' } });
-  const url = `data:image/png;base64,${(await plain.png().toBuffer()).toString('base64')}`;
-  const image = { type: 'image_url', image_url: { url } };
-  const count = async (images: number) => {
-    const content = [...Array.from({ length: images }, () => image), { type: 'text', text: 'x' }];
-    const body = { messages: [{ role: 'user', content }] };
-    const answer = await llama.post('/v1/chat/completions/input_tokens', body);
-    return (answer as { input_tokens: number }).input_tokens;
-  };
-  // With an SPM vocabulary the first image also splits the text around it.
-  return (await count(2)) - (await count(1));
-}
+const flagsOf = ({ imageMinTokens, imageMaxTokens, ubatch }: Settings) => [
+  ...(imageMinTokens === null ? [] : ['--image-min-tokens', `${imageMinTokens}`]),
+  ...(imageMaxTokens === null ? [] : ['--image-max-tokens', `${imageMaxTokens}`]),
+  ...(ubatch === null ? [] : ['-ub', `${ubatch}`]),
+];
 
-describe.skipIf(llamaServer === null).each(FAMILIES)(
-  '%s in the real engine, by the keys of its file',
-  (_, dims, more = []) => {
-    const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-family-'));
-    let llama: RunningLlama;
-    let ours: (width: number, height: number) => number;
+const CASES = FAMILIES.flatMap(([name, dims, more = []]) =>
+  SETTINGS.map((settings) => ({ name, dims, more, settings, flags: flagsOf(settings).join(' ') })),
+);
 
-    beforeAll(async () => {
+describe.skipIf(llamaServer === null)(
+  'images in the real engine, by the keys of their file',
+  () => {
+    it.each(CASES)('$name, $flags', async ({ dims, more, settings, flags }) => {
+      const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-family-'));
+      onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
       const { model, mmproj } = await writeSmallPair(folder, dims, more);
       const header = readGgufHeader(mmproj);
       const described = describeGguf('small', readGgufHeader(model), header, imageRuleOf);
-      const use = described.imageTokens['llama.cpp']!;
-      const rule = findTokenRule(use.rule)!.bind(use.params);
-      const settings = { ...DEFAULT_TOKEN_SETTINGS, ubatch: 2048 };
-      ours = (width, height) => rule.count({ width, height }, settings).tokens + use.wrapper.tokens;
-      const args = ['-m', model, '--mmproj', mmproj, '-c', '32768', '-np', '1', '-ub', '2048'];
-      llama = await startLlama(llamaServer!, [...args, '--no-warmup']);
-    });
-    afterAll(async () => {
-      await llama.stop();
-      rmSync(folder, { recursive: true, force: true });
-    });
+      const use = described.imageTokens['llama.cpp'];
+      const rule = use === undefined ? undefined : findTokenRule(use.rule)?.bind(use.params);
+      const args = ['-m', model, '--mmproj', mmproj, '-c', '32768', '-np', '1', '--no-warmup'];
+      const llama = await startLlama(llamaServer ?? '', [...args, ...flags.split(' ')]);
+      onTestFinished(llama.stop);
 
-    it.each(SIZES)('counts %s as the engine bills it', async (size) => {
-      const [width = 0, height = 0] = size.split('x').map(Number);
-      expect(ours(width, height)).toBe(await billed(llama, width, height));
+      const sizes = exactnessSizes();
+      const engine = await engineCounts(
+        llama,
+        sizes.map((size) => () => picturePart(size)),
+      );
+      const wrapper = use?.wrapper.tokens ?? Number.NaN;
+      const all = { ...DEFAULT_TOKEN_SETTINGS, ...settings };
+      const differing = sizes.flatMap((size, index) => {
+        const formula = (rule?.count(size, all).tokens ?? Number.NaN) + wrapper;
+        return formula === engine[index] ? [] : [{ ...size, formula, engine: engine[index] }];
+      });
+      expect(differing).toEqual([]);
     });
   },
 );
