@@ -26,6 +26,7 @@ const PURE_FILES = [
   'src/engine/{choose,parse,release-files}.ts',
   'src/estimate/{cost,count,count-media,describe-input,formats,glob,text,totals,warnings,wrapper}.ts',
   'src/estimate/read/content.ts',
+  'src/estimate/manifest/{anthropic,chat,content,data-uri,item,jsonl,lines,list,long-line,request,responses,row}.ts',
   'src/serve/{restart-policy,state}.ts',
   'src/serve/client/{sse,image-kind}.ts',
   'src/serve/gateway/{chat-images,client-fields,errors,estimate-prompt}.ts',

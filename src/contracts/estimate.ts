@@ -29,6 +29,8 @@ export type EstimateInput = {
   readonly text: string | null;
   /** Given token count of a text (`--text-tokens`). */
   readonly textTokens: number | null;
+  /** `detail` of this one image part of a request; null: as `--detail` says for all. */
+  readonly detail: 'low' | 'high' | 'original' | 'auto' | null;
   /** How many inputs of just this kind it stands for (`--image WxH*N`). */
   readonly count: number;
 };

@@ -17,6 +17,7 @@ const BLANK = {
   soundSeconds: null,
   text: null,
   textTokens: null,
+  detail: null,
   count: 1,
 } as const;
 
@@ -80,6 +81,32 @@ export function describedInput(
   },
 ): EstimateInput {
   return { ...BLANK, input: modality, modality, ...size };
+}
+
+type Facts = Partial<Omit<EstimateInput, 'input' | 'modality'>>;
+
+/**
+ * An input of known facts under a name of its own: a line of a manifest. Written out because a manifest
+ * has millions of them, and an object literal takes a tenth of what spreading takes.
+ */
+export function namedInput(input: string, modality: Modality, facts: Facts): EstimateInput {
+  return {
+    input,
+    modality,
+    width: facts.width ?? null,
+    height: facts.height ?? null,
+    turned: facts.turned ?? false,
+    format: facts.format ?? null,
+    frames: facts.frames ?? null,
+    document: facts.document ?? null,
+    seconds: facts.seconds ?? null,
+    fps: facts.fps ?? null,
+    soundSeconds: facts.soundSeconds ?? null,
+    text: facts.text ?? null,
+    textTokens: facts.textTokens ?? null,
+    detail: facts.detail ?? null,
+    count: facts.count ?? 1,
+  };
 }
 
 const LENGTH = String.raw`(\d+(?:\.\d+)?)\s*s?`;
