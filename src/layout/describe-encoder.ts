@@ -120,6 +120,7 @@ function samFields(header: HeaderView): Pick<EncoderModel, 'sam'> {
 const DEFAULT_MERGES: readonly (readonly [projector: RegExp, merge: number])[] = [
   [/^qwen\d.*_merger$/, 2],
   [/^(internvl|glm4v|kimivl|lfm2|llama4|youtuvl|paddleocr|hunyuanvl)$/, 2],
+  [/^(minimax_m3|muse-glimmer|mimovl|exaone4_5)$/, 2],
   [/^gemma4u?v$/, 3],
   [/^(minicpmv4_6|step3vl)$/, 4],
   [/^gemma3$/, 4],

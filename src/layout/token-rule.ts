@@ -1,21 +1,26 @@
 import type { EncoderModel, TokenRuleUse } from '../contracts/model.ts';
 import { decodesImagesAtOnce, tokenLimits } from './encoder-limits.ts';
-import { numberArray, optionalNumber } from './header-view.ts';
+import { optionalNumber } from './header-view.ts';
 import type { HeaderView } from './header-view.ts';
 import { checkPictureSize } from './plausible.ts';
+import { IMAGE_START, NO_WRAPPER, around, fixedGrid } from './rule-of.ts';
+import type { Rule, RuleOf } from './rule-of.ts';
+import {
+  deepseekOcr,
+  deepseekOcr2,
+  granite4,
+  idefics3,
+  internvl,
+  lfm2,
+  llama4,
+  llava,
+  minicpmv,
+  minicpmv46,
+  step3,
+} from './token-rule-tiles.ts';
 
-type Rule = Pick<TokenRuleUse, 'rule' | 'params' | 'wrapper'>;
-type RuleOf = (encoder: EncoderModel, header: HeaderView) => Rule | null;
-type Wrapper = TokenRuleUse['wrapper'];
-
-const around = (begin: string, end: string): Wrapper => ({
-  begin,
-  end,
-  tokens: (begin === '' ? 0 : 1) + (end === '' ? 0 : 1),
-});
-const NO_WRAPPER = around('', '');
+const VISION_START = around('<|vision_start|>', '<|vision_end|>');
 const START_OF_IMAGE = around('<start_of_image>', '<end_of_image>');
-const IMAGE_START = around('<|image_start|>', '<|image_end|>');
 
 /** How llama.cpp counts the images of a projector, by `clip.projector_type` (llama.cpp b11118, mtmd.cpp). */
 const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
@@ -23,12 +28,16 @@ const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
   ['cogvlm', (encoder) => withEnds(encoder, 1)],
   ['deepseekocr', deepseekOcr],
   ['deepseekocr2', deepseekOcr2],
+  ['deepseek4v', deepseek4],
+  ['dots3note_v', (encoder) => sized(encoder, around('<|img|>', '<|endofimg|>'))],
   ['dots_ocr', (encoder) => sized(encoder, around('<|img|>', '<|endofimg|>'))],
+  ['exaone4_5', (encoder) => sized(encoder, around('<vision>', '</vision>'))],
   ['gemma3', (encoder) => fixedGrid(encoder, START_OF_IMAGE)],
   ['gemma3nv', gemma3n],
   ['gemma4uv', gemma4],
   ['gemma4v', gemma4],
   ['glm4v', (encoder) => sized(encoder, around('<|begin_of_image|>', '<|end_of_image|>'))],
+  ['granite4_vision', granite4],
   ['hunyuanvl', hunyuan],
   ['idefics3', idefics3],
   ['internvl', internvl],
@@ -38,9 +47,13 @@ const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
   ['ldp', (encoder) => fixedGrid({ ...encoder, merge: 2 }, NO_WRAPPER)],
   ['ldpv2', (encoder) => fixedGrid({ ...encoder, merge: 2 }, NO_WRAPPER)],
   ['lfm2', lfm2],
+  ['lightonocr', lightOn],
   ['llama4', llama4],
+  ['mimovl', qwen],
+  ['minimax_m3', (encoder) => sized(encoder, around(']<]start of image[>[', ']<]end of image[>['))],
   ['minicpmv4_6', minicpmv46],
   ['mlp', llava],
+  ['muse-glimmer', muse],
   ['paddleocr', (encoder) => sized(encoder, around('<|IMAGE_START|>', '<|IMAGE_END|>'))],
   ['phi4', (encoder) => sized(encoder, NO_WRAPPER)],
   ['nemotron_v2_vl', (encoder) => fixedGrid(encoder, NO_WRAPPER)],
@@ -49,6 +62,9 @@ const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
   ['qwen2vl_merger', qwen],
   ['qwen3vl_merger', qwen],
   ['resampler', minicpmv],
+  ['step3vl', step3],
+  ['yasa2', ({ imageSize }) => fixed(64, imageSize, around('<image>', '</image>'))],
+  ['youtuvl', youtu],
 ]);
 
 /**
@@ -62,44 +78,19 @@ export function imageRuleOf(encoder: EncoderModel, header: HeaderView): TokenRul
   return { ...rule, source: `${encoder.projectorType} projector of ${header.path}` };
 }
 
-function fixedGrid({ imageSize, patchSize, merge }: EncoderModel, wrapper: Wrapper): Rule {
-  return { rule: 'fixed-grid', params: { imageSize, patchSize, merge }, wrapper };
-}
-
 /** One square, and the projector's own start and end. */
 function withEnds({ imageSize, patchSize }: EncoderModel, merge: number): Rule {
   const params = { imageSize, patchSize, merge, extra: 2 };
   return { rule: 'fixed-grid', params, wrapper: NO_WRAPPER };
 }
 
-/** One square, or for LLaVA-1.6 an overview and tiles in one of the grids that the file lists. */
-function llava(encoder: EncoderModel, header: HeaderView): Rule {
-  const { imageSize, patchSize, merge } = encoder;
-  const pins = numberArray(header, 'clip.vision.image_grid_pinpoints') ?? [];
-  if (pins.length === 0) return fixedGrid(encoder, NO_WRAPPER);
-  const grids = Array.from({ length: Math.floor(pins.length / 2) }, (_, index) => ({
-    columns: Math.floor((pins[2 * index] ?? 0) / imageSize),
-    rows: Math.floor((pins[2 * index + 1] ?? 0) / imageSize),
-  }));
-  return { rule: 'llava-uhd', params: { imageSize, patchSize, merge, grids }, wrapper: NO_WRAPPER };
-}
-
-/** Grids of at most 3 x 3 tiles, a single one left out (`set_llava_uhd_res_candidates`). */
-function llama4({ imageSize, patchSize, merge }: EncoderModel): Rule {
-  const sides = [1, 2, 3];
-  const grids = sides
-    .flatMap((columns) => sides.map((rows) => ({ columns, rows })))
-    .filter(({ columns, rows }) => columns * rows > 1);
-  return {
-    rule: 'llava-uhd',
-    params: { imageSize, patchSize, merge, grids },
-    wrapper: IMAGE_START,
-  };
-}
-
 /** MobileNet ends in 16 x 16 whatever the picture. */
 function gemma3n({ imageSize }: EncoderModel): Rule {
-  return { rule: 'fixed', params: { tokens: 256, imageSize }, wrapper: START_OF_IMAGE };
+  return fixed(256, imageSize, START_OF_IMAGE);
+}
+
+function fixed(tokens: number, imageSize: number, wrapper: Rule['wrapper']): Rule {
+  return { rule: 'fixed', params: { tokens, imageSize }, wrapper };
 }
 
 function gemma4(encoder: EncoderModel): Rule | null {
@@ -114,13 +105,13 @@ function hunyuan(encoder: EncoderModel): Rule | null {
 }
 
 function qwen(encoder: EncoderModel): Rule | null {
-  return sized(encoder, around('<|vision_start|>', '<|vision_end|>'));
+  return sized(encoder, VISION_START);
 }
 
 /** The picture's own aspect ratio, between the family's limits. */
 function sized(
   encoder: EncoderModel,
-  wrapper: Wrapper,
+  wrapper: Rule['wrapper'],
   more: Readonly<Record<string, boolean | number>> = {},
 ): Rule | null {
   const { patchSize, merge } = encoder;
@@ -142,90 +133,39 @@ function sized(
   };
 }
 
-function internvl({ imageSize, patchSize, merge }: EncoderModel, header: HeaderView): Rule {
+/** The longest edge is as the file says, the number of tokens without limits of its own. */
+function lightOn({ imageSize, patchSize, merge }: EncoderModel, header: HeaderView): Rule {
   return {
-    rule: 'internvl-effective',
-    params: {
-      imageSize,
-      patchSize,
-      merge,
-      minTiles: optionalNumber(header, 'clip.vision.preproc_min_tiles') ?? 1,
-      maxTiles: optionalNumber(header, 'clip.vision.preproc_max_tiles') ?? 12,
-    },
-    wrapper: around('<img>', '</img>'),
-  };
-}
-
-/** Version 2 (MiniCPM-V 2.5) wraps its slices once more; 3 and later agree. */
-function minicpmv({ imageSize, queries }: EncoderModel, header: HeaderView): Rule | null {
-  if (optionalNumber(header, 'clip.minicpmv_version') === 2) return null;
-  return {
-    rule: 'minicpm',
-    params: { sliceSize: imageSize, queries: queries ?? 64 },
-    wrapper: around('<image>', '</image>'),
-  };
-}
-
-/** Sides are whole squares of 4 x 4 patches, however many of them become one token. */
-const MINICPM_STEP = 4;
-
-function minicpmv46({ imageSize, patchSize, merge }: EncoderModel): Rule {
-  return {
-    rule: 'minicpm-cells',
-    params: { sliceSize: imageSize, cell: patchSize * merge, step: patchSize * MINICPM_STEP },
-    // The image's number: one digit up to the tenth image of a request.
-    wrapper: { begin: '<image_id>0</image_id><image>', end: '</image>', tokens: 5 },
-  };
-}
-
-function idefics3({ imageSize, patchSize, merge }: EncoderModel, header: HeaderView): Rule | null {
-  const longestEdge = optionalNumber(header, 'clip.vision.preproc_image_size');
-  if (longestEdge === undefined) return null;
-  return {
-    rule: 'idefics',
-    params: { tileSize: imageSize, patchSize, merge, longestEdge },
-    wrapper: NO_WRAPPER,
-  };
-}
-
-function lfm2(encoder: EncoderModel): Rule | null {
-  const { patchSize, merge } = encoder;
-  const limits = tokenLimits(encoder);
-  if (limits === null) return null;
-  return {
-    rule: 'lfm2',
+    rule: 'smart-resize',
     params: {
       factor: patchSize * merge,
-      patchSize,
-      minTokens: limits.least,
-      maxTokens: limits.most,
-      tileSize: 512,
-      minTiles: 2,
-      maxTiles: 10,
-      tolerance: 2,
+      minPixels: 0,
+      maxPixels: 0,
+      longestEdge: optionalNumber(header, 'clip.vision.preproc_image_size') ?? imageSize,
+      arithmetic: 'c-float32',
+      rowBreaks: header.tensors.some(({ name }) => name === 'v.token_embd.img_break'),
     },
-    wrapper: IMAGE_START,
+    wrapper: around('<|im_start|>', '<|im_end|>'),
   };
 }
 
-function deepseekOcr(_: EncoderModel, header: HeaderView): Rule {
-  const side = { globalSide: 16, tileSize: 640, tileSide: 10, newlines: true };
-  return ocr(side, header, 9);
+function youtu(encoder: EncoderModel): Rule | null {
+  const { patchSize, merge } = encoder;
+  const maxTokens = tokenLimits(encoder)?.most;
+  if (maxTokens === undefined) return null;
+  const params = { factor: patchSize * merge, merge, maxTokens };
+  return { rule: 'scale-steps', params, wrapper: VISION_START };
 }
 
-function deepseekOcr2(_: EncoderModel, header: HeaderView): Rule {
-  const side = { globalSide: 16, tileSize: 768, tileSide: 12, newlines: false };
-  return ocr(side, header, 6);
+function muse(encoder: EncoderModel): Rule | null {
+  const maxTokens = tokenLimits(encoder)?.most;
+  if (maxTokens === undefined) return null;
+  const params = { factor: encoder.patchSize * encoder.merge, maxTokens };
+  return { rule: 'nearest-cells', params, wrapper: IMAGE_START };
 }
 
-function ocr(side: Readonly<Record<string, unknown>>, header: HeaderView, most: number): Rule {
-  return {
-    rule: 'deepseek-ocr',
-    params: {
-      ...side,
-      minTiles: optionalNumber(header, 'clip.vision.preproc_min_tiles') ?? 2,
-      maxTiles: optionalNumber(header, 'clip.vision.preproc_max_tiles') ?? most,
-    },
-    wrapper: around('', '\n'),
-  };
+function deepseek4({ patchSize, merge }: EncoderModel, header: HeaderView): Rule | null {
+  const minPixels = optionalNumber(header, 'clip.vision.image_min_pixels');
+  if (minPixels === undefined) return null;
+  return { rule: 'aligned-block', params: { patchSize, merge, minPixels }, wrapper: NO_WRAPPER };
 }

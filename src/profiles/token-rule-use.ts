@@ -27,6 +27,7 @@ function use<const Id extends string, Params extends z.ZodType>(rule: Id, params
 }
 
 export const tokenRuleUseSchema = z.discriminatedUnion('rule', [
+  use('aligned-block', tokenRules['aligned-block'].params),
   use('anyres', tokenRules.anyres.params),
   use('claude-area', tokenRules['claude-area'].params),
   use('claude-patch', tokenRules['claude-patch'].params),
@@ -45,12 +46,15 @@ export const tokenRuleUseSchema = z.discriminatedUnion('rule', [
   use('measured', tokenRules.measured.params),
   use('minicpm', tokenRules.minicpm.params),
   use('minicpm-cells', tokenRules['minicpm-cells'].params),
+  use('nearest-cells', tokenRules['nearest-cells'].params),
   use('openai-patch', tokenRules['openai-patch'].params),
   use('openai-tile', tokenRules['openai-tile'].params),
   use('overlap-crops', tokenRules['overlap-crops'].params),
   use('patch-limit', tokenRules['patch-limit'].params),
   use('pixel-budget', tokenRules['pixel-budget'].params),
+  use('scale-steps', tokenRules['scale-steps'].params),
   use('smart-resize', tokenRules['smart-resize'].params),
+  use('window-crops', tokenRules['window-crops'].params),
 ]);
 
 export const audioRuleUseSchema = z.discriminatedUnion('rule', [

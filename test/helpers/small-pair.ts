@@ -29,8 +29,11 @@ const WRAPPERS = [
   ...['<image>', '</image>', '<slice>', '</slice>', '<img>', '</img>', '[IMG_END]', '\n', '\n\n'],
   ...['<start_of_image>', '<end_of_image>', '<|vision_start|>', '<|vision_end|>'],
   ...['<|image_start|>', '<|image_end|>', '<|img_thumbnail|>', '<|image>', '<image|>'],
-  ...['<|begin_of_image|>', '<|end_of_image|>', '<|media_start|>', '<|media_end|>'],
-  ...['<fake_token_around_image>', '<global-img>'],
+  ...['<|begin_of_image|>', '<|end_of_image|>', '<|media_start|>'],
+  ...['<fake_token_around_image>', '<global-img>', '<vision>', '</vision>'],
+  ...['<im_start>', '<im_end>', '<patch_start>', '<patch_end>', '<patch_newline>'],
+  ...['<|im_start|>', '<|im_end|>', '<|media_end|>', ']<]start of image[>[', ']<]end of image[>['],
+  ...['<｜hy_place▁holder▁no▁100｜>', '<｜hy_place▁holder▁no▁101｜>'],
   ...['<|audio_bos|>', '<|audio_eos|>', '[BEGIN_AUDIO]', '<sound>'],
   ...['<|audio_start|>', '<|audio_end|>', '<|audio>', '<audio|>'],
   ...grid((row, column) => `<row_${row}_col_${column}>`),
@@ -84,7 +87,7 @@ export function* noise({ name, shape, type }: TensorInfo): Generator<Uint8Array>
 }
 
 /**
- * A model and a projector of a family, small enough to load at once; `more` are further projector keys.
+ * A model and a projector of a family, small enough to load at once; `more` are further projector keys or others' values.
  * Without `data` the weights are zeros.
  */
 export async function writeSmallPair(
@@ -92,11 +95,12 @@ export async function writeSmallPair(
   dims: EncoderDims,
   more: Metadata = [],
   data: TensorData | null = null,
+  arch: 'llama' | 'qwen2vl' = 'llama',
 ) {
   const embedding = dims.projectionDim;
   const text = textModel(
     {
-      arch: 'llama',
+      arch,
       layers: 1,
       embedding,
       heads: 2,
@@ -105,7 +109,7 @@ export async function writeSmallPair(
       feedForward: embedding,
       vocabulary: TOKENS.length,
       tiedEmbeddings: false,
-      qkvBias: false,
+      qkvBias: arch === 'qwen2vl',
     },
     32768,
   );
@@ -113,7 +117,9 @@ export async function writeSmallPair(
   const files = { model: join(folder, 'small.gguf'), mmproj: join(folder, 'small-mmproj.gguf') };
   const metadata = [...textMetadata('small', text), ...tokenizer()];
   await writeGguf(files.model, { metadata, tensors: text.tensors }, data);
-  const projector = { metadata: [...encoderMetadata('small', encoder), ...more] };
+  const own = new Set(more.map(([key]) => key));
+  const usual = encoderMetadata('small', encoder).filter(([key]) => !own.has(key));
+  const projector = { metadata: [...usual, ...more] };
   await writeGguf(files.mmproj, { ...projector, tensors: encoder.tensors }, data);
   return files;
 }

@@ -27,8 +27,11 @@ const small = (dims: Partial<EncoderDims> & { projectorType: string }): EncoderD
   projectionDim: 128,
   ...dims,
 });
-const edge = (value: number): Metadata => [
-  ['clip.vision.preproc_image_size', { type: 'uint32', value }],
+
+const number = (key: string, value: number): Metadata => [[key, { type: 'uint32', value }]];
+const edge = (value: number) => number('clip.vision.preproc_image_size', value);
+const pinpoints = (value: readonly number[]): Metadata => [
+  ['clip.vision.image_grid_pinpoints', { type: 'array', of: 'int32', value }],
 ];
 
 /** Granite's tiles of 384: a row or a column of up to ten, and what ten hold between them. */
@@ -37,9 +40,7 @@ const pins = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].flatMap((rows) =>
     .filter((columns) => columns * rows > 1 && columns * rows <= 10)
     .flatMap((columns) => [columns * 384, rows * 384]),
 );
-const grids: Metadata = [
-  ['clip.vision.image_grid_pinpoints', { type: 'array', of: 'int32', value: pins }],
-];
+const grids = pinpoints(pins);
 
 /** What decides the count is as published; the widths are small. */
 const FAMILIES: [string, EncoderDims, Metadata?][] = [
@@ -102,7 +103,19 @@ const FAMILIES: [string, EncoderDims, Metadata?][] = [
   ['InternVL', small({ projectorType: 'internvl', imageSize: 448, merge: 2 })],
   ['Kimi-VL', small({ projectorType: 'kimivl', imageSize: 896, merge: 2 })],
   ['LFM2-VL', small({ projectorType: 'lfm2', patchSize: 16, imageSize: 256, merge: 2 })],
+  ['LightOnOCR', small({ projectorType: 'lightonocr', imageSize: 1540, merge: 2 }), edge(1540)],
+  ['LLaVA 1.5', small({ projectorType: 'mlp' })],
+  [
+    'LLaVA 1.6',
+    small({ projectorType: 'mlp' }),
+    pinpoints([336, 672, 672, 336, 672, 672, 1008, 336, 336, 1008]),
+  ],
   ['Llama 4', small({ projectorType: 'llama4', merge: 2, projectorHidden: 64 })],
+  [
+    'MiniCPM-V 2.5',
+    small({ projectorType: 'resampler', imageSize: 448, positions: 4900, queries: 96 }),
+    [['clip.minicpmv_version', { type: 'int32', value: 2 }]],
+  ],
   [
     'MiniCPM-V 2.6',
     small({ projectorType: 'resampler', imageSize: 448, positions: 4900, queries: 64 }),
@@ -131,15 +144,31 @@ const FAMILIES: [string, EncoderDims, Metadata?][] = [
   ['MobileVLM 2', small({ projectorType: 'ldpv2' })],
   ['Mistral Small 3', small({ projectorType: 'pixtral', imageSize: 1540, merge: 2 })],
   ['Pixtral', small({ projectorType: 'pixtral', patchSize: 16, imageSize: 1024 })],
+  ['HunyuanOCR', small({ projectorType: 'hunyuanvl', patchSize: 16, merge: 2 })],
+  ['Qwen2-VL', small({ projectorType: 'qwen2vl_merger', imageSize: 560, merge: 2 })],
+  ['Qwen2.5-VL', small({ projectorType: 'qwen2.5vl_merger', imageSize: 560, merge: 2 })],
   ['Qwen3-VL', small({ projectorType: 'qwen3vl_merger', patchSize: 16, imageSize: 768, merge: 2 })],
   [
     'SmolVLM2',
     small({ projectorType: 'idefics3', patchSize: 16, imageSize: 512, merge: 4 }),
     edge(2048),
   ],
+  [
+    'SmolVLM of an older converter',
+    small({ projectorType: 'idefics3', patchSize: 16, imageSize: 512, merge: 4 }),
+  ],
+  ['Step3-VL', small({ projectorType: 'step3vl', imageSize: 728, merge: 4 })],
+  [
+    'Youtu-VL',
+    small({ projectorType: 'youtuvl', patchSize: 16, imageSize: 256, merge: 2, wholeBlocks: [0] }),
+  ],
 ];
 
 type Settings = Pick<TokenSettings, 'imageMinTokens' | 'imageMaxTokens' | 'ubatch'>;
+
+/** Hunyuan's images have places in three dimensions: the engine aborts on a text model without them. */
+const textArch = ({ projectorType }: EncoderDims) =>
+  projectorType === 'hunyuanvl' ? 'qwen2vl' : 'llama';
 
 /** How each family's server is started: as it is by default, then with limits of both kinds. */
 const SETTINGS: readonly Settings[] = [
@@ -164,7 +193,7 @@ describe.skipIf(llamaServer === null)(
     it.each(CASES)('$name, $flags', async ({ dims, more, settings, flags }) => {
       const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-family-'));
       onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-      const { model, mmproj } = await writeSmallPair(folder, dims, more);
+      const { model, mmproj } = await writeSmallPair(folder, dims, more, null, textArch(dims));
       const header = readGgufHeader(mmproj);
       const described = describeGguf('small', readGgufHeader(model), header, imageRuleOf);
       const use = described.imageTokens['llama.cpp'];

@@ -50,9 +50,17 @@ function internvlGrids({ minTiles, maxTiles }: { minTiles: number; maxTiles: num
   return grids;
 }
 
-/** The grid with most effective pixels, then least waste; null when one tile holds the picture. */
+/** Null when one tile holds the picture. */
 function gridOf(size: ImageSize, side: number, grids: readonly Grid[]): Grid | null {
-  if (size.width <= side && size.height <= side) return null;
+  return size.width <= side && size.height <= side ? null : mostEffectiveGrid(size, side, grids);
+}
+
+/** The grid with most effective pixels, then least waste (`select_best_resolution`); null: none has any. */
+export function mostEffectiveGrid(
+  size: ImageSize,
+  side: number,
+  grids: readonly Grid[],
+): Grid | null {
   let best: Grid | null = null;
   let bestPixels = 0;
   let leastWaste = Number.POSITIVE_INFINITY;

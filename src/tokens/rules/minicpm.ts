@@ -13,12 +13,17 @@ const params = z.strictObject({
     .default('side')
     .describe('cut where a side exceeds a slice (llama.cpp), or where the area does (vLLM)'),
   sliceWrapper: z.int().nonnegative().default(2).describe('tokens around each slice'),
+  gridWrapper: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe('tokens around all slices together (MiniCPM-V 2.5)'),
   rowBreaks: z.boolean().default(true).describe('a newline token between two rows of slices'),
 });
 type Params = z.output<typeof params>;
 
 /**
- * MiniCPM-V 2.6 to 4.5 as llama.cpp cuts it: an overview, and where a side exceeds one slice a grid whose
+ * MiniCPM-V 2.5 to 4.5 as llama.cpp cuts it: an overview, and where a side exceeds one slice a grid whose
  * aspect ratio is nearest on a logarithmic scale (llama.cpp b11118 mtmd-image.cpp, `get_slice_instructions`
  * and `get_best_grid`); the model's own processor leaves a long strip of little area whole. The overview's
  * own wrapper is the caller's.
@@ -33,7 +38,7 @@ export const minicpm = defineTokenRule({
     const slices = columns * rows;
     const breaks = use.rowBreaks ? rows - 1 : 0;
     return {
-      tokens: use.queries + slices * (use.queries + use.sliceWrapper) + breaks,
+      tokens: use.queries + slices * (use.queries + use.sliceWrapper) + breaks + use.gridWrapper,
       detail: `overview + ${columns}x${rows} slices, ${use.queries} tokens each`,
     };
   },

@@ -288,7 +288,7 @@ describe('imageRuleOf', () => {
   });
 
   it('is null for a projector without a rule', () => {
-    const unknown = withKeys(llavaProjector, { 'clip.projector_type': 'yasa2' });
+    const unknown = withKeys(llavaProjector, { 'clip.projector_type': 'of_tomorrow' });
     expect(describeGguf('m', llava, unknown, imageRuleOf).imageTokens).toEqual({});
   });
 });

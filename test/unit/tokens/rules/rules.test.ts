@@ -8,6 +8,7 @@ const GRIDS = [
   { columns: 2, rows: 2 },
 ];
 const PARAMS = {
+  'aligned-block': { patchSize: 14, merge: 3, minPixels: 200704 },
   anyres: { imageSize: 336, patchSize: 14, grids: GRIDS },
   'claude-area': { pixelsPerToken: 750, maxSide: 1568, maxTokens: 1600 },
   'claude-patch': { maxSide: 1568, maxTokens: 1568 },
@@ -47,6 +48,7 @@ const PARAMS = {
   'internvl-effective': { imageSize: 448, patchSize: 14, merge: 2, minTiles: 1, maxTiles: 12 },
   'llava-uhd': { imageSize: 336, patchSize: 14, grids: GRIDS },
   'minicpm-cells': { sliceSize: 448, cell: 56, step: 56 },
+  'nearest-cells': { factor: 28, maxTokens: 4096 },
   'openai-patch': {
     multiplier: 2.46,
     low: { maxSide: 512 },
@@ -57,11 +59,17 @@ const PARAMS = {
   'overlap-crops': { cropSize: 336, patchSize: 14, margin: 4, pool: 2, maxCrops: 12 },
   'patch-limit': { patchSize: 14, merge: 2, maxPatches: 4096 },
   'pixel-budget': { factor: 48, budget: 280 },
+  'scale-steps': { factor: 32, merge: 2, maxTokens: 62500 },
+  'window-crops': { imageSize: 728, cropSize: 504, cell: 56, longestEdge: 3024 },
   'smart-resize': { factor: 28, minPixels: 6272, maxPixels: 3211264, arithmetic: 'c-float32' },
 } satisfies Record<Exclude<keyof typeof tokenRules, 'measured'>, object>;
 
-/** Gemini 2.x has no limit on its tiles, whatever the picture. */
-const MOST: Readonly<Record<string, number>> = { 'gemini-tiles': 86 * 256 * 258 };
+/** Gemini 2.x has no limit on its tiles, whatever the picture; those of a strip are small and many. */
+const MOST: Readonly<Record<string, number>> = {
+  'gemini-tiles': 86 * 256 * 258,
+  'scale-steps': 62_501,
+  'window-crops': 169 + 84 * 3024,
+};
 
 const bound = Object.entries(PARAMS).map(([id, params]) => ({
   id,
@@ -110,6 +118,43 @@ describe.each(bound)('$id', ({ id, rule }) => {
 
   it('refuses parameters it does not know', () => {
     expect(() => tokenRules[id as keyof typeof tokenRules].bind({ nonsense: 1 })).toThrow();
+  });
+});
+
+/**
+ * What the tower sees is no picture to send in these families: cut anew, or filled to the budget again, it
+ * would cost something else. In all others it stays as it is and costs the same.
+ */
+const NOT_TO_SEND: ReadonlySet<string> = new Set([
+  'aligned-block',
+  'anyres',
+  'claude-area',
+  'dynamic-hd',
+  'idefics',
+  'internvl-effective',
+  'lfm2',
+  'minicpm-cells',
+  'patch-limit',
+  'pixel-budget',
+  'window-crops',
+]);
+
+describe.each(bound.filter(({ id }) => !NOT_TO_SEND.has(id)))('$id resizes once', ({ rule }) => {
+  it('to a size that stays, and costs the same', () => {
+    const side = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 9000 }));
+    fc.assert(
+      fc.property(side, side, (width, height) => {
+        const { width: seenWidth, height: seenHeight } = rule.resize(
+          { width, height },
+          DEFAULT_TOKEN_SETTINGS,
+        );
+        const seen = { width: seenWidth, height: seenHeight };
+        expect(rule.resize(seen, DEFAULT_TOKEN_SETTINGS)).toMatchObject(seen);
+        const tokens = (size: typeof seen) => rule.count(size, DEFAULT_TOKEN_SETTINGS).tokens;
+        expect(tokens(seen)).toBe(tokens({ width, height }));
+      }),
+      { seed: 20261122 },
+    );
   });
 });
 
