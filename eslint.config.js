@@ -25,6 +25,7 @@ const PURE_FILES = [
   'src/detect/probes/{amd-smi,nvidia-csv,nvidia-failure,nvidia-log,rocm-smi}.ts',
   'src/engine/{choose,parse,release-files}.ts',
   'src/estimate/{cost,count,count-media,describe-input,formats,glob,text,totals,warnings,wrapper}.ts',
+  'src/estimate/{given-price,price-warnings}.ts',
   'src/estimate/read/content.ts',
   'src/estimate/manifest/{anthropic,chat,content,data-uri,item,jsonl,lines,list,long-line,request,responses,row}.ts',
   'src/serve/{restart-policy,state}.ts',

@@ -53,10 +53,29 @@ export type PriceUsed = {
   readonly input: number;
   readonly output: number;
   readonly cachedInput: number | null;
-  /** Sound that goes in; null: as `input`. */
+  /** Pictures, sound and film that go in; null: as `input`. */
+  readonly imageInput: number | null;
   readonly audioInput: number | null;
+  readonly videoInput: number | null;
   /** Share taken off by the vendor's batch API. */
   readonly batchDiscount: number | null;
+  /** What every token of a request of more than `above` input tokens costs. */
+  readonly longContext: null | {
+    readonly above: number;
+    readonly input: number;
+    readonly output: number;
+    readonly cachedInput: number | null;
+  };
+  /** From a price list, given as such, or made of the price of hardware. */
+  readonly basis: 'list' | 'given' | 'gpu-hours';
+  /** Who bills, where it is not the model's own vendor. */
+  readonly provider: string | null;
+  /** Whether the batch discount was taken off. */
+  readonly batch: boolean;
+  /** What was priced as input that the vendor has seen before. */
+  readonly cached: null | { readonly tokens: number | null; readonly percent: number | null };
+  /** How a price that is in no list came about. */
+  readonly formula: string | null;
   readonly source: string;
 };
 

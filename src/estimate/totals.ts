@@ -1,14 +1,14 @@
 import type { Confidence, Modality } from '../contracts/basis.ts';
 import { CONFIDENCES } from '../contracts/basis.ts';
 import type { EstimateInput, ModelEstimate } from '../contracts/estimate.ts';
-import type { ApiPrice } from '../profiles/price-schema.ts';
 import { promptTextTokens } from '../tokens/text/chat.ts';
 import { sum } from '../units.ts';
+import type { PriceInUse } from './cost.ts';
 import { costOf, priceUsed } from './cost.ts';
 import type { CountedInput, CountedModel } from './count.ts';
 
 export type TotalOptions = {
-  readonly price: ApiPrice | null;
+  readonly price: PriceInUse | null;
   readonly outputTokens: number;
   /** Keep one row for each input. */
   readonly items: boolean;
@@ -51,7 +51,13 @@ export function totalOf(
     costUsd:
       options.price === null || unknown
         ? null
-        : costOf(options.price, { input: total, audio, output: options.outputTokens }),
+        : costOf(options.price, {
+            input: total,
+            audio,
+            image,
+            video,
+            output: options.outputTokens,
+          }),
     priceAsOf: options.price?.asOf ?? null,
     price: options.price === null ? null : priceUsed(options.price),
     costliest: costliestOf(taken),

@@ -1,12 +1,10 @@
-import type { ApiPrice } from '../profiles/price-schema.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
-import { STALE_DAYS, priceAgeDays } from './cost.ts';
 import type { CountedInput, CountedModel } from './count.ts';
 import { formatNeeds } from './formats.ts';
 
 const SHOWN_REASONS = 3;
 
-/** What the person should know about one model's entry: inputs left out, settings without effect, old prices. */
+/** What the person should know about one model's entry: inputs left out, settings without effect. */
 export function warningsOf(
   model: CountedModel,
   counted: readonly CountedInput[],
@@ -78,42 +76,6 @@ function longInputs(model: CountedModel, counted: readonly CountedInput[]): stri
   return long.length === 0
     ? []
     : [`${inputs(long.length)} longer than the ${context} tokens of context of ${model.id}`];
-}
-
-export type PricedRequest = {
-  readonly now: Date;
-  /** `--as-of`. */
-  readonly asOf: string | null;
-  /** All input of the model, null where it is not known. */
-  readonly inputTokens: number | null;
-};
-
-/** A price that is missing, old, of another day, or higher for a request of this length. */
-export function priceWarnings(
-  { id, engine }: CountedModel,
-  price: ApiPrice | null,
-  { now, asOf, inputTokens }: PricedRequest,
-): string[] {
-  if (engine !== 'api') return [];
-  if (price === null) {
-    return [`no price for ${id}: put one into prices.yaml of your profile folder`];
-  }
-  const days = priceAgeDays(price, now);
-  const long = price.longContext;
-  return [
-    ...(asOf !== null && asOf !== price.asOf
-      ? [`the price of ${id} is of ${price.asOf}, not of ${asOf}: prices of the past are not kept`]
-      : []),
-    ...(days > STALE_DAYS && asOf === null
-      ? [`the price of ${id} is of ${price.asOf}, ${days} days ago: check it before you rely on it`]
-      : []),
-    ...(long !== undefined && (inputTokens ?? 0) > long.above
-      ? [
-          `${id}: a single request of more than ${long.above} input tokens costs $${long.input} in and ` +
-            `$${long.output} out a million; priced as requests below that`,
-        ]
-      : []),
-  ];
 }
 
 function inputs(count: number): string {

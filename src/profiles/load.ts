@@ -60,7 +60,7 @@ export async function loadCards(folders: ProfileFolders): Promise<readonly GpuCa
   return [...new Map(tables.flatMap((cards) => cards ?? []).map((c) => [c.id, c])).values()];
 }
 
-/** Every API price; `prices.yaml` of a later folder replaces the price of the same model. */
+/** Every API price; `prices.yaml` of a later folder replaces the price of the same model and provider. */
 export async function loadPrices(folders: ProfileFolders): Promise<readonly ApiPrice[]> {
   const compiled = await readCompiled();
   const lists = [
@@ -70,7 +70,8 @@ export async function loadPrices(folders: ProfileFolders): Promise<readonly ApiP
   for (const folder of await existing(folders)) {
     lists.push((await readOptional(join(folder, 'prices.yaml'), priceListSchema))?.prices);
   }
-  return [...new Map(lists.flatMap((list) => list ?? []).map((p) => [p.model, p])).values()];
+  const key = ({ model, provider = '' }: ApiPrice) => `${provider} ${model}`;
+  return [...new Map(lists.flatMap((list) => list ?? []).map((p) => [key(p), p])).values()];
 }
 
 /** What cards cost to rent; a card that `gpu-prices.yaml` of a later folder names is priced by it alone. */

@@ -10,11 +10,19 @@ const usd = z
 
 const priceSchema = z.strictObject({
   model: z.string().min(1).describe('profile id'),
+  provider: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('who bills it, as `--provider` names it; the model’s own vendor where left out'),
   input: usd,
   output: usd,
   cachedInput: usd.optional().describe('input that the vendor has seen before'),
   cacheWrite: usd.optional().describe('input that is kept to be seen again'),
+  imageInput: usd.optional().describe('as `input` where left out'),
   audioInput: usd.optional().describe('as `input` where left out'),
+  cachedAudioInput: usd.optional().describe('as `audioInput` where left out'),
+  videoInput: usd.optional().describe('as `input` where left out'),
   audioOutput: usd.optional(),
   batchDiscount: z
     .number()
@@ -23,7 +31,12 @@ const priceSchema = z.strictObject({
     .optional()
     .describe('share taken off input and output of the batch API'),
   longContext: z
-    .strictObject({ above: z.int().positive().describe('input tokens'), input: usd, output: usd })
+    .strictObject({
+      above: z.int().positive().describe('input tokens'),
+      input: usd,
+      output: usd,
+      cachedInput: usd.optional().describe('as `input` where left out'),
+    })
     .optional()
     .describe('what every token of a longer request costs'),
   asOf: z.iso.date().describe('the last day on which the source showed it'),

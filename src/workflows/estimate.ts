@@ -9,16 +9,18 @@ import { scanInputs } from '../estimate/scan.ts';
 import { DEFAULT_PDF_DPI, createReader } from '../estimate/read/index.ts';
 import { totalOf } from '../estimate/totals.ts';
 import { MISSING, NO_MATCH } from '../estimate/walk.ts';
-import { priceWarnings, warningsOf } from '../estimate/warnings.ts';
+import { priceWarnings } from '../estimate/price-warnings.ts';
+import { warningsOf } from '../estimate/warnings.ts';
 import { defaultEngine } from '../profiles/describe.ts';
 import type { Profile } from '../profiles/layers.ts';
-import { loadPrices } from '../profiles/load.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
 import { vocabularyOf } from '../tokens/text/vocabulary.ts';
 import { sum } from '../units.ts';
 import type { Context } from './context.ts';
 import type { LoadedModel } from './model.ts';
-import { loadModel, profileFolders } from './model.ts';
+import type { PricingRequest } from './estimate-price.ts';
+import { LIST_PRICES, openPrices } from './estimate-price.ts';
+import { loadModel } from './model.ts';
 
 export type EstimateRequest = {
   readonly paths: readonly string[];
@@ -47,6 +49,8 @@ export type EstimateRequest = {
   /** Keep one row for each input. */
   readonly items: boolean;
   readonly outputTokens: number | null;
+  /** How the bill is made out; at list prices where left out. */
+  readonly pricing?: PricingRequest;
   /** Read by the caller: a document with unreadable inputs is then exit 7. */
   readonly strict: boolean;
   /** `--profiles DIR`. */
@@ -68,16 +72,17 @@ export async function estimateWorkflow(request: EstimateRequest, ctx: Context): 
   const settings = settingsOf(request);
   const outputTokens = wholeNumber('output-tokens', request.outputTokens) ?? 0;
   const { models, warnings } = await resolveModels(request, ctx);
-  const prices = await loadPrices(profileFolders(ctx, request.profilesDir));
+  const priceOf = await openPrices(request.pricing ?? LIST_PRICES, request, ctx);
+  const prices = await Promise.all(models.map(priceOf));
   const scan = await scanWithProgress(request, ctx);
   refuseNothing(request, scan);
 
   if (scan.hidden > 0) warnings.push(`hidden files and folders left out: ${scan.hidden}`);
-  const estimates = models.map((model) => {
+  const estimates = models.map((model, index) => {
     const counted = countInputs(scan.inputs, model, settings);
-    const price = prices.find((entry) => entry.model === model.id) ?? null;
+    const price = prices[index] ?? null;
     const total = totalOf(model, counted, {
-      price: model.engine === 'api' ? price : null,
+      price,
       outputTokens,
       items: request.items || scan.inputs.length <= MAX_UNASKED_ITEMS,
     });

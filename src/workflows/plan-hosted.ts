@@ -4,7 +4,7 @@ import type { Candidate } from '../contracts/plan.ts';
 import { countInputs } from '../estimate/count.ts';
 import { describedInput } from '../estimate/describe-input.ts';
 import { totalOf } from '../estimate/totals.ts';
-import { priceWarnings } from '../estimate/warnings.ts';
+import { priceWarnings } from '../estimate/price-warnings.ts';
 import type { Workload } from '../match/types.ts';
 import { apiCandidate } from '../plan/build.ts';
 import type { ApiPrice } from '../profiles/price-schema.ts';

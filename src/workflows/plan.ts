@@ -71,7 +71,8 @@ async function planAtVendor(
   // Counts a request, chat template and all: more code than the rest of a plan.
   const { hostedCandidate } = await import('./plan-hosted.ts');
   const prices = await loadPrices(profileFolders(ctx, model.profilesDir));
-  const price = prices.find((each) => each.model === source.model.id) ?? null;
+  const { listPrice } = await import('./estimate-price.ts');
+  const price = await listPrice(prices, { id: source.model.id, provider: null, day: ctx.now() });
   const candidate = hostedCandidate(source.model, wishes.workload, price, ctx.now());
   return { ...candidate, warnings: [...warnings, ...candidate.warnings] };
 }

@@ -5,10 +5,11 @@ import type { EstimateOptions } from '../requests/estimate.ts';
 import { MEDIA_RESOLUTIONS } from '../../tokens/settings.ts';
 import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
+import { addPriceOptions } from './estimate-money.ts';
 
 /** `mmdeploy estimate [PATHS…]`. */
 export function registerEstimate({ begin, action }: Registrar): void {
-  begin('estimate')
+  const command = begin('estimate')
     .description(
       'Counts the tokens that files, folders or described inputs cost each model, by the rule of the\n' +
         'engine that will count them, and prices API models. Nothing is uploaded or decoded.' +
@@ -52,8 +53,8 @@ export function registerEstimate({ begin, action }: Registrar): void {
     .option('--decode', 'prove that files decode, not only that their headers are sound')
     .option('--output-tokens <n>', 'answer tokens to price as well')
     .option('--items', 'one row per input (JSON has them up to 1000 inputs)')
-    .option('--strict', 'exit 7 when an input could not be read')
-    .action(action(runEstimate));
+    .option('--strict', 'exit 7 when an input could not be read');
+  addPriceOptions(command).action(action(runEstimate));
 }
 
 async function runEstimate(shell: Shell, command: Command): Promise<number> {

@@ -1,8 +1,12 @@
 import type { EstimateRequest } from '../../workflows/estimate.ts';
 import type { CommonOptions } from '../shell.ts';
+import type { PricingOptions } from './pricing.ts';
+import { toPricing } from './pricing.ts';
 import { dayOf, wholeNumber } from './values.ts';
 
-export type EstimateOptions = CommonOptions & {
+export type EstimateOptions = CommonOptions & PricingOptions & CountOptions;
+
+type CountOptions = {
   readonly model?: readonly string[];
   readonly engine: EstimateRequest['engine'];
   readonly mmproj?: string;
@@ -33,6 +37,7 @@ export function toEstimateRequest(
   paths: readonly string[],
   options: EstimateOptions,
 ): EstimateRequest {
+  const outputTokens = wholeNumber('--output-tokens', options.outputTokens, 0);
   return {
     paths,
     images: options.image ?? [],
@@ -51,7 +56,8 @@ export function toEstimateRequest(
     decode: options.decode === true,
     pdfDpi: wholeNumber('--pdf-dpi', options.pdfDpi, MIN_PDF_DPI, MAX_PDF_DPI),
     items: options.items === true,
-    outputTokens: wholeNumber('--output-tokens', options.outputTokens, 0),
+    outputTokens,
+    pricing: toPricing(options, outputTokens),
     strict: options.strict === true,
     profilesDir: options.profiles ?? null,
     mmproj: options.mmproj ?? null,

@@ -11,7 +11,8 @@ import {
 } from '../../../src/estimate/describe-input.ts';
 import { approximateText } from '../../../src/estimate/text.ts';
 import { totalOf } from '../../../src/estimate/totals.ts';
-import { priceWarnings, warningsOf } from '../../../src/estimate/warnings.ts';
+import { priceWarnings } from '../../../src/estimate/price-warnings.ts';
+import { warningsOf } from '../../../src/estimate/warnings.ts';
 import { describeProfile } from '../../../src/profiles/describe.ts';
 import { findModel } from '../../../src/profiles/layers.ts';
 import { loadProfiles } from '../../../src/profiles/load.ts';

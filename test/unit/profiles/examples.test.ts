@@ -50,7 +50,6 @@ describe('built-in data', () => {
       'mistral-medium-2505',
       'mistral-small-2503',
       'mistral-small-2506',
-      'qvq-max',
     ]);
     expect(priced.filter((id) => !hosted.includes(id))).toEqual([]);
   });
