@@ -10,7 +10,7 @@ export type DataBytes = {
 const MAX_HEAD_CHARS = 256;
 
 /**
- * The bytes of a data URI: all of a sound, of a picture the first MiB, where its size is written.
+ * The bytes of a data URI; just the length that a long line keeps of a picture is taken for a part of it.
  * Returns what is wrong with it as text.
  */
 export function dataUri(uri: string): DataBytes | string {
@@ -27,14 +27,13 @@ export function dataUri(uri: string): DataBytes | string {
 
 /** As `dataUri`, of bare base64. */
 export function base64Bytes(text: string, mediaType: string | null): DataBytes | string {
-  const picture = mediaType?.startsWith('image/') === true;
-  const whole = !picture || text.length < KEPT_PICTURE_CHARS;
-  const used = whole ? text : text.slice(0, KEPT_PICTURE_CHARS);
-  const bytes = Buffer.from(used, 'base64');
+  const bytes = Buffer.from(text, 'base64');
   if (bytes.length === 0) return 'base64 without a single byte';
   // Node skips what is no base64: bytes that are missing were other characters.
-  const least = ((used.length * 3) / 4) * (1 - LINE_BREAKS) - PADDING_BYTES;
-  return bytes.length < least ? 'not base64' : { bytes, whole, mediaType };
+  const least = ((text.length * 3) / 4) * (1 - LINE_BREAKS) - PADDING_BYTES;
+  return bytes.length < least
+    ? 'not base64'
+    : { bytes, whole: text.length !== KEPT_PICTURE_CHARS, mediaType };
 }
 
 /** Share of a text that line breaks take, as MIME writes base64: two of every 78 characters. */

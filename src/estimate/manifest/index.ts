@@ -21,33 +21,61 @@ export type ManifestOptions = {
   /** Between the paths of a list. */
   readonly separator?: LineOptions['separator'];
   readonly maxLineBytes?: number;
+  /** Keep all of pictures in long lines, which otherwise end with their first MiB. */
+  readonly wholePictures?: boolean;
 };
 
-export type ManifestFormat = 'jsonl' | 'list';
+export type ManifestFormat = 'jsonl' | 'csv' | 'tsv' | 'parquet' | 'list';
 
 /**
  * The rows of a manifest, one batch for each chunk that is read: constant memory, however long it is.
- * A line that cannot be read is a row with a `problem`. Throws `file.missing`, `file.unreadable` or
- * `usage.invalid` where there is no manifest at all.
+ * A line that cannot be read is a row with a `problem`. Throws `file.missing`, `file.unreadable`,
+ * `usage.invalid` or `input.invalid` where there is no manifest at all.
  */
 export async function* manifestRows(
   path: string,
   options: ManifestOptions,
 ): AsyncGenerator<readonly ManifestRow[]> {
   const format = options.format ?? formatOf(path);
-  const { separator = '\n', maxLineBytes = MAX_LINE_BYTES } = options;
-  const source = await openBytes(path, options);
-  const folder = folderOf(path);
-  const read = format === 'list' ? listRow : jsonlRow;
-  let next = 1;
+  let line = 0;
   try {
-    for await (const lines of lineBatches(source, { separator, maxLineBytes })) {
-      yield lines.map((line) => read(line, folder));
-      next = (lines.at(-1)?.number ?? 0) + 1;
+    for await (const rows of rowsOf(path, format, options)) {
+      if (rows.length > 0) yield rows;
+      line = rows.at(-1)?.line ?? line;
     }
   } catch (error) {
+    if (error instanceof MmdeployError) throw error;
     // A broken archive or disk in the middle: what came before it counts.
-    yield [badRow(next, `the rest cannot be read: ${messageOf(error)}`)];
+    yield [badRow(line + 1, `the rest cannot be read: ${messageOf(error)}`)];
+  }
+}
+
+async function* rowsOf(
+  path: string,
+  format: ManifestFormat,
+  options: ManifestOptions,
+): AsyncGenerator<readonly ManifestRow[]> {
+  const { separator = '\n', maxLineBytes = MAX_LINE_BYTES, wholePictures = false } = options;
+  const folder = folderOf(path);
+  if (format === 'parquet') {
+    const { parquetRows } = await import('./parquet.ts');
+    yield* parquetRows(path, { cwd: options.cwd, folder });
+    return;
+  }
+  const source = await openBytes(path, options);
+  if (format === 'csv' || format === 'tsv') {
+    const { csvRows } = await import('./csv.ts');
+    yield* csvRows(source, {
+      path,
+      folder,
+      delimiter: format === 'csv' ? ',' : '\t',
+      maxLineBytes,
+    });
+    return;
+  }
+  const read = format === 'list' ? listRow : jsonlRow;
+  for await (const lines of lineBatches(source, { separator, maxLineBytes, wholePictures })) {
+    yield lines.map((line) => read(line, folder));
   }
 }
 
@@ -55,11 +83,23 @@ const FORMATS: Readonly<Record<string, ManifestFormat>> = {
   '': 'jsonl',
   '.jsonl': 'jsonl',
   '.ndjson': 'jsonl',
+  '.csv': 'csv',
+  '.tsv': 'tsv',
+  '.parquet': 'parquet',
 };
 
 function formatOf(path: string): ManifestFormat {
   const name = path.toLowerCase().replace(/\.gz$/, '');
   const format = FORMATS[extname(name)];
+  if (format === 'parquet' && name !== path.toLowerCase()) {
+    throw new MmdeployError(
+      'usage.invalid',
+      `\`--manifest ${path}\`: Parquet is packed by itself`,
+      {
+        hints: [`unpack it: \`gunzip ${path}\``],
+      },
+    );
+  }
   if (format !== undefined) return format;
   const known = Object.keys(FORMATS).filter((extension) => extension !== '');
   throw new MmdeployError('usage.invalid', `\`--manifest ${path}\`: not ${known.join(', ')}`, {

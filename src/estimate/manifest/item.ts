@@ -104,6 +104,7 @@ function addInput(row: OpenRow, key: InputKey, value: unknown, given: Given): Pr
 /** An object with a size, a path, or both: a size that is given is believed, and the file not opened. */
 function addMedium(row: OpenRow, medium: Medium, value: Json, given: Given): Problem {
   const { where, count } = given;
+  if (value['bytes'] instanceof Uint8Array) return addTableBytes(row, medium, value, given);
   for (const key in value) {
     if (!FACTS[medium].has(key)) {
       return `${where}.${key}: unknown; ${medium} has ${[...FACTS[medium]].join(', ')}`;
@@ -130,6 +131,20 @@ function addMedium(row: OpenRow, medium: Medium, value: Json, given: Given): Pro
   const facts = { width, height, seconds, fps, detail, count } as Measured;
   const name = from === undefined ? `${row.key}: ${nameOf(facts)}` : placed(row.folder, from);
   describe(row, namedInput(name, medium, facts));
+  return null;
+}
+
+/** What only a table can hold: `{bytes, path}`, as Hugging Face's data sets have their pictures. */
+function addTableBytes(
+  row: OpenRow,
+  modality: Medium,
+  { bytes, path }: Json,
+  { where, count }: Given,
+): Problem {
+  const name = `${row.key}: ${typeof path === 'string' ? path : where}`;
+  const detail = row.settings?.detail ?? null;
+  const whole = { bytes: bytes as Uint8Array, whole: true, mediaType: null };
+  row.parts.push({ kind: 'bytes', name, ...whole, modality, count, detail });
   return null;
 }
 

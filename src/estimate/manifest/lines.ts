@@ -11,8 +11,10 @@ export type Line = {
 
 export type LineOptions = {
   readonly separator: '\n' | '\0';
-  /** A line is refused beyond this; of a picture in a data URI only the first MiB counts. */
+  /** A line is refused beyond this; of a JPEG or PNG in a data URI only the first MiB counts. */
   readonly maxLineBytes: number;
+  /** Keep those whole as well. */
+  readonly wholePictures: boolean;
 };
 
 /** Most bytes of one line, unless a caller says otherwise. */
@@ -27,10 +29,10 @@ const CARRIAGE_RETURN = 0x0d;
  */
 export async function* lineBatches(
   source: AsyncIterable<Uint8Array>,
-  { separator, maxLineBytes }: LineOptions,
+  { separator, maxLineBytes, wholePictures }: LineOptions,
 ): AsyncGenerator<readonly Line[]> {
   const end = separator.charCodeAt(0);
-  const open = new LongLine(maxLineBytes);
+  const open = new LongLine({ maxBytes: maxLineBytes, wholePictures });
   let number = 1;
   for await (const bytes of source) {
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

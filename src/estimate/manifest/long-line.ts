@@ -5,6 +5,8 @@ const MARKER = Buffer.from('data:image/');
 /** `svg+xml;charset=utf-8;base64,` and the like; what is longer is no data URI. */
 const MAX_MEDIA_TYPE_BYTES = 128;
 const COMMA = 0x2c;
+/** Of these the size stands at the beginning and there is one frame; of a GIF all of it is needed. */
+const STILL = /^(?:jpe?g|png)[;,]/i;
 
 const BASE64 = new Uint8Array(256);
 for (const code of Buffer.from(
@@ -13,9 +15,16 @@ for (const code of Buffer.from(
   BASE64[code] = 1;
 }
 
+export type LongLineOptions = {
+  /** Kept of one line at most; it is refused beyond. */
+  readonly maxBytes: number;
+  /** Keep all of every picture: to decode it, or to tell it from others. */
+  readonly wholePictures: boolean;
+};
+
 /**
- * A line that arrives in pieces. Of pictures inside it only the beginning is kept, where their header
- * is: a request with a 50 MB photograph costs the memory of its first megabyte.
+ * A line that arrives in pieces. Of JPEG and PNG inside it only the beginning is kept, where
+ * their header is: a request with a 50 MB photograph costs the memory of its first megabyte.
  */
 export class LongLine {
   private pieces: Buffer[] = [];
@@ -23,10 +32,11 @@ export class LongLine {
   private state: 'text' | 'media-type' | 'picture' = 'text';
   /** Bytes of the marker already seen, or of the media type, or of the picture. */
   private progress = 0;
-  private readonly maxBytes: number;
+  private mediaType = '';
+  private readonly options: LongLineOptions;
 
-  constructor(maxBytes: number) {
-    this.maxBytes = maxBytes;
+  constructor(options: LongLineOptions) {
+    this.options = options;
   }
 
   get empty(): boolean {
@@ -44,7 +54,7 @@ export class LongLine {
 
   /** The line's bytes, null when they were more than allowed; ready for the next line then. */
   take(): Buffer | null {
-    const line = this.kept > this.maxBytes ? null : Buffer.concat(this.pieces);
+    const line = this.kept > this.options.maxBytes ? null : Buffer.concat(this.pieces);
     this.pieces = [];
     this.kept = 0;
     this.enter('text');
@@ -60,10 +70,10 @@ export class LongLine {
       else this.progress += start.length;
       return offset + start.length;
     }
-    const found = piece.indexOf(MARKER, offset);
+    const found = this.options.wholePictures ? -1 : piece.indexOf(MARKER, offset);
     if (found === -1) {
       this.keep(piece.subarray(offset));
-      this.progress = markerAtEnd(piece, offset);
+      this.progress = this.options.wholePictures ? 0 : markerAtEnd(piece, offset);
       return piece.length;
     }
     this.keep(piece.subarray(offset, found + MARKER.length));
@@ -78,7 +88,8 @@ export class LongLine {
     const taken = comma === -1 ? type : type.subarray(0, comma + 1);
     this.keep(taken);
     this.progress += taken.length;
-    if (comma !== -1) this.enter('picture');
+    this.mediaType += taken.toString('latin1');
+    if (comma !== -1) this.enter(STILL.test(this.mediaType) ? 'picture' : 'text');
     else if (this.progress >= MAX_MEDIA_TYPE_BYTES) this.enter('text');
     return offset + taken.length;
   }
@@ -96,13 +107,14 @@ export class LongLine {
   private enter(state: LongLine['state']): void {
     this.state = state;
     this.progress = 0;
+    this.mediaType = '';
   }
 
   /** Copies: the reader may use its buffer again. Beyond the limit nothing is held any more. */
   private keep(bytes: Buffer): void {
     if (bytes.length === 0) return;
     this.kept += bytes.length;
-    if (this.kept > this.maxBytes) this.pieces = [];
+    if (this.kept > this.options.maxBytes) this.pieces = [];
     else this.pieces.push(Buffer.from(bytes));
   }
 }

@@ -27,8 +27,8 @@ export type Problem = string | null;
 export const DETAILS: readonly unknown[] = ['low', 'high', 'original', 'auto'];
 export const MAX_COUNT = 1_000_000_000;
 
-export function openRow(line: number, folder: string): OpenRow {
-  return { line, key: `line ${line}`, folder, parts: [], messages: null, settings: undefined };
+export function openRow(line: number, folder: string, unit = 'line'): OpenRow {
+  return { line, key: `${unit} ${line}`, folder, parts: [], messages: null, settings: undefined };
 }
 
 /** With a problem nothing of the row is counted: half a line would be half a truth. */
