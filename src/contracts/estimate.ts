@@ -92,6 +92,8 @@ export type ModelEstimate = {
   };
   /** Bounds of the total, equal where nothing was approximated; null where the total is unknown. */
   readonly range: { readonly low: number; readonly high: number } | null;
+  /** Requests that the inputs make: what output tokens and chat templates are counted for. */
+  readonly requests: number;
   /** Inputs that were read but that this model and engine do not take: no token of theirs is in the total. */
   readonly uncounted: number;
   readonly confidence: Confidence;
@@ -113,6 +115,18 @@ export type ModelEstimate = {
   readonly items: readonly EstimateItem[];
 };
 
+/** Media that come several times with the same content (`--dedupe`). */
+export type Dedupe = {
+  /** Files with media whose content was compared. */
+  readonly media: number;
+  readonly distinct: number;
+  readonly duplicates: number;
+  /** Of `media`: not told apart, because there were more distinct ones than are kept in memory. */
+  readonly untold: number;
+  /** What a cache of encoded media would save each model, in the order of `models`. */
+  readonly saved: readonly { readonly tokens: number; readonly encodes: number }[];
+};
+
 export type Estimate = {
   readonly schema: typeof ESTIMATE_SCHEMA;
   readonly inputs: {
@@ -124,8 +138,13 @@ export type Estimate = {
     readonly videoSeconds: number;
     readonly documents: number;
     readonly textBytes: number;
+    /** The first of them, in the order of the inputs. */
     readonly unreadable: readonly UnreadableInput[];
+    /** How many there are. */
+    readonly unreadableCount: number;
   };
   readonly models: readonly ModelEstimate[];
+  /** Null where duplicates were not looked for. */
+  readonly dedupe: Dedupe | null;
   readonly warnings: readonly string[];
 };

@@ -16,7 +16,7 @@ export type InstallContext = {
       readonly label: string;
       readonly done: number;
       readonly total: number | null;
-      readonly unit: 'bytes' | 'files' | 'steps';
+      readonly unit: 'bytes' | 'files' | 'inputs' | 'steps';
     } | null,
   ) => void;
 };

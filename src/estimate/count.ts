@@ -34,14 +34,12 @@ export type CountedInput = {
   readonly refused: string | null;
 };
 
-/** Counts every input for one model, each size of image once. */
-export function countInputs(
-  inputs: readonly EstimateInput[],
-  model: CountedModel,
-  settings: TokenSettings,
-): readonly CountedInput[] {
+/** Counts inputs of one model, each size of image once. */
+export type InputCounter = (input: EstimateInput) => CountedInput;
+
+export function inputCounter(model: CountedModel, settings: TokenSettings): InputCounter {
   const countImage = imageCounter(model, settings);
-  return inputs.map((input) => {
+  return (input) => {
     switch (input.modality) {
       case 'image':
         return countImage(input);
@@ -52,7 +50,16 @@ export function countInputs(
       case 'text':
         return countText(input, model);
     }
-  });
+  };
+}
+
+/** Counts inputs at hand for one model. */
+export function countInputs(
+  inputs: readonly EstimateInput[],
+  model: CountedModel,
+  settings: TokenSettings,
+): readonly CountedInput[] {
+  return inputs.map(inputCounter(model, settings));
 }
 
 function mediaInput(input: EstimateInput, outcome: MediaOutcome): CountedInput {
@@ -88,13 +95,21 @@ function imageCounter(model: CountedModel, settings: TokenSettings) {
   const rule = boundRule(use.rule, use.params);
   const wrapper = wrapperTokens(model, use.wrapper);
   const sizes = new Map<string, ReturnType<typeof measure>>();
+  const measured = (size: ImageSize, detail: TokenSettings['detail']) => {
+    const key = `${size.width}x${size.height} ${detail}`;
+    const before = sizes.get(key);
+    if (before !== undefined) return before;
+    // Millions of photos have few sizes; where they have not, they are counted again.
+    if (sizes.size >= REMEMBERED_SIZES) sizes.clear();
+    const made = measure(rule, size, { ...settings, detail });
+    sizes.set(key, made);
+    return made;
+  };
   return (input: EstimateInput): CountedInput => {
     const refusal = formatRefusal(model.engine, input.format, model.description.hosted);
     if (refusal !== null) return refusedInput(input, use.rule, refusal);
     const size = seenSize(input, model.engine);
-    const key = `${size.width}x${size.height}`;
-    const count = sizes.get(key) ?? measure(rule, size, settings);
-    sizes.set(key, count);
+    const count = measured(size, input.detail ?? settings.detail);
     if ('refused' in count) return refusedInput(input, use.rule, count.refused);
     const tokens = count.tokens + wrapper;
     const item = itemOf(input, tokens, use.rule, count.detail);
@@ -102,6 +117,8 @@ function imageCounter(model: CountedModel, settings: TokenSettings) {
     return { input, item, wrapper, low: bound(count.low), high: bound(count.high), refused: null };
   };
 }
+
+const REMEMBERED_SIZES = 100_000;
 
 function noRule({ id, engine, description }: CountedModel): string {
   if (engine === 'api' && !description.modalities.includes('image')) return `${id} takes no images`;

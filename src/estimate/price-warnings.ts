@@ -1,5 +1,6 @@
 import type { EngineName } from '../contracts/basis.ts';
 import type { PriceInUse } from './cost.ts';
+import type { RequestMode } from './entry.ts';
 import { STALE_DAYS, priceAgeDays } from './cost.ts';
 
 export type PricedRequest = {
@@ -8,6 +9,8 @@ export type PricedRequest = {
   readonly asOf: string | null;
   /** All input of the model, null where it is not known. */
   readonly inputTokens: number | null;
+  /** How inputs make requests; `one` where left out. */
+  readonly requests?: RequestMode;
 };
 
 type Priced = { readonly id: string; readonly engine: EngineName };
@@ -16,7 +19,7 @@ type Priced = { readonly id: string; readonly engine: EngineName };
 export function priceWarnings(
   { id, engine }: Priced,
   price: PriceInUse | null,
-  { now, asOf, inputTokens }: PricedRequest,
+  { now, asOf, inputTokens, requests = 'one' }: PricedRequest,
 ): string[] {
   if (price?.given !== undefined) return [];
   if (engine !== 'api') return [];
@@ -35,7 +38,7 @@ export function priceWarnings(
     ...(days > STALE_DAYS && asOf === null
       ? [`the price of ${id} is of ${day}, ${days} days ago: check it before you rely on it`]
       : []),
-    ...(long !== undefined && (inputTokens ?? 0) > long.above
+    ...(requests === 'one' && long !== undefined && (inputTokens ?? 0) > long.above
       ? [
           `${id}: a single request of more than ${long.above} input tokens costs $${long.input} in and ` +
             `$${long.output} out a million; priced as requests below that`,

@@ -1,115 +1,100 @@
 import type { Stats } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { UnreadableInput } from '../contracts/estimate.ts';
 import { globBase, globDepth, globMatcher, isGlob } from './glob.ts';
 
-/** Regular files that paths, folders and patterns name, in order, and what of them could not be reached. */
-export type WalkResult = {
-  readonly files: readonly FoundFile[];
-  readonly unreadable: readonly UnreadableInput[];
-  /** Files and folders whose name starts with a dot, left out of folders as every tool does. */
-  readonly hidden: number;
-};
-
-export type FoundFile = {
-  /** As the user wrote it or would write it: relative when the argument was. */
-  readonly path: string;
-  readonly bytes: number;
-};
+/** What paths, folders and patterns name, in order. */
+export type Found =
+  | { readonly kind: 'file'; readonly path: string }
+  | ({ readonly kind: 'unreachable' } & UnreadableInput)
+  /** Starts with a dot: left out of folders as every tool does. */
+  | { readonly kind: 'hidden' };
 
 type Walk = {
-  readonly files: FoundFile[];
-  readonly unreadable: UnreadableInput[];
-  /** Real paths of the folders of one argument: a link back to one of them is not followed again. */
-  readonly seen: Set<string>;
   readonly cwd: string;
   readonly signal: AbortSignal;
+  /** Real paths of the folders of one argument: a link back to one of them is not followed again. */
+  readonly seen: Set<string>;
   readonly wants: (path: string) => boolean;
   /** Folders below the first that are entered. */
   readonly depth: number;
-  hidden: number;
 };
 
 /**
- * Folders are walked to their depth and sorted by name, so that two machines report the same order.
- * A pattern is expanded here only where the shell did not (quoted, or on Windows) and no file has that
- * very name. Throws the signal's reason when aborted.
+ * Folders are walked to their depth and sorted by name, so that two machines report the same order. A
+ * pattern is expanded here only where the shell did not (quoted, or on Windows) and no file has that very
+ * name. Holds the names of the folders it is in, no more. Throws the signal's reason when aborted.
  */
-export async function walkPaths(
+export function* walkPaths(
   paths: readonly string[],
   cwd: string,
   signal: AbortSignal,
-): Promise<WalkResult> {
-  const files: FoundFile[] = [];
-  const unreadable: UnreadableInput[] = [];
-  let hidden = 0;
+): Generator<Found> {
   for (const path of paths) {
-    const seen = new Set<string>();
+    const facts = statOf(path, cwd);
     const depth = Number.POSITIVE_INFINITY;
-    const walk: Walk = { files, unreadable, seen, cwd, signal, wants: all, depth, hidden: 0 };
-    hidden += await visitArgument(path, walk);
+    const walk: Walk = { cwd, signal, seen: new Set(), wants: () => true, depth };
+    if (typeof facts !== 'string' || !isGlob(path)) yield* visit(path, facts, walk, 0);
+    else yield* visitPattern(path, walk);
   }
-  return { files, unreadable, hidden };
 }
 
-const all = (): boolean => true;
-
-/** Returns how many hidden entries were left out. */
-async function visitArgument(path: string, walk: Walk): Promise<number> {
-  const facts = await statOf(path, walk);
-  if (typeof facts !== 'string' || !isGlob(path)) {
-    await visit(path, facts, walk, 0);
-    return walk.hidden;
-  }
-  const before = walk.files.length + walk.unreadable.length;
+function* visitPattern(path: string, walk: Walk): Generator<Found> {
+  let matched = false;
   const matching = { ...walk, wants: globMatcher(path), depth: globDepth(path) };
-  await visitFolder(globBase(path), matching, 0);
-  if (walk.files.length + walk.unreadable.length === before) {
-    walk.unreadable.push({ path, reason: NO_MATCH });
+  for (const found of visitFolder(globBase(path), matching, 0)) {
+    if (found.kind !== 'hidden') matched = true;
+    yield found;
   }
-  return matching.hidden;
+  if (!matched) yield unreachable(path, NO_MATCH);
 }
 
-async function visit(
-  path: string,
-  facts: Stats | string,
-  walk: Walk,
-  level: number,
-): Promise<void> {
-  if (typeof facts === 'string') walk.unreadable.push({ path, reason: facts });
-  else if (facts.isDirectory()) await visitFolder(path, walk, level);
-  else if (facts.isFile()) walk.files.push({ path, bytes: facts.size });
+function* visit(path: string, facts: Stats | string, walk: Walk, level: number): Generator<Found> {
+  if (typeof facts === 'string') yield unreachable(path, facts);
+  else if (facts.isDirectory()) yield* visitFolder(path, walk, level);
+  else if (facts.isFile()) yield { kind: 'file', path };
   // Opening a pipe or a device could wait for ever.
-  else walk.unreadable.push({ path, reason: 'not a regular file' });
+  else yield unreachable(path, 'not a regular file');
 }
 
-async function visitFolder(path: string, walk: Walk, level: number): Promise<void> {
+function* visitFolder(path: string, walk: Walk, level: number): Generator<Found> {
   walk.signal.throwIfAborted();
+  const folder = resolve(walk.cwd, path);
+  let entries;
   try {
-    const real = await realpath(resolve(walk.cwd, path));
+    const real = realpathSync(folder);
     if (walk.seen.has(real)) {
-      walk.unreadable.push({ path, reason: 'a link to a folder that was already read' });
+      yield unreachable(path, 'a link to a folder that was already read');
       return;
     }
     walk.seen.add(real);
-    const names = (await readdir(resolve(walk.cwd, path))).sort(byCodePoint);
-    for (const name of names) await visitEntry(join(path, name), name, walk, level);
+    entries = readdirSync(folder, { withFileTypes: true });
   } catch (error) {
-    walk.signal.throwIfAborted();
-    walk.unreadable.push({ path, reason: reasonOf(error) });
+    yield unreachable(path, reasonOf(error));
+    return;
+  }
+  entries.sort((one, other) => byCodePoint(one.name, other.name));
+  for (const entry of entries) {
+    if (entry.name.startsWith('.')) yield { kind: 'hidden' };
+    else yield* visitEntry(join(path, entry.name), entry.isFile(), walk, level);
   }
 }
 
-async function visitEntry(path: string, name: string, walk: Walk, level: number): Promise<void> {
-  if (name.startsWith('.')) {
-    walk.hidden += 1;
+/** A folder says of its entries what they are, so that only links have to be asked. */
+function* visitEntry(path: string, isFile: boolean, walk: Walk, level: number): Generator<Found> {
+  if (isFile) {
+    if (walk.wants(path)) yield { kind: 'file', path };
     return;
   }
-  const facts = await statOf(path, walk);
+  const facts = statOf(path, walk.cwd);
   if (typeof facts !== 'string' && facts.isDirectory()) {
-    if (level < walk.depth) await visitFolder(path, walk, level + 1);
-  } else if (walk.wants(path)) await visit(path, facts, walk, level);
+    if (level < walk.depth) yield* visitFolder(path, walk, level + 1);
+  } else if (walk.wants(path)) yield* visit(path, facts, walk, level);
+}
+
+function unreachable(path: string, reason: string): Found {
+  return { kind: 'unreachable', path, reason };
 }
 
 /** Not `localeCompare`: the order must not depend on the machine's language. */
@@ -117,9 +102,9 @@ function byCodePoint(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-async function statOf(path: string, walk: Walk): Promise<Stats | string> {
+function statOf(path: string, cwd: string): Stats | string {
   try {
-    return await stat(resolve(walk.cwd, path));
+    return statSync(resolve(cwd, path));
   } catch (error) {
     return reasonOf(error);
   }

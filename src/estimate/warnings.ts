@@ -1,42 +1,35 @@
 import type { TokenSettings } from '../tokens/settings.ts';
-import type { CountedInput, CountedModel } from './count.ts';
-import { formatNeeds } from './formats.ts';
+import type { CountedModel } from './count.ts';
+import type { TallyState } from './tally.ts';
 
 const SHOWN_REASONS = 3;
 
 /** What the person should know about one model's entry: inputs left out, settings without effect. */
 export function warningsOf(
   model: CountedModel,
-  counted: readonly CountedInput[],
+  tally: TallyState,
   settings: TokenSettings,
 ): string[] {
   const name = `${model.id} on ${model.engine}`;
   return [
-    ...refusals(counted).map((text) => `${name}: ${text}`),
-    ...decoding(model, counted).map((text) => `${name}: ${text}`),
+    ...refusals(tally).map((text) => `${name}: ${text}`),
+    ...decoding(model, tally).map((text) => `${name}: ${text}`),
     ...idleSettings(model, settings),
-    ...longInputs(model, counted),
+    ...longInputs(model, tally),
   ];
 }
 
-function refusals(counted: readonly CountedInput[]): string[] {
-  const reasons = new Map<string, number>();
-  for (const { refused, input } of counted) {
-    if (refused !== null) reasons.set(refused, (reasons.get(refused) ?? 0) + input.count);
-  }
-  const all = [...reasons].map(([why, count]) => `${inputs(count)} not counted: ${why}`);
+function refusals(tally: TallyState): string[] {
+  const all = tally.refusals.map(({ value, count }) => `${inputs(count)} not counted: ${value}`);
   const rest = all.length - SHOWN_REASONS;
   return rest > 0
     ? [...all.slice(0, SHOWN_REASONS), `and ${rest} more reasons; see \`--items\``]
     : all;
 }
 
-function decoding(model: CountedModel, counted: readonly CountedInput[]): string[] {
-  const taken = counted.filter(({ refused }) => refused === null);
-  const needs = new Set(taken.map(({ input }) => formatNeeds(model.engine, input.format)));
-  const turned = taken.filter(({ input }) => input.turned).length;
+function decoding(model: CountedModel, { needs, turned }: TallyState): string[] {
   return [
-    ...[...needs].filter((need) => need !== null).map((need) => `WebP needs ${need}`),
+    ...needs.map(({ value }) => `WebP needs ${value}`),
     ...(turned > 0 && model.engine === 'llama.cpp'
       ? [`${inputs(turned)} with an EXIF rotation, which it ignores: it sees them on their side`]
       : []),
@@ -68,14 +61,12 @@ function obeysResolution({ description, engine }: CountedModel, rule: string): b
   return description.imageTokens[engine]?.params.highMaxPixels !== undefined;
 }
 
-function longInputs(model: CountedModel, counted: readonly CountedInput[]): string[] {
+function longInputs(model: CountedModel, { tooLong }: TallyState): string[] {
   const { text, hosted } = model.description;
   const context = text?.contextMax ?? hosted?.contextTokens ?? null;
-  if (context === null) return [];
-  const long = counted.filter(({ item }) => (item.tokens ?? 0) > context);
-  return long.length === 0
+  return tooLong === 0
     ? []
-    : [`${inputs(long.length)} longer than the ${context} tokens of context of ${model.id}`];
+    : [`${inputs(tooLong)} longer than the ${context} tokens of context of ${model.id}`];
 }
 
 function inputs(count: number): string {

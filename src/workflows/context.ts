@@ -23,5 +23,5 @@ export type ProgressState = {
   readonly label: string;
   readonly done: number;
   readonly total: number | null;
-  readonly unit: 'bytes' | 'files' | 'steps';
+  readonly unit: 'bytes' | 'files' | 'inputs' | 'steps';
 };

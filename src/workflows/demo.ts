@@ -13,6 +13,7 @@ import { askWorkflow } from './ask.ts';
 import type { Context } from './context.ts';
 import { withDemoServer } from './demo-server.ts';
 import { ensureEngine } from './engine-install.ts';
+import { NOTHING_ASKED } from './estimate-request.ts';
 import { estimateWorkflow } from './estimate.ts';
 import { demoPlan } from './serve-model.ts';
 
@@ -74,20 +75,9 @@ function estimateImages(
 ): Promise<Estimate> {
   return estimateWorkflow(
     {
+      ...NOTHING_ASKED,
       paths: images.map(({ path }) => path),
-      ...{ images: [], audios: [], videos: [], texts: [], textTokens: [] },
-      ...{ models: [files.model], mmproj: files.mmproj },
-      ...{
-        engine: 'auto',
-        detail: null,
-        mediaResolution: null,
-        imageMinTokens: null,
-        decode: false,
-        pdfDpi: null,
-        imageMaxTokens: null,
-      },
-      ...{ ubatch: null, items: true, outputTokens: null, strict: false, profilesDir: null },
-      asOf: null,
+      ...{ models: [files.model], mmproj: files.mmproj, items: true },
     },
     ctx,
   );

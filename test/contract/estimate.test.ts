@@ -7,6 +7,7 @@ import { runCommand } from '../../src/process/run.ts';
 import { PLAIN } from '../../src/report/palette.ts';
 import { estimateText } from '../../src/report/estimate.ts';
 import type { Context } from '../../src/workflows/context.ts';
+import { NOTHING_ASKED } from '../../src/workflows/estimate-request.ts';
 import type { EstimateRequest } from '../../src/workflows/estimate.ts';
 import { estimateWorkflow, incomplete } from '../../src/workflows/estimate.ts';
 import { imageBytes, imageFolder } from '../helpers/images.ts';
@@ -32,31 +33,8 @@ function context(cwd: string): Context & { readonly notices: string[] } {
   };
 }
 
-const BLANK: EstimateRequest = {
-  paths: [],
-  images: [],
-  audios: [],
-  videos: [],
-  texts: [],
-  textTokens: [],
-  models: [],
-  engine: 'auto',
-  detail: null,
-  mediaResolution: null,
-  imageMinTokens: null,
-  decode: false,
-  pdfDpi: null,
-  imageMaxTokens: null,
-  ubatch: null,
-  asOf: null,
-  items: false,
-  outputTokens: null,
-  strict: false,
-  profilesDir: null,
-  mmproj: null,
-};
 const estimate = (request: Partial<EstimateRequest>, cwd = imageFolder().path) =>
-  estimateWorkflow({ ...BLANK, ...request }, context(cwd));
+  estimateWorkflow({ ...NOTHING_ASKED, ...request }, context(cwd));
 
 describe('the estimate document', () => {
   it('has the fields that scripts rely on', async () => {
@@ -77,6 +55,7 @@ describe('the estimate document', () => {
         documents: 0,
         textBytes: 0,
         unreadable: [],
+        unreadableCount: 0,
       },
       models: [
         {
@@ -84,6 +63,7 @@ describe('the estimate document', () => {
           engine: 'api',
           tokens: { total: 1105, text: 0, image: 1105, audio: 0, video: 0, wrapper: 0 },
           range: { low: 1105, high: 1105 },
+          requests: 1,
           uncounted: 0,
           confidence: 'formula',
           basis: 'profile',
@@ -127,6 +107,7 @@ describe('the estimate document', () => {
           engine: 'llama.cpp',
           tokens: { total: 3330, text: 0, image: 3328, audio: 0, video: 0, wrapper: 2 },
           range: { low: 3330, high: 3330 },
+          requests: 1,
           uncounted: 0,
           confidence: 'formula',
           basis: 'profile',
@@ -139,6 +120,7 @@ describe('the estimate document', () => {
           items: [expect.objectContaining({ tokens: 3330, rule: 'internvl-effective' })],
         },
       ],
+      dedupe: null,
       warnings: [],
     });
   });

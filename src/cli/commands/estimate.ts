@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { EXIT_CODES } from '../../errors.ts';
 import type { EstimateOptions } from '../requests/estimate.ts';
+import { REQUEST_MODES } from '../../estimate/entry.ts';
 import { MEDIA_RESOLUTIONS } from '../../tokens/settings.ts';
 import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
@@ -52,6 +53,15 @@ export function registerEstimate({ begin, action }: Registrar): void {
     .option('--pdf-dpi <n>', 'resolution of PDF pages as pictures (default: 150)')
     .option('--decode', 'prove that files decode, not only that their headers are sound')
     .option('--output-tokens <n>', 'answer tokens to price as well')
+    .addOption(
+      new Option(
+        '--requests <mode>',
+        'what makes a request, each with its chat template and answer',
+      )
+        .choices([...REQUEST_MODES])
+        .default('one'),
+    )
+    .option('--dedupe', 'look for media that come several times, by their content')
     .option('--items', 'one row per input (JSON has them up to 1000 inputs)')
     .option('--strict', 'exit 7 when an input could not be read');
   addPriceOptions(command).action(action(runEstimate));
@@ -61,7 +71,11 @@ async function runEstimate(shell: Shell, command: Command): Promise<number> {
   const { toEstimateRequest } = await import('../requests/estimate.ts');
   const { estimateWorkflow, incomplete } = await import('../../workflows/estimate.ts');
   const { estimateText } = await import('../../report/estimate.ts');
-  const request = toEstimateRequest(command.args, command.opts<EstimateOptions>());
+  const request = toEstimateRequest(
+    command.args,
+    command.opts<EstimateOptions>(),
+    shell.context.env,
+  );
   const estimate = await estimateWorkflow(request, shell.context);
   await shell.print(estimate, () =>
     estimateText(estimate, { ...shell.view, items: request.items }),

@@ -1,3 +1,5 @@
+import type { RequestMode } from '../../estimate/entry.ts';
+import { parseShard, shardFromEnvironment } from '../../estimate/shard.ts';
 import type { EstimateRequest } from '../../workflows/estimate.ts';
 import type { CommonOptions } from '../shell.ts';
 import type { PricingOptions } from './pricing.ts';
@@ -24,6 +26,9 @@ type CountOptions = {
   readonly asOf?: string;
   readonly decode?: boolean;
   readonly pdfDpi?: string;
+  readonly requests?: RequestMode;
+  readonly shard?: string;
+  readonly dedupe?: boolean;
   readonly items?: boolean;
   readonly strict?: boolean;
 };
@@ -36,6 +41,7 @@ const MAX_PDF_DPI = 1200;
 export function toEstimateRequest(
   paths: readonly string[],
   options: EstimateOptions,
+  env: Readonly<Record<string, string | undefined>>,
 ): EstimateRequest {
   const outputTokens = wholeNumber('--output-tokens', options.outputTokens, 0);
   return {
@@ -55,6 +61,9 @@ export function toEstimateRequest(
     asOf: dayOf('--as-of', options.asOf),
     decode: options.decode === true,
     pdfDpi: wholeNumber('--pdf-dpi', options.pdfDpi, MIN_PDF_DPI, MAX_PDF_DPI),
+    requests: options.requests ?? 'one',
+    shard: shardOf(options.shard, env),
+    dedupe: options.dedupe === true,
     items: options.items === true,
     outputTokens,
     pricing: toPricing(options, outputTokens),
@@ -62,4 +71,12 @@ export function toEstimateRequest(
     profilesDir: options.profiles ?? null,
     mmproj: options.mmproj ?? null,
   };
+}
+
+function shardOf(
+  text: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): EstimateRequest['shard'] {
+  if (text === undefined) return null;
+  return text === 'auto' ? shardFromEnvironment(env) : parseShard(text);
 }

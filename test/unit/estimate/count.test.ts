@@ -10,7 +10,7 @@ import {
   textInput,
 } from '../../../src/estimate/describe-input.ts';
 import { approximateText } from '../../../src/estimate/text.ts';
-import { totalOf } from '../../../src/estimate/totals.ts';
+import { tallyOf, totalOf } from '../../../src/estimate/totals.ts';
 import { priceWarnings } from '../../../src/estimate/price-warnings.ts';
 import { warningsOf } from '../../../src/estimate/warnings.ts';
 import { describeProfile } from '../../../src/profiles/describe.ts';
@@ -75,7 +75,7 @@ describe('totals', () => {
     const total = totalOf(llava, counted, options);
     expect(total.tokens.total).toBe(576);
     expect(total.items.map(({ tokens }) => tokens)).toEqual([null, 576, null]);
-    expect(warningsOf(llava, counted, settings)).toEqual([
+    expect(warningsOf(llava, tallyOf(llava, counted), settings)).toEqual([
       expect.stringContaining('TIFF'),
       expect.stringMatching(/drops JPEG 2000.*convert/),
     ]);
@@ -109,7 +109,7 @@ describe('a picture that EXIF turns', () => {
   it('is warned about', () => {
     const internvl = model('internvl2-26b', 'llama.cpp');
     const counted = countInputs([photo('jpg', true)], internvl, settings);
-    expect(warningsOf(internvl, counted, settings)).toEqual([
+    expect(warningsOf(internvl, tallyOf(internvl, counted), settings)).toEqual([
       expect.stringMatching(/EXIF rotation/),
     ]);
   });
@@ -123,8 +123,10 @@ describe('settings', () => {
     const inputs = [parseImageDescription('1920x1080')];
     expect(countInputs(inputs, qwen, limited)[0]?.item.tokens).toBeLessThanOrEqual(258);
     expect(countInputs(inputs, internvl, limited)[0]?.item.tokens).toBe(3330);
-    expect(warningsOf(qwen, [], limited)).toEqual([]);
-    expect(warningsOf(internvl, [], limited)).toEqual([expect.stringMatching(/change nothing/)]);
+    expect(warningsOf(qwen, tallyOf(qwen, []), limited)).toEqual([]);
+    expect(warningsOf(internvl, tallyOf(internvl, []), limited)).toEqual([
+      expect.stringMatching(/change nothing/),
+    ]);
   });
 
   it('a size that the processor refuses is an answer about that input', () => {

@@ -9,7 +9,7 @@ import {
   parseImageDescription,
   parseVideoDescription,
 } from '../../../src/estimate/describe-input.ts';
-import { totalOf } from '../../../src/estimate/totals.ts';
+import { tallyOf, totalOf } from '../../../src/estimate/totals.ts';
 import { warningsOf } from '../../../src/estimate/warnings.ts';
 import { describeProfile } from '../../../src/profiles/describe.ts';
 import { findModel } from '../../../src/profiles/layers.ts';
@@ -104,15 +104,17 @@ describe('what is known of a count', () => {
 describe('settings of one vendor', () => {
   it('count where they are obeyed, and are called idle where they are not', () => {
     const settings = { ...DEFAULT_TOKEN_SETTINGS, mediaResolution: 'high' as const };
-    const idle = (id: string, engine: EngineName = 'api') =>
-      warningsOf(model(id, engine), [], settings);
+    const idle = (id: string, engine: EngineName = 'api', asked: TokenSettings = settings) => {
+      const counted = model(id, engine);
+      return warningsOf(counted, tallyOf(counted, []), asked);
+    };
     expect(idle('gemini-2.5-pro')).toEqual([]);
     expect(idle('qwen3-vl-plus')).toEqual([]);
     expect(idle('gpt-5.2')).toEqual([expect.stringContaining('--media-resolution')]);
     expect(idle('qwen2.5-vl-7b', 'llama.cpp')).toHaveLength(1);
     const detail = { ...DEFAULT_TOKEN_SETTINGS, detail: 'low' as const };
-    expect(warningsOf(model('gpt-5.2'), [], detail)).toEqual([]);
-    expect(warningsOf(model('claude-opus-5'), [], detail)).toHaveLength(1);
+    expect(idle('gpt-5.2', 'api', detail)).toEqual([]);
+    expect(idle('claude-opus-5', 'api', detail)).toHaveLength(1);
   });
 
   it('formats are those the vendor takes', () => {

@@ -1,0 +1,256 @@
+import type { EstimateItem } from '../contracts/estimate.ts';
+import type { Modality } from '../contracts/basis.ts';
+import type { CountedInput, CountedModel } from './count.ts';
+import { formatNeeds } from './formats.ts';
+import type { TemplateCounter } from './template-tokens.ts';
+
+/** Rows kept unasked; the dearest inputs that are shown. */
+export const MAX_UNASKED_ITEMS = 1000;
+const COSTLIEST = 5;
+
+/** Something of which only the first place counts: two machines that see it in any order agree. */
+type Seen<T> = { readonly value: T; readonly order: number };
+
+/**
+ * All that a report says of one model, as sums of whole numbers, sets and short lists, so that millions of
+ * inputs take no more memory than one and parts of a job add up to the whole, whatever their order.
+ */
+export type TallyState = {
+  /** Tokens of each modality without what the engine puts around them. */
+  readonly tokens: Readonly<Record<Modality, number>>;
+  /** What the engine puts around media, chat templates left out. */
+  readonly wrapper: number;
+  readonly low: number;
+  readonly high: number;
+  /** Tokens of the chat templates of all requests; null where one of them is not known. */
+  readonly template: number | null;
+  readonly requests: number;
+  /** Requests above the length from which a vendor charges more, and their tokens. */
+  readonly long: { readonly requests: number; readonly input: number; readonly audio: number };
+  /** Inputs that were counted, and that were not taken. */
+  readonly taken: number;
+  readonly uncounted: number;
+  /** Inputs whose count is a range. */
+  readonly ranged: number;
+  readonly images: number;
+  readonly imagesTaken: number;
+  readonly turned: number;
+  /** Inputs longer than the model's context. */
+  readonly tooLong: number;
+  readonly rules: readonly Seen<string>[];
+  readonly needs: readonly Seen<string>[];
+  readonly refusals: readonly (Seen<string> & { readonly count: number })[];
+  readonly costliest: readonly Seen<EstimateItem>[];
+  /** Null once there are more than were asked for. */
+  readonly items: readonly Seen<EstimateItem>[] | null;
+};
+
+/** Where an input stands: its place among all inputs, and the request it is part of. */
+export type Place = {
+  readonly order: number;
+  readonly request: number;
+  /** Equal requests that it stands for. */
+  readonly copies: number;
+};
+
+export type TallyOptions = {
+  readonly model: CountedModel;
+  /** Keep every row, however many. */
+  readonly allItems: boolean;
+  /** Input tokens of one request above which its vendor charges more; null: no such length. */
+  readonly longAbove: number | null;
+  readonly template: TemplateCounter;
+};
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Sums = Mutable<Omit<TallyState, 'rules' | 'needs' | 'refusals' | 'costliest' | 'items'>> & {
+  tokens: Record<Modality, number>;
+  long: { requests: number; input: number; audio: number };
+};
+
+const nothing = (): Sums => ({
+  ...{ tokens: { text: 0, image: 0, audio: 0, video: 0 }, wrapper: 0, low: 0, high: 0 },
+  ...{ template: 0, requests: 0, long: { requests: 0, input: 0, audio: 0 } },
+  ...{ taken: 0, uncounted: 0, ranged: 0, images: 0, imagesTaken: 0, turned: 0, tooLong: 0 },
+});
+
+/** Adds up the inputs of one model, request by request. */
+export class ModelTally {
+  readonly #options: TallyOptions;
+  readonly #sums = nothing();
+  readonly #rules = new Map<string, number>();
+  readonly #needs = new Map<string, number>();
+  readonly #refusals = new Map<string, { order: number; count: number }>();
+  readonly #costliest: Seen<EstimateItem>[] = [];
+  #items: Seen<EstimateItem>[] | null = [];
+  #request: { place: Place; parts: CountedInput[]; input: number; audio: number } | null = null;
+
+  constructor(options: TallyOptions) {
+    this.#options = options;
+  }
+
+  /** Inputs of one request come one after another. */
+  add(counted: CountedInput, place: Place): void {
+    const { input, item, refused } = counted;
+    if (this.#request?.place.request !== place.request) this.#close();
+    if (this.#items !== null) {
+      this.#items.push({ value: item, order: place.order });
+      const tooMany = !this.#options.allItems && this.#items.length > MAX_UNASKED_ITEMS;
+      if (tooMany) this.#items = null;
+    }
+    if (!this.#rules.has(item.rule)) this.#rules.set(item.rule, place.order);
+    const times = input.count;
+    if (input.modality === 'image') this.#sums.images += times;
+    if (refused === null) this.#take(counted, place, times);
+    else this.#refuse(refused, place.order, times);
+  }
+
+  #refuse(why: string, order: number, times: number): void {
+    this.#sums.uncounted += times;
+    const known = this.#refusals.get(why);
+    if (known === undefined) this.#refusals.set(why, { order, count: times });
+    else known.count += times;
+  }
+
+  #take(counted: CountedInput, place: Place, times: number): void {
+    const { input, item, wrapper, low, high } = counted;
+    const { modality } = input;
+    const tokens = item.tokens ?? 0;
+    const sums = this.#sums;
+    sums.taken += times;
+    sums.tokens[modality] += (tokens - wrapper) * times;
+    sums.wrapper += wrapper * times;
+    sums.low += low * times;
+    sums.high += high * times;
+    if (low !== high) sums.ranged += times;
+    if (modality === 'image') sums.imagesTaken += times;
+    if (input.turned) sums.turned += times;
+    const { description, engine } = this.#options.model;
+    const context = description.text?.contextMax ?? description.hosted?.contextTokens ?? null;
+    if (context !== null && tokens > context) sums.tooLong += times;
+    const need = formatNeeds(engine, input.format);
+    if (need !== null && !this.#needs.has(need)) this.#needs.set(need, place.order);
+    this.#rank({ value: item, order: place.order });
+    this.#open(counted, place);
+  }
+
+  #open(counted: CountedInput, place: Place): void {
+    this.#request ??= { place, parts: [], input: 0, audio: 0 };
+    const request = this.#request;
+    const times = counted.input.count / place.copies;
+    const tokens = counted.item.tokens ?? 0;
+    request.input += tokens * times;
+    if (counted.input.modality === 'audio') request.audio += (tokens - counted.wrapper) * times;
+    // One more than a template is asked about says that there were too many.
+    if (request.parts.length <= MAX_UNASKED_ITEMS) request.parts.push(counted);
+  }
+
+  #close(): void {
+    const request = this.#request;
+    if (request === null) return;
+    this.#request = null;
+    const { parts, place, input, audio } = request;
+    const sums = this.#sums;
+    const template = parts.length > MAX_UNASKED_ITEMS ? null : this.#options.template(parts);
+    sums.template =
+      template === null || sums.template === null ? null : sums.template + template * place.copies;
+    sums.requests += place.copies;
+    const { longAbove } = this.#options;
+    if (longAbove === null || input + (template ?? 0) <= longAbove) return;
+    sums.long.requests += place.copies;
+    sums.long.input += (input + (template ?? 0)) * place.copies;
+    sums.long.audio += audio * place.copies;
+  }
+
+  /** Equal ones stay in the order in which they were given. */
+  #rank(one: Seen<EstimateItem>): void {
+    const least = this.#costliest.at(-1);
+    const full = this.#costliest.length === COSTLIEST;
+    if (full && least !== undefined && dearer(one, least) > 0) return;
+    this.#costliest.push(one);
+    this.#costliest.sort(dearer);
+    if (this.#costliest.length > COSTLIEST) this.#costliest.pop();
+  }
+
+  /** What was added so far; the open request ends here. */
+  state(): TallyState {
+    this.#close();
+    const { tokens, long, ...sums } = this.#sums;
+    const list = (seen: Map<string, number>) =>
+      [...seen].map(([value, order]) => ({ value, order }));
+    return {
+      ...{ ...sums, tokens: { ...tokens }, long: { ...long } },
+      rules: list(this.#rules),
+      needs: list(this.#needs),
+      refusals: [...this.#refusals].map(([value, { order, count }]) => ({ value, order, count })),
+      costliest: [...this.#costliest],
+      items: this.#items,
+    };
+  }
+}
+
+function dearer(one: Seen<EstimateItem>, other: Seen<EstimateItem>): number {
+  const cost = ({ value }: Seen<EstimateItem>) => (value.tokens ?? 0) * value.count;
+  return cost(other) - cost(one) || one.order - other.order;
+}
+
+/** The tally of all inputs from those of parts of them. */
+export function mergeTallies(parts: readonly TallyState[], allItems: boolean): TallyState {
+  const total = (of: (part: TallyState) => number) =>
+    parts.reduce((sum, part) => sum + of(part), 0);
+  const modality = (name: Modality) => total(({ tokens }) => tokens[name]);
+  const items = mergeItems(parts, allItems);
+  return {
+    tokens: {
+      ...{ text: modality('text'), image: modality('image') },
+      ...{ audio: modality('audio'), video: modality('video') },
+    },
+    wrapper: total(({ wrapper }) => wrapper),
+    low: total(({ low }) => low),
+    high: total(({ high }) => high),
+    template: parts.some(({ template }) => template === null)
+      ? null
+      : total(({ template }) => template ?? 0),
+    requests: total(({ requests }) => requests),
+    long: {
+      requests: total(({ long }) => long.requests),
+      ...{ input: total(({ long }) => long.input), audio: total(({ long }) => long.audio) },
+    },
+    ...{ taken: total(({ taken }) => taken), uncounted: total(({ uncounted }) => uncounted) },
+    ...{ ranged: total(({ ranged }) => ranged), images: total(({ images }) => images) },
+    imagesTaken: total(({ imagesTaken }) => imagesTaken),
+    ...{ turned: total(({ turned }) => turned), tooLong: total(({ tooLong }) => tooLong) },
+    rules: firstOf(parts.flatMap(({ rules }) => rules)),
+    needs: firstOf(parts.flatMap(({ needs }) => needs)),
+    refusals: mergeRefusals(parts),
+    costliest: parts
+      .flatMap(({ costliest }) => costliest)
+      .sort(dearer)
+      .slice(0, COSTLIEST),
+    items,
+  };
+}
+
+function mergeItems(parts: readonly TallyState[], all: boolean): TallyState['items'] {
+  if (parts.some(({ items }) => items === null)) return null;
+  const items = parts.flatMap(({ items }) => items ?? []).sort(byOrder);
+  return all || items.length <= MAX_UNASKED_ITEMS ? items : null;
+}
+
+const byOrder = (one: { order: number }, other: { order: number }) => one.order - other.order;
+
+function firstOf(seen: readonly Seen<string>[]): Seen<string>[] {
+  const first = new Map<string, number>();
+  for (const { value, order } of seen) {
+    first.set(value, Math.min(order, first.get(value) ?? Infinity));
+  }
+  return [...first].map(([value, order]) => ({ value, order })).sort(byOrder);
+}
+
+function mergeRefusals(parts: readonly TallyState[]): TallyState['refusals'] {
+  const all = parts.flatMap(({ refusals }) => refusals);
+  return firstOf(all).map(({ value, order }) => ({
+    ...{ value, order },
+    count: all.reduce((sum, each) => sum + (each.value === value ? each.count : 0), 0),
+  }));
+}

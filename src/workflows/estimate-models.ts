@@ -1,0 +1,78 @@
+import type { EngineName } from '../contracts/basis.ts';
+import { MmdeployError } from '../errors.ts';
+import type { CountedModel } from '../estimate/count.ts';
+import { defaultEngine } from '../profiles/describe.ts';
+import type { Profile } from '../profiles/layers.ts';
+import { vocabularyOf } from '../tokens/text/vocabulary.ts';
+import type { Context } from './context.ts';
+import type { EstimateRequest } from './estimate-request.ts';
+import type { LoadedModel } from './model.ts';
+import { loadModel } from './model.ts';
+
+/** Every model that was asked for, on the engine whose rule counts. Throws `usage.invalid` without any. */
+export async function resolveModels(
+  request: EstimateRequest,
+  ctx: Context,
+): Promise<{ models: CountedModel[]; warnings: string[] }> {
+  const names = request.models.flatMap((name) => name.split(',')).map((name) => name.trim());
+  const wanted = [...new Set(names.filter((name) => name !== ''))];
+  if (wanted.length === 0) {
+    throw new MmdeployError('usage.invalid', 'no model to estimate for (--model)', {
+      hints: [
+        'name one or more: `mmdeploy estimate photos/ --model gpt-4o,qwen2.5-vl-7b`',
+        'list every model with `mmdeploy models`',
+      ],
+    });
+  }
+  const models: CountedModel[] = [];
+  const warnings = new Set<string>();
+  for (const name of wanted) {
+    const { profilesDir } = request;
+    // Among several models the projector is that of the GGUF file.
+    const mmproj = wanted.length > 1 && !name.endsWith('.gguf') ? null : request.mmproj;
+    const loaded = await loadModel({ name, mmproj, profilesDir, asOf: request.asOf }, ctx);
+    for (const warning of loaded.warnings) warnings.add(warning);
+    const model = countedModel(loaded, name, request.engine);
+    if (!models.some(({ id, engine }) => id === model.id && engine === model.engine)) {
+      models.push(model);
+    }
+  }
+  return { models, warnings: [...warnings] };
+}
+
+function countedModel(
+  { source, profile, headers }: LoadedModel,
+  name: string,
+  engine: EstimateRequest['engine'],
+): CountedModel {
+  const description = source.model;
+  const vocabulary = headers === null ? null : vocabularyOf(headers.model.metadata);
+  const template = headers?.model.get('tokenizer.chat_template');
+  return {
+    id: description.id,
+    engine: profile === null ? engineOfGguf(name, engine) : engineFor(profile, engine),
+    description,
+    vocabulary: vocabulary?.kind === 'spm' ? vocabulary : null,
+    chatTemplate: typeof template === 'string' ? template : null,
+  };
+}
+
+/** A model of an API has that one engine, so `--engine` speaks of the self-hosted ones only. */
+function engineFor(profile: Profile, engine: EstimateRequest['engine']): EngineName {
+  const hosted = profile.engines.every((each) => each === 'api');
+  if (engine === 'auto' || hosted) return defaultEngine(profile);
+  if (profile.engines.includes(engine)) return engine;
+  throw new MmdeployError('usage.invalid', `\`${profile.id}\` does not run on ${engine}`, {
+    details: profile.notes === undefined ? [] : [profile.notes],
+    hints: profile.engines.map(
+      (each) => `\`mmdeploy estimate --model ${profile.id} --engine ${each}\``,
+    ),
+  });
+}
+
+function engineOfGguf(path: string, engine: EstimateRequest['engine']): EngineName {
+  if (engine === 'auto' || engine === 'llama.cpp') return 'llama.cpp';
+  throw new MmdeployError('usage.invalid', `a GGUF file runs on llama.cpp, not on ${engine}`, {
+    hints: [`leave the engine out: \`mmdeploy estimate --model ${path}\``],
+  });
+}
