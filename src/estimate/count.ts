@@ -5,7 +5,7 @@ import { MmdeployError } from '../errors.ts';
 import type { BoundTokenRule, ImageSize } from '../tokens/rules/define.ts';
 import { findTokenRule } from '../tokens/rules/index.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
-import type { SpmVocabulary } from '../tokens/text/vocabulary.ts';
+import type { Vocabulary } from '../tokens/text/vocabulary.ts';
 import type { MediaOutcome } from './count-media.ts';
 import { countFilm, countSound } from './count-media.ts';
 import { formatRefusal } from './formats.ts';
@@ -19,7 +19,7 @@ export type CountedModel = {
   readonly engine: EngineName;
   readonly description: ModelDescription;
   /** Its own tokenizer, where a GGUF file told it; null: text is approximated. */
-  readonly vocabulary: SpmVocabulary | null;
+  readonly vocabulary: Vocabulary | null;
   readonly chatTemplate: string | null;
 };
 
@@ -80,7 +80,7 @@ function countText(input: EstimateInput, { vocabulary }: CountedModel): CountedI
   };
 }
 
-function textCount(input: EstimateInput, vocabulary: SpmVocabulary | null): TextCount {
+function textCount(input: EstimateInput, vocabulary: Vocabulary | null): TextCount {
   if (input.textTokens !== null) return known(input.textTokens, 'given', '--text-tokens');
   const text = input.text ?? '';
   return vocabulary === null ? approximateText(text) : exactText(text, vocabulary);

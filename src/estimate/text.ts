@@ -1,5 +1,4 @@
-import type { SpmVocabulary } from '../tokens/text/vocabulary.ts';
-import { countTokens } from '../tokens/text/spm.ts';
+import type { Vocabulary } from '../tokens/text/vocabulary.ts';
 
 /** How many tokens a text costs, and between which bounds it lies where no tokenizer is at hand. */
 export type TextCount = {
@@ -11,8 +10,8 @@ export type TextCount = {
 };
 
 /** Tokens of `text` by the model's own vocabulary; control tokens typed as text count as such, as in a chat. */
-export function exactText(text: string, vocabulary: SpmVocabulary): TextCount {
-  const tokens = countTokens(text, vocabulary, { addSpecial: false, parseSpecial: true });
+export function exactText(text: string, vocabulary: Vocabulary): TextCount {
+  const tokens = vocabulary.count(text, { parseSpecial: true });
   return known(tokens, 'tokenizer', 'the model’s own vocabulary');
 }
 

@@ -1,9 +1,9 @@
 import { countWrapper } from '../tokens/text/chat.ts';
-import type { SpmVocabulary } from '../tokens/text/vocabulary.ts';
+import type { Vocabulary } from '../tokens/text/vocabulary.ts';
 
 /** A string that the vocabulary has not as one token is several: the model's own tokenizer decides. */
 export function wrapperTokens(
-  { vocabulary }: { readonly vocabulary: SpmVocabulary | null },
+  { vocabulary }: { readonly vocabulary: Vocabulary | null },
   wrapper: { readonly begin: string; readonly end: string; readonly tokens: number },
 ): number {
   if (vocabulary === null) return wrapper.tokens;

@@ -20,7 +20,7 @@ export function imageCounting(
   const rule = use === undefined ? undefined : findTokenRule(use.rule)?.bind(use.params);
   const vocabulary = headers === null ? null : vocabularyOf(headers.model.metadata);
   const wrapper =
-    use === undefined || vocabulary?.kind !== 'spm'
+    use === undefined || vocabulary?.kind !== 'vocabulary'
       ? (use?.wrapper.tokens ?? 0)
       : countWrapper(use.wrapper.begin, vocabulary) + countWrapper(use.wrapper.end, vocabulary);
   return {

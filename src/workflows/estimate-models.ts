@@ -52,7 +52,7 @@ function countedModel(
     id: description.id,
     engine: profile === null ? engineOfGguf(name, engine) : engineFor(profile, engine),
     description,
-    vocabulary: vocabulary?.kind === 'spm' ? vocabulary : null,
+    vocabulary: vocabulary?.kind === 'vocabulary' ? vocabulary : null,
     chatTemplate: typeof template === 'string' ? template : null,
   };
 }

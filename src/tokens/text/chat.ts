@@ -1,5 +1,4 @@
 import { messageOf } from '../../errors.ts';
-import { countTokens } from './spm.ts';
 import {
   type ChatTemplate,
   DEFAULT_TEMPLATE,
@@ -7,7 +6,7 @@ import {
   type TemplateMessage,
   compileTemplate,
 } from './template.ts';
-import type { SpmVocabulary, UnsupportedTokenizer } from './vocabulary.ts';
+import type { UnsupportedTokenizer, Vocabulary } from './vocabulary.ts';
 
 /** A part of a message as the OpenAI API has them; whatever is not `text` is an image, audio or video. */
 type ChatPart = { readonly type: string; readonly text?: string };
@@ -40,7 +39,7 @@ const MEDIA = '\u{F5B1E}media\u{F5B1E}';
 export function promptTextTokens(
   messages: readonly ChatMessage[],
   template: string | null,
-  vocab: SpmVocabulary | UnsupportedTokenizer,
+  vocab: Vocabulary | UnsupportedTokenizer,
 ): PromptTokens {
   return promptCounter(template, vocab)(messages);
 }
@@ -48,7 +47,7 @@ export function promptTextTokens(
 /** `promptTextTokens` for one template and vocabulary. */
 export function promptCounter(
   template: string | null,
-  vocab: SpmVocabulary | UnsupportedTokenizer,
+  vocab: Vocabulary | UnsupportedTokenizer,
 ): (messages: readonly ChatMessage[]) => PromptTokens {
   if (vocab.kind === 'unsupported-tokenizer') return () => vocab;
   const compiled = compileTemplate(template ?? DEFAULT_TEMPLATE, vocab);
@@ -67,8 +66,8 @@ export function promptCounter(
 }
 
 /** Tokens of a string that the engine puts before or after each image, such as `<|vision_start|>`. */
-export function countWrapper(text: string, vocab: SpmVocabulary): number {
-  return countTokens(text, vocab, { addSpecial: false, parseSpecial: true });
+export function countWrapper(text: string, vocab: Vocabulary): number {
+  return vocab.count(text, { parseSpecial: true });
 }
 
 type Refusal = Extract<PromptTokens, { kind: 'unsupported-chat' }>;
@@ -81,7 +80,7 @@ function refused(reason: string): Refusal {
 function renderPrompt(
   messages: readonly ChatMessage[],
   template: ChatTemplate,
-  vocab: SpmVocabulary,
+  vocab: Vocabulary,
 ): Prompt {
   if (messages.at(-1)?.role === 'assistant') {
     return refused('the last message is of the assistant: the engine would continue it');
@@ -159,7 +158,7 @@ function joined(content: ChatMessage['content']): string {
 }
 
 /** A begin or end token that the template prints is dropped where the tokenizer adds it anyway. */
-function withoutEdges(prompt: string, vocab: SpmVocabulary): string {
+function withoutEdges(prompt: string, vocab: Vocabulary): string {
   const bos = vocab.addBos ? (vocab.bos?.text ?? '') : '';
   const eos = vocab.addEos ? (vocab.eos?.text ?? '') : '';
   const start = prompt.startsWith(bos) ? bos.length : 0;

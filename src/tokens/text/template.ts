@@ -1,6 +1,6 @@
 import { Template } from '@huggingface/jinja';
 import { messageOf } from '../../errors.ts';
-import type { SpmVocabulary } from './vocabulary.ts';
+import type { Vocabulary } from './vocabulary.ts';
 
 /** What a template renders: content as one string or as parts of text. */
 export type RenderedContent = string | readonly { readonly type: string; readonly text: string }[];
@@ -32,7 +32,10 @@ export type CompiledTemplate =
   | { readonly kind: 'broken'; readonly reason: string };
 
 /** Prepares the template of a model; `broken` where its source cannot be parsed. */
-export function compileTemplate(source: string, vocab: SpmVocabulary): CompiledTemplate {
+export function compileTemplate(
+  source: string,
+  vocab: Pick<Vocabulary, 'bos' | 'eos'>,
+): CompiledTemplate {
   try {
     const compiled = new Template(source);
     const render = (messages: readonly TemplateMessage[]) =>

@@ -13,18 +13,18 @@ import {
   promptTextTokens,
 } from '../../../src/tokens/text/chat.ts';
 import { compileTemplate, DEFAULT_TEMPLATE } from '../../../src/tokens/text/template.ts';
-import { type SpmVocabulary, vocabularyOf } from '../../../src/tokens/text/vocabulary.ts';
+import { type Vocabulary, vocabularyOf } from '../../../src/tokens/text/vocabulary.ts';
 import { type RunningLlama, startLlama } from '../../helpers/llama.ts';
 import { mergeModel } from '../../helpers/merge-model.ts';
 
-function spm(bytes: Buffer): SpmVocabulary {
+function spm(bytes: Buffer): Vocabulary {
   const source = {
     name: 'm.gguf',
     size: bytes.length,
     read: (at: number, n: number) => bytes.subarray(at, at + n),
   };
   const vocab = vocabularyOf(parseGguf(source).metadata);
-  if (vocab.kind !== 'spm') throw new Error(vocab.kind);
+  if (vocab.kind !== 'vocabulary') throw new Error(vocab.kind);
   return vocab;
 }
 
@@ -120,7 +120,7 @@ describe.skipIf(server === null)('text tokens of a chat against the real llama-s
 
   describe.each(Object.entries(TEMPLATES))('template: %s', (label, template) => {
     let llama: RunningLlama | null = null;
-    let vocab: SpmVocabulary | null = null;
+    let vocab: Vocabulary | null = null;
     beforeAll(async () => {
       const bytes = mergeModel({}, template);
       const path = join(folder, `${Object.keys(TEMPLATES).indexOf(label)}.gguf`);

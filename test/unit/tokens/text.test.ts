@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { parseGguf } from '../../../src/gguf/parse.ts';
-import { type TokeniseOptions, countTokens, tokenise } from '../../../src/tokens/text/spm.ts';
-import { type SpmVocabulary, vocabularyOf } from '../../../src/tokens/text/vocabulary.ts';
+import { type Vocabulary, vocabularyOf } from '../../../src/tokens/text/vocabulary.ts';
 import { ggufBytes, type Value } from '../../helpers/gguf-bytes.ts';
 import { llamaTokenize, type RunningLlama, startLlama } from '../../helpers/llama.ts';
 import { mergeModel, mergeTokenizer } from '../../helpers/merge-model.ts';
@@ -18,10 +17,23 @@ function metadataOf(bytes: Buffer) {
   }).metadata;
 }
 
-function spm(bytes: Buffer): SpmVocabulary {
+function spm(bytes: Buffer): Vocabulary {
   const vocab = vocabularyOf(metadataOf(bytes));
-  if (vocab.kind !== 'spm') throw new Error(vocab.kind);
+  if (vocab.kind !== 'vocabulary') throw new Error(vocab.kind);
   return vocab;
+}
+
+type TokeniseOptions = { readonly addSpecial: boolean; readonly parseSpecial: boolean };
+
+/** A text between the tokens that the vocabulary puts at the edges of a prompt. */
+function tokenise(text: string, vocab: Vocabulary, options: TokeniseOptions): number[] {
+  const edge = (add: boolean, token: { id: number } | null) =>
+    options.addSpecial && add && token !== null ? [token.id] : [];
+  return [
+    ...edge(vocab.addBos, vocab.bos),
+    ...vocab.tokenise(text, options),
+    ...edge(vocab.addEos, vocab.eos),
+  ];
 }
 
 const MODES: TokeniseOptions[] = [
@@ -90,7 +102,7 @@ describe('SPM by hand', () => {
     const vocab = spm(mergeModel());
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
-        const count = countTokens(text, vocab, literal);
+        const count = vocab.count(text, literal);
         expect(count).toBeLessThanOrEqual(new TextEncoder().encode(text).length + 1);
         expect(count > 0).toBe(text !== '');
       }),
@@ -101,11 +113,16 @@ describe('SPM by hand', () => {
 
 describe('a vocabulary', () => {
   it.each([
-    ['gpt2', 'gpt2'],
-    ['bert', 'bert'],
-  ])('of %s is left to the engine', (model) => {
-    const bytes = ggufBytes({ keys: [['tokenizer.ggml.model', { t: 'str', v: model }]] });
-    expect(vocabularyOf(metadataOf(bytes))).toEqual({ kind: 'unsupported-tokenizer', model });
+    ['bert', undefined, 'bert'],
+    ['t5', undefined, 't5'],
+    ['gpt2', 'superbpe', 'gpt2 (superbpe)'],
+  ])('of %s cut as %s is left to the engine', (model, pre, name) => {
+    const keys: [string, Value][] = [['tokenizer.ggml.model', { t: 'str', v: model }]];
+    if (pre !== undefined) keys.push(['tokenizer.ggml.pre', { t: 'str', v: pre }]);
+    expect(vocabularyOf(metadataOf(ggufBytes({ keys })))).toEqual({
+      kind: 'unsupported-tokenizer',
+      model: name,
+    });
   });
 
   it('that is not there is left to the engine', () => {
@@ -129,7 +146,10 @@ describe('a vocabulary', () => {
       /scores has 2 entries for 3/,
     );
     expect(read(model, tokens, list('token_type', 'i32', []))).toThrow(/token_type has 0 entries/);
-    expect(read(model, tokens)()).toMatchObject({ kind: 'spm', bos: { id: 1, text: '<s>' } });
+    expect(read(model, tokens)()).toMatchObject({
+      kind: 'vocabulary',
+      bos: { id: 1, text: '<s>' },
+    });
   });
 
   it('takes the defaults of llama.cpp for an id beyond its end', () => {
@@ -160,7 +180,7 @@ describe.skipIf(server === null)('against the real llama.cpp', () => {
     ['of Phi-3', {}, 'Phi-3 vision'],
   ])('%s', (label, flags, name) => {
     let llama: RunningLlama | null = null;
-    let vocab: SpmVocabulary | null = null;
+    let vocab: Vocabulary | null = null;
     beforeAll(async () => {
       const bytes = mergeModel(flags, null, name);
       const path = join(folder, `${label.replaceAll(' ', '-')}.gguf`);
