@@ -33,7 +33,24 @@ export function imageInput(
     readonly document?: string;
   },
 ): EstimateInput {
-  return { ...BLANK, input, modality: 'image', ...image };
+  const { width, height, turned, format, frames = null, document = null } = image;
+  // Spelled out: spreading `BLANK` would be the slowest line between a million files and their sizes.
+  return {
+    input,
+    modality: 'image',
+    width,
+    height,
+    turned,
+    format,
+    frames,
+    document,
+    seconds: null,
+    fps: null,
+    soundSeconds: null,
+    text: null,
+    textTokens: null,
+    count: 1,
+  };
 }
 
 export function textInput(

@@ -20,8 +20,8 @@ export type HeaderResult =
   | { readonly kind: 'not-an-image' }
   | { readonly kind: 'unreadable'; readonly reason: string };
 
-/** A long EXIF block or colour profile can push a JPEG's size further back: the head is then read longer. */
-const HEADS = [HEAD_BYTES, 1024 * 1024, 16 * 1024 * 1024] as const;
+/** A thumbnail or colour profile can push a picture's size further back: the head is then read longer. */
+const HEADS = [HEAD_BYTES, 64 * 1024, 1024 * 1024, 16 * 1024 * 1024] as const;
 const TIFF_DIRECTORY_BYTES = 64 * 1024;
 /** EXIF orientations 5 to 8 are turned by a quarter. */
 const FIRST_TURNED = 5;
@@ -45,12 +45,21 @@ export function headerOfFile(file: OpenFile): HeaderResult {
   if (file.head.length === 0) return { kind: 'unreadable', reason: 'the file is empty' };
   let result: HeaderResult = { kind: 'not-an-image' };
   for (const length of HEADS) {
+    if (length === HEAD_BYTES && !answersEarly(file.head)) continue;
     const head = length === HEAD_BYTES ? file.head : file.readAt(0, length);
     const tiff = isTiff(head);
     result = imageHeaderOf(tiff ? tiffWithDirectory(file, head) : head);
     if (result.kind !== 'unreadable' || head.length < length || tiff) return result;
   }
   return result;
+}
+
+/**
+ * JPEG and PNG have their size before what a short head can cut off. Of a collection of pictures (AVIF,
+ * ICO) a short head may hold only the smaller ones.
+ */
+function answersEarly(head: Buffer): boolean {
+  return head[0] === 0xff || head[0] === 0x89 || head.length < HEAD_BYTES;
 }
 
 /** The size that the first bytes of an image tell. */

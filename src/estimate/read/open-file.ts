@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 
-/** Every reader starts with so many bytes; for nearly all pictures they are enough. */
-export const HEAD_BYTES = 64 * 1024;
+/** Every reader starts with so many bytes: they tell the kind of file, and the size of most pictures. */
+export const HEAD_BYTES = 8 * 1024;
 
 /** A file whose first bytes are read. Everything is synchronous: for small reads a promise costs more. */
 export type OpenFile = {
