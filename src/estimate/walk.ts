@@ -55,7 +55,7 @@ function* visit(path: string, facts: Stats | string, walk: Walk, level: number):
   else if (facts.isDirectory()) yield* visitFolder(path, walk, level);
   else if (facts.isFile()) yield { kind: 'file', path };
   // Opening a pipe or a device could wait for ever.
-  else yield unreachable(path, 'not a regular file');
+  else yield unreachable(path, NO_FILE);
 }
 
 function* visitFolder(path: string, walk: Walk, level: number): Generator<Found> {
@@ -111,6 +111,7 @@ function statOf(path: string, cwd: string): Stats | string {
 }
 
 export const MISSING = 'no such file';
+export const NO_FILE = 'not a regular file';
 export const NO_MATCH = 'no file matches the pattern';
 
 /** What went wrong with a file, in words. */
@@ -123,6 +124,10 @@ export function reasonOf(error: unknown): string {
     case 'EACCES':
     case 'EPERM':
       return 'no permission to read it';
+    case 'ESPIPE':
+    case 'EISDIR':
+    case 'EAGAIN':
+      return NO_FILE;
     case 'ELOOP':
       return 'a loop of symbolic links';
     default:

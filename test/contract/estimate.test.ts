@@ -222,8 +222,8 @@ describe('a folder of everything', () => {
       { path: 'cut.png', reason: expect.stringMatching(/truncated or damaged/) },
       { path: 'empty.png', reason: 'the file is empty' },
       { path: 'fake.jpg', reason: 'its name says .jpg, and it holds text' },
-      { path: 'paper.pdf', reason: 'a document is not counted yet' },
-      { path: 'speech.wav', reason: 'a RIFF file that is neither WAVE, WebP nor AVI' },
+      { path: 'paper.pdf', reason: 'truncated: its end is missing' },
+      { path: 'speech.wav', reason: 'its name says .wav, and it holds text' },
     ]);
     expect(document.models.map(({ confidence }) => confidence)).toEqual(['range', 'range']);
     expect(document.warnings).toEqual([
@@ -272,8 +272,8 @@ describe('a folder of everything', () => {
         cut.png: its header is truncated or damaged
         empty.png: the file is empty
         fake.jpg: its name says .jpg, and it holds text
-        paper.pdf: a document is not counted yet
-        speech.wav: a RIFF file that is neither WAVE, WebP nor AVI"
+        paper.pdf: truncated: its end is missing
+        speech.wav: its name says .wav, and it holds text"
     `);
     expect(estimateText(document, { ...view, quiet: true })).toMatchInlineSnapshot(`
       "gpt-4o api 1792 $0.004480

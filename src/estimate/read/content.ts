@@ -15,7 +15,8 @@ export type Content =
 const TEXT_BYTES = 4096;
 /** A PDF may have so many bytes before its signature (ISO 32000-1, annex H, note 13). */
 const PDF_BYTES = 1024;
-const BOX_BYTES = 64;
+/** No file with a signature is text for so long, a PDF aside. */
+const SIGNED_BYTES = 64;
 const TS_PACKET = 188;
 const M2TS_PACKET = 192;
 
@@ -30,7 +31,11 @@ const MEDIA_BOXES = /^(moov|mdat|wide|free|skip|pnot)$/;
 /** The content of a file that starts with `head`; the rest of the file is not needed. */
 export function contentOf(head: Buffer): Content {
   if (head.length === 0) return { kind: 'other', what: 'the file is empty' };
-  return signed(head) ?? written(head);
+  if (starts(head, 0, '%PDF-') || head.subarray(0, PDF_BYTES).includes('\n%PDF-', 0, 'latin1')) {
+    return { kind: 'pdf' };
+  }
+  // "GIF89a is a format" and "The free lunch" have a signature where files have theirs.
+  return isText(head.subarray(0, SIGNED_BYTES)) ? written(head) : (signed(head) ?? written(head));
 }
 
 /** By signature. */
@@ -55,15 +60,11 @@ function signed(head: Buffer): Content | null {
     case 0x00:
       return isoBox(head) ?? programStream(head) ?? transport(head);
     default:
-      // "The free lunch" has a name of a box where boxes have theirs.
-      return rarer(head) ?? (isText(head.subarray(0, BOX_BYTES)) ? null : isoBox(head));
+      return rarer(head) ?? isoBox(head);
   }
 }
 
 function rarer(head: Buffer): Content | null {
-  if (starts(head, 0, '%PDF-') || head.subarray(0, PDF_BYTES).includes('\n%PDF-', 0, 'latin1')) {
-    return { kind: 'pdf' };
-  }
   if (starts(head, 0, 'PK\x03\x04')) {
     return {
       kind: 'other',

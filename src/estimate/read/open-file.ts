@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { NO_FILE } from '../walk.ts';
 
 /** Every reader starts with so many bytes: they tell the kind of file, and the size of most pictures. */
 export const HEAD_BYTES = 8 * 1024;
@@ -22,7 +23,7 @@ export function openFile(path: string): OpenFile {
   const file = openSync(path, FLAGS);
   try {
     const filled = fill(file, shared, 0);
-    if (filled === 0 && !fstatSync(file).isFile()) throw new Error('not a regular file');
+    if (filled === 0 && !fstatSync(file).isFile()) throw new Error(NO_FILE);
     return {
       head: filled === HEAD_BYTES ? shared : shared.subarray(0, filled),
       readAt: (position, length) => {
