@@ -47,6 +47,7 @@ export function imageInput(
     seconds: null,
     fps: null,
     soundSeconds: null,
+    detail: null,
     text: null,
     textTokens: null,
     count: 1,

@@ -333,7 +333,7 @@ describe('what cannot be read is an entry with its reason', () => {
   it('a pipe that took the place of a file is not waited for', async () => {
     const { path } = imageFolder();
     const pipe = join(path, 'pipe.jpg');
-    execFileSync('mkfifo', [pipe]);
+    execFileSync('/usr/bin/env', ['mkfifo', pipe]);
     expect(await readFrom(pipe, 'pipe.jpg')).toEqual([
       { path: 'pipe.jpg', reason: 'not a regular file' },
     ]);
