@@ -5,7 +5,8 @@ import type { EstimateInput, UnreadableInput } from '../../contracts/estimate.ts
 import { imageInput } from '../describe-input.ts';
 import { contentOf } from '../read/content.ts';
 import { imageHeaderOf } from '../read/image-header.ts';
-import type { ReadResult, Reader } from '../read/index.ts';
+import type { Reader } from '../read/index.ts';
+import type { ReadResult } from '../read/types.ts';
 import type { RemotePolicy, RemoteReader } from './remote.ts';
 import type { ManifestPart } from './types.ts';
 
