@@ -68,8 +68,8 @@ function mediaInput(input: EstimateInput, outcome: MediaOutcome): CountedInput {
   return { input, item: itemOf(input, tokens, rule, detail), wrapper, low, high, refused: null };
 }
 
-function countText(input: EstimateInput, { vocabulary }: CountedModel): CountedInput {
-  const count = textCount(input, vocabulary);
+function countText(input: EstimateInput, model: CountedModel): CountedInput {
+  const count = textCount(input, model);
   return {
     input,
     item: itemOf(input, count.tokens, count.rule, count.detail),
@@ -80,10 +80,10 @@ function countText(input: EstimateInput, { vocabulary }: CountedModel): CountedI
   };
 }
 
-function textCount(input: EstimateInput, vocabulary: Vocabulary | null): TextCount {
+function textCount(input: EstimateInput, { id, vocabulary }: CountedModel): TextCount {
   if (input.textTokens !== null) return known(input.textTokens, 'given', '--text-tokens');
   const text = input.text ?? '';
-  return vocabulary === null ? approximateText(text) : exactText(text, vocabulary);
+  return vocabulary === null ? approximateText(text, id) : exactText(text, vocabulary);
 }
 
 function imageCounter(model: CountedModel, settings: TokenSettings) {

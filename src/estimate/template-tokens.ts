@@ -1,4 +1,4 @@
-import { promptTextTokens } from '../tokens/text/chat.ts';
+import { promptCounter } from '../tokens/text/chat.ts';
 import { sum } from '../units.ts';
 import type { CountedInput, CountedModel } from './count.ts';
 
@@ -12,13 +12,14 @@ export type TemplateCounter = (parts: readonly CountedInput[]) => number | null;
 export function templateCounter(model: CountedModel): TemplateCounter {
   const { vocabulary, chatTemplate } = model;
   if (vocabulary === null) return () => null;
+  const countPrompt = promptCounter(chatTemplate, vocabulary);
   // Requests that hold nothing but images are all alike: there is no text between them.
   let imagesOnly: number | null | undefined;
   const count = (parts: readonly CountedInput[]): number | null => {
     if (parts.some(({ input }) => ['audio', 'video'].includes(input.modality))) return null;
     const written = parts.filter(({ input }) => input.modality === 'image' || input.text !== null);
     const message = { role: 'user', content: written.flatMap(contentOf) };
-    const prompt = promptTextTokens([message], chatTemplate, vocabulary);
+    const prompt = countPrompt([message]);
     if (prompt.kind !== 'exact') return null;
     const texts = written.filter(({ input }) => input.modality === 'text');
     return prompt.tokens - sum(texts.map(({ item, input }) => (item.tokens ?? 0) * input.count));

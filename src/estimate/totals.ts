@@ -24,7 +24,8 @@ export function estimateOf(
   const template = tally.template ?? 0;
   const wrapper = tally.wrapper + template;
   const total = text + image + audio + video + wrapper;
-  const confidence = worse(confidenceOf(tally), statedConfidence(model, tally));
+  const stated = worse(statedConfidence(model, tally), textConfidence(model, tally));
+  const confidence = worse(confidenceOf(tally), stated);
   const unknown = confidence === 'unknown';
   const output = options.outputTokens * tally.requests;
   return {
@@ -90,6 +91,14 @@ function confidenceOf({ taken, uncounted, ranged, template }: TallyState): Confi
 function statedConfidence(model: CountedModel, { imagesTaken }: TallyState): Confidence {
   const stated = model.description.imageTokens[model.engine]?.confidence;
   return imagesTaken > 0 && stated !== undefined ? stated : 'exact';
+}
+
+/** A vendor's frame around text is published, the one around pictures is not. */
+function textConfidence({ vocabulary }: CountedModel, { imagesTaken }: TallyState): Confidence {
+  if (vocabulary === null || (vocabulary.frame === null && vocabulary.confidence === 'exact')) {
+    return 'exact';
+  }
+  return imagesTaken > 0 ? 'formula' : vocabulary.confidence;
 }
 
 function worse(one: Confidence, other: Confidence): Confidence {

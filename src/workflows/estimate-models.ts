@@ -3,6 +3,7 @@ import { MmdeployError } from '../errors.ts';
 import type { CountedModel } from '../estimate/count.ts';
 import { defaultEngine } from '../profiles/describe.ts';
 import type { Profile } from '../profiles/layers.ts';
+import { openAiVocabulary } from '../tokens/text/openai.ts';
 import { vocabularyOf } from '../tokens/text/vocabulary.ts';
 import type { Context } from './context.ts';
 import type { EstimateRequest } from './estimate-request.ts';
@@ -32,7 +33,7 @@ export async function resolveModels(
     const mmproj = wanted.length > 1 && !name.endsWith('.gguf') ? null : request.mmproj;
     const loaded = await loadModel({ name, mmproj, profilesDir, asOf: request.asOf }, ctx);
     for (const warning of loaded.warnings) warnings.add(warning);
-    const model = countedModel(loaded, name, request.engine);
+    const model = await countedModel(loaded, name, request.engine);
     if (!models.some(({ id, engine }) => id === model.id && engine === model.engine)) {
       models.push(model);
     }
@@ -40,13 +41,16 @@ export async function resolveModels(
   return { models, warnings: [...warnings] };
 }
 
-function countedModel(
+async function countedModel(
   { source, profile, headers }: LoadedModel,
   name: string,
   engine: EstimateRequest['engine'],
-): CountedModel {
+): Promise<CountedModel> {
   const description = source.model;
-  const vocabulary = headers === null ? null : vocabularyOf(headers.model.metadata);
+  const vocabulary =
+    headers === null
+      ? await openAiVocabulary(description.id)
+      : vocabularyOf(headers.model.metadata);
   const template = headers?.model.get('tokenizer.chat_template');
   return {
     id: description.id,

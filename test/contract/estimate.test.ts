@@ -225,7 +225,7 @@ describe('a folder of everything', () => {
       { path: 'paper.pdf', reason: 'truncated: its end is missing' },
       { path: 'speech.wav', reason: 'its name says .wav, and it holds text' },
     ]);
-    expect(document.models.map(({ confidence }) => confidence)).toEqual(['range', 'range']);
+    expect(document.models.map(({ confidence }) => confidence)).toEqual(['formula', 'range']);
     expect(document.warnings).toEqual([
       'hidden files and folders left out: 1',
       'gpt-4o on api: 1 input not counted: the API takes no TIFF: convert it to PNG or JPEG',
@@ -250,7 +250,7 @@ describe('a folder of everything', () => {
       "Inputs  4 images, 25 bytes of text; 11 files read, 6 unreadable
 
       Model         Engine                           Tokens  Images  Text  Wrappers        USD
-      gpt-4o        api        about 1,792 (1,789 to 1,797)   1,785     7         0  $0.004480
+      gpt-4o        api                               1,798   1,785     6         7  $0.004495
       llava-1.5-7b  llama.cpp  about 1,735 (1,732 to 1,740)   1,728     7         0          -
 
       Costliest inputs of gpt-4o on api
@@ -258,7 +258,7 @@ describe('a folder of everything', () => {
       b.jpg    1080x1920      1        1,105
       a.png    640x480        1          425
       c.webp   336x336        1          255
-      note.md  text           1            7
+      note.md  text           1            6
 
       Costliest inputs of llava-1.5-7b on llama.cpp
       Input    Size       Count  Tokens each
@@ -276,7 +276,7 @@ describe('a folder of everything', () => {
         speech.wav: its name says .wav, and it holds text"
     `);
     expect(estimateText(document, { ...view, quiet: true })).toMatchInlineSnapshot(`
-      "gpt-4o api 1792 $0.004480
+      "gpt-4o api 1798 $0.004495
       llava-1.5-7b llama.cpp 1735"
     `);
   });

@@ -4,7 +4,7 @@ import type { PreTokenizer } from './pre-tokenizers.ts';
 import { preTokenizerOf } from './pre-tokenizers.ts';
 import { Seams } from './seams.ts';
 import type { TakeTokens } from './split-tokeniser.ts';
-import { splitTokeniser } from './split-tokeniser.ts';
+import { OF_THE_FILE, splitTokeniser } from './split-tokeniser.ts';
 import type { TokenizerKeys } from './token-lists.ts';
 import { edgeToken, tokenLists, tokenizerFlag, vocabularyFault } from './token-lists.ts';
 import type { UnsupportedTokenizer, Vocabulary } from './vocabulary.ts';
@@ -47,7 +47,7 @@ export function bpeVocabulary(
   };
   const noBos = model === 'gemma4' || pre === 'glm4' || pre === 'chatglm-bpe';
   return {
-    kind: 'vocabulary',
+    ...OF_THE_FILE,
     bos: edgeToken(metadata, 'bos', tokens, noBos ? null : DEFAULT_EDGE),
     eos: edgeToken(metadata, 'eos', tokens, model === 'gemma4' ? null : DEFAULT_EDGE),
     addBos: !cutting.byteSigns || tokenizerFlag(metadata, 'add_bos_token', cutting.addBos),

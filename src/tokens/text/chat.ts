@@ -50,6 +50,8 @@ export function promptCounter(
   vocab: Vocabulary | UnsupportedTokenizer,
 ): (messages: readonly ChatMessage[]) => PromptTokens {
   if (vocab.kind === 'unsupported-tokenizer') return () => vocab;
+  const { frame } = vocab;
+  if (frame !== null) return (messages) => framedTokens(messages, vocab, frame);
   const compiled = compileTemplate(template ?? DEFAULT_TEMPLATE, vocab);
   if (compiled.kind === 'broken') {
     return () => refused(`the chat template: ${compiled.reason}`);
@@ -68,6 +70,28 @@ export function promptCounter(
 /** Tokens of a string that the engine puts before or after each image, such as `<|vision_start|>`. */
 export function countWrapper(text: string, vocab: Vocabulary): number {
   return vocab.count(text, { parseSpecial: true });
+}
+
+/** A vendor's chat: the role and the texts of each message, and a fixed frame. */
+function framedTokens(
+  messages: readonly ChatMessage[],
+  vocab: Vocabulary,
+  frame: { readonly message: number; readonly answer: number },
+): PromptTokens {
+  if (textsOf(messages).length === 0) {
+    return refused('what the vendor puts around a message without text is not published');
+  }
+  const literal = { parseSpecial: false };
+  const texts = [...messages.map(({ role }) => role), ...textsOf(messages)];
+  const media = messages.flatMap(partsOf).filter(({ type }) => type !== 'text').length;
+  return {
+    kind: 'exact',
+    tokens:
+      frame.answer +
+      messages.length * frame.message +
+      texts.reduce((sum, text) => sum + vocab.count(text, literal), 0),
+    media,
+  };
 }
 
 type Refusal = Extract<PromptTokens, { kind: 'unsupported-chat' }>;
@@ -111,7 +135,7 @@ function textsOf(messages: readonly ChatMessage[]): string[] {
   return messages.flatMap((message) =>
     typeof message.content === 'string'
       ? [message.content]
-      : message.content.map(({ text }) => text ?? ''),
+      : message.content.flatMap(({ text }) => text ?? []),
   );
 }
 

@@ -2,6 +2,14 @@ import { SpecialTokens } from './special-tokens.ts';
 import type { TokenLists } from './token-lists.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
+/** What is so for every vocabulary of a model file. */
+export const OF_THE_FILE = {
+  kind: 'vocabulary',
+  confidence: 'exact',
+  source: 'the model’s own vocabulary',
+  frame: null,
+} as const;
+
 export type TakeTokens = (ids: readonly number[]) => void;
 
 /** Tokenises text without special tokens in it; `afterSpecial` also at the start of the input. */

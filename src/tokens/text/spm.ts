@@ -2,7 +2,7 @@ import { MmdeployError } from '../../errors.ts';
 import { joinPieces } from './merge.ts';
 import { Seams } from './seams.ts';
 import type { TakeTokens } from './split-tokeniser.ts';
-import { splitTokeniser } from './split-tokeniser.ts';
+import { OF_THE_FILE, splitTokeniser } from './split-tokeniser.ts';
 import type { TokenizerKeys } from './token-lists.ts';
 import { edgeToken, numberList, tokenLists, tokenizerFlag } from './token-lists.ts';
 import type { Vocabulary } from './vocabulary.ts';
@@ -39,7 +39,7 @@ export function spmVocabulary(metadata: TokenizerKeys): Vocabulary {
     seams.cut(spelt, takeWord);
   };
   return {
-    kind: 'vocabulary',
+    ...OF_THE_FILE,
     bos: edgeToken(metadata, 'bos', tokens, 1),
     eos: edgeToken(metadata, 'eos', tokens, 2),
     addBos: tokenizerFlag(metadata, 'add_bos_token', true),

@@ -10,6 +10,12 @@ export type CountOptions = {
 /** Counts texts as the engine of a model does; one object whatever kind of tokenizer stands behind it. */
 export type Vocabulary = {
   readonly kind: 'vocabulary';
+  /** `formula` where something about it is taken to be as with a model that is documented. */
+  readonly confidence: 'exact' | 'formula';
+  /** Whose it is, in words. */
+  readonly source: string;
+  /** Tokens that a vendor puts around each message and before the answer; null: a chat template does. */
+  readonly frame: { readonly message: number; readonly answer: number } | null;
   readonly bos: Edge | null;
   readonly eos: Edge | null;
   /** Whether the tokenizer itself puts them at the edges of a prompt. */

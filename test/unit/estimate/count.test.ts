@@ -212,10 +212,17 @@ describe('descriptions', () => {
 
 describe('approximateText', () => {
   it('counts ideographs one by one and other signs by four', () => {
-    expect(approximateText('你好世界').tokens).toBe(4);
-    expect(approximateText('Hello world!').tokens).toBe(3);
-    expect(approximateText('').tokens).toBe(0);
-    expect(approximateText('👍👍👍👍').tokens).toBe(1);
+    expect(approximateText('你好世界', 'qwen3-vl-8b').tokens).toBe(4);
+    expect(approximateText('Hello world!', 'qwen3-vl-8b').tokens).toBe(3);
+    expect(approximateText('', 'qwen3-vl-8b').tokens).toBe(0);
+    expect(approximateText('👍👍👍👍', 'qwen3-vl-8b').tokens).toBe(1);
+  });
+
+  it('counts by what a vendor says of its own vocabulary', () => {
+    const text = 'x'.repeat(700);
+    expect(approximateText(text, 'claude-opus-4-6').tokens).toBe(200);
+    expect(approximateText(text, 'claude-opus-4-7').tokens).toBe(260);
+    expect(approximateText(text, 'gemini-2.5-pro').tokens).toBe(175);
   });
 
   it('holds the real count of a known text between its bounds', () => {
@@ -224,7 +231,7 @@ describe('approximateText', () => {
       'The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs. ' +
       'How vexingly quick daft zebras jump! Sphinx of black quartz, judge my vow. ' +
       'The five boxing wizards jump quickly, and then everybody goes back home to sleep.';
-    const { low, high } = approximateText(text);
+    const { low, high } = approximateText(text, 'qwen3-vl-8b');
     expect(low).toBeLessThanOrEqual(57);
     expect(high).toBeGreaterThanOrEqual(58);
   });
