@@ -79,6 +79,42 @@ export type PriceUsed = {
   readonly source: string;
 };
 
+/** One shape of input: what the rule and what the engine itself counts for one of it, wrappers included. */
+export type ExactDifference = {
+  readonly input: string;
+  readonly modality: Modality;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly seconds: number | null;
+  readonly count: number;
+  readonly formula: number | null;
+  readonly engine: number | null;
+  /** Engine less formula. */
+  readonly difference: number | null;
+};
+
+/** `--exact`: the engine's own count of the inputs beside the rule's. */
+export type ExactCheck = {
+  readonly engine: 'llama.cpp';
+  /** The server that was asked; null where one was started. */
+  readonly url: string | null;
+  /** Files of the same shape stood in for the model's: each mark around an image was one token. */
+  readonly standIn: boolean;
+  /** Distinct shapes that the engine counted. */
+  readonly asked: number;
+  /** Of all inputs of these shapes, by the engine and by the rule; null where the rule knows one not. */
+  readonly tokens: number;
+  readonly formula: number | null;
+  /** Shapes whose counts differ, or that the rule cannot count. */
+  readonly differences: readonly ExactDifference[];
+  /** What was not asked; `input` null: several. */
+  readonly unasked: readonly {
+    readonly input: string | null;
+    readonly count: number;
+    readonly reason: string;
+  }[];
+};
+
 export type ModelEstimate = {
   readonly id: string;
   readonly engine: EngineName;
@@ -113,6 +149,8 @@ export type ModelEstimate = {
   readonly costliest: readonly EstimateItem[];
   /** Every input, where the rows were asked for. */
   readonly items: readonly EstimateItem[];
+  /** With `--exact` only, and of models on llama.cpp. */
+  readonly exact?: ExactCheck;
 };
 
 /** Media that come several times with the same content (`--dedupe`). */

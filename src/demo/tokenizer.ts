@@ -55,6 +55,22 @@ const TILE_WRAPPERS = [
   ],
 ] as const;
 
+/** Further marks of single families; `0` and `1` number MiniCPM's images. */
+const FAMILY_WRAPPERS = [
+  ...['<image_id>', '</image_id>', '0', '1', '\n', '<sound>', '<vision>', '</vision>'],
+  ...['<|image_start|>', '<|image_end|>', '<|image>', '<image|>', '<|img|>', '<|endofimg|>'],
+  ...['<|begin_of_image|>', '<|end_of_image|>', '<|media_start|>', '<|media_end|>'],
+  ...['<|media_begin|>', '<|IMAGE_START|>', '<|IMAGE_END|>', '<|im_start|>', '<|im_end|>'],
+  ...['<｜hy_place▁holder▁no▁100｜>', '<｜hy_place▁holder▁no▁101｜>'],
+  ...['<|audio_start|>', '<|audio_end|>', '<|audio>', '<audio|>'],
+] as const;
+
+/** Names of tiles, to ten rows of ten. */
+const TILE_NAMES = Array.from({ length: 100 }, (_, at) => {
+  const [row, column] = [Math.floor(at / 10) + 1, (at % 10) + 1];
+  return [`<row_${row}_col_${column}>`, `<|img_row_${row}_col_${column}|>`];
+}).flat();
+
 const BYTE_COUNT = 256;
 const byteToken = (byte: number): Token => [
   `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
@@ -98,6 +114,22 @@ export function placeholderTokenizer(size: number): Metadata {
     'normal',
   ]);
   return sentencePiece([...words, ...fill].slice(0, size));
+}
+
+const COUNTING_TOKENS: readonly Token[] = [
+  ...BASE,
+  ['x', 'normal'],
+  ...[...WRAPPERS, ...TILE_WRAPPERS, ...FAMILY_WRAPPERS, ...TILE_NAMES].map((word): Token => [
+    word,
+    'control',
+  ]),
+];
+
+export const COUNTING_VOCABULARY: readonly string[] = COUNTING_TOKENS.map(([text]) => text);
+
+/** A vocabulary in which every mark around an image, a tile or a clip is one token, and a chat template. */
+export function countingTokenizer(): Metadata {
+  return [...sentencePiece(COUNTING_TOKENS), ['tokenizer.chat_template', text(CHAT_TEMPLATE)]];
 }
 
 function sentencePiece(tokens: readonly Token[]): Metadata {

@@ -21,6 +21,8 @@ export type CountedModel = {
   /** Its own tokenizer, where a GGUF file told it; null: text is approximated. */
   readonly vocabulary: Vocabulary | null;
   readonly chatTemplate: string | null;
+  /** Its GGUF pair, where it was given as one. */
+  readonly files?: { readonly model: string; readonly mmproj: string } | null;
 };
 
 /** What one input costs a model; `tokens` null when the engine does not take it. */

@@ -1,4 +1,5 @@
 import type { Estimate, EstimateItem, ModelEstimate, PriceUsed } from '../contracts/estimate.ts';
+import { exactSections } from './estimate-exact.ts';
 import type { Palette } from './palette.ts';
 import { textTable } from './text-table.ts';
 
@@ -22,6 +23,7 @@ export function estimateText(estimate: Estimate, view: EstimateView): string {
     inputLine(estimate.inputs, view.palette),
     modelTable(estimate.models, view),
     ...(view.explain ? [estimate.models.map(explanation).join('\n')] : []),
+    ...exactSections(estimate.models, view),
     ...estimate.models.flatMap((model) => itemTable(model, view)),
     ...unreadableList(estimate.inputs.unreadable, view.palette),
   ];

@@ -58,7 +58,13 @@ async function countedModel(
     description,
     vocabulary: vocabulary?.kind === 'vocabulary' ? vocabulary : null,
     chatTemplate: typeof template === 'string' ? template : null,
+    files: filesOf(headers),
   };
+}
+
+function filesOf(headers: LoadedModel['headers']) {
+  if (headers === null || headers.mmproj === null) return null;
+  return { model: headers.model.path, mmproj: headers.mmproj.path };
 }
 
 /** A model of an API has that one engine, so `--engine` speaks of the self-hosted ones only. */

@@ -31,6 +31,8 @@ export type EstimateRequest = {
   readonly pdfDpi: number | null;
   /** Keep one row for each input. */
   readonly items: boolean;
+  /** `auto` or the address of a llama-server, to be asked beside the rules. */
+  readonly exact?: string | null;
   readonly outputTokens: number | null;
   /** How the bill is made out; at list prices where left out. */
   readonly pricing?: PricingRequest;

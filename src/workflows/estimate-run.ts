@@ -4,6 +4,7 @@ import type { CountedInput, CountedModel } from '../estimate/count.ts';
 import type { DedupeState } from '../estimate/dedupe.ts';
 import { DedupeTally } from '../estimate/dedupe.ts';
 import type { Entry } from '../estimate/entry.ts';
+import type { ExactSample } from '../estimate/exact-sample.ts';
 import type { InputsState } from '../estimate/inputs-tally.ts';
 import { InputsTally } from '../estimate/inputs-tally.ts';
 import { KeyDigest } from '../estimate/shard.ts';
@@ -32,6 +33,8 @@ export type RunOptions = {
   /** Input tokens above which a request costs more, for each model. */
   readonly longAbove: readonly (number | null)[];
   readonly sources: SourceOptions;
+  /** Gets every input, for the engine to be asked about some. */
+  readonly sample: ExactSample | null;
   /** Called after each batch with the number of inputs done. */
   readonly progress: (done: number) => void;
 };
@@ -56,12 +59,14 @@ export async function countAll(
 class Sums {
   readonly #inputs = new InputsTally();
   readonly #dedupe: DedupeTally | null;
+  readonly #sample: ExactSample | null;
   readonly #models: readonly {
     readonly count: (input: EstimateInput) => CountedInput;
     readonly tally: ModelTally;
   }[];
 
   constructor(models: readonly CountedModel[], options: RunOptions) {
+    this.#sample = options.sample;
     this.#dedupe = options.sources.dedupe ? new DedupeTally() : null;
     this.#models = models.map((model, at) => ({
       count: inputCounter(model, options.settings),
@@ -101,6 +106,7 @@ class Sums {
 
   #input(input: EstimateInput, place: Place, digest: string | null): void {
     this.#inputs.input(input);
+    this.#sample?.add(input);
     const counted = this.#models.map(({ count, tally }) => {
       const one = count(input);
       tally.add(one, place);

@@ -12,6 +12,8 @@ import {
   textInput,
 } from '../estimate/describe-input.ts';
 import type { RequestMode } from '../estimate/entry.ts';
+import { exactSample } from '../estimate/exact-sample.ts';
+import type { ExactSample } from '../estimate/exact-sample.ts';
 import { inputsOf } from '../estimate/inputs-tally.ts';
 import { DEFAULT_PDF_DPI, createReader } from '../estimate/read/index.ts';
 import { estimateOf } from '../estimate/totals.ts';
@@ -19,6 +21,7 @@ import { MISSING, NO_MATCH } from '../estimate/walk.ts';
 import { priceWarnings } from '../estimate/price-warnings.ts';
 import { warningsOf } from '../estimate/warnings.ts';
 import type { Context } from './context.ts';
+import { withExact } from './estimate-exact.ts';
 import { resolveModels } from './estimate-models.ts';
 import { LIST_PRICES, openPrices } from './estimate-price.ts';
 import type { EstimateRequest } from './estimate-request.ts';
@@ -42,8 +45,13 @@ export type Prepared = {
  */
 export async function estimateWorkflow(request: EstimateRequest, ctx: Context): Promise<Estimate> {
   const prepared = await prepare(request, ctx);
-  const counted = await count(request, prepared, ctx);
-  return documentOf(request, prepared, counted, ctx.now());
+  const { exact = null } = request;
+  const sample = exact === null ? null : exactSample();
+  const counted = await count(request, prepared, ctx, sample);
+  const document = documentOf(request, prepared, counted, ctx.now());
+  if (exact === null || sample === null) return document;
+  const asked = { models: prepared.models, sample, exact, settings: settingsOf(request) };
+  return { ...document, models: await withExact(document.models, asked, ctx) };
 }
 
 /** Models and their prices. */
@@ -59,6 +67,7 @@ export async function count(
   request: EstimateRequest,
   { models, prices }: Prepared,
   ctx: Context,
+  sample: ExactSample | null = null,
 ): Promise<Counted> {
   const settings = settingsOf(request);
   const described = [
@@ -74,7 +83,7 @@ export async function count(
   const reader = createReader({ decode, pdfDpi, run: ctx.run, signal });
   try {
     const counted = await countAll(models, {
-      ...{ settings, items, longAbove: longAboveOf(requests, prices) },
+      ...{ settings, items, longAbove: longAboveOf(requests, prices), sample },
       sources: { paths, described, requests, shard, dedupe, reader, cwd, signal },
       progress: (done) =>
         ctx.progress({ label: 'reading inputs', done, total: null, unit: 'inputs' }),

@@ -28,3 +28,16 @@ export function measuredEncoder(id: string): EncoderModel {
   if (found === undefined) throw new Error(`no encoder ${id}`);
   return encoderOf(found.dims);
 }
+
+/** Dimensions of a tower that loads at once; what decides the count is given as published. */
+export const small = (dims: Partial<EncoderDims> & { projectorType: string }): EncoderDims => ({
+  layers: 1,
+  embedding: 64,
+  feedForward: 128,
+  heads: 2,
+  patchSize: 14,
+  imageSize: 336,
+  merge: 1,
+  projectionDim: 128,
+  ...dims,
+});

@@ -10,23 +10,12 @@ import { imageRuleOf } from '../../src/layout/token-rule.ts';
 import { findTokenRule } from '../../src/tokens/rules/index.ts';
 import type { TokenSettings } from '../../src/tokens/settings.ts';
 import { DEFAULT_TOKEN_SETTINGS } from '../../src/tokens/settings.ts';
+import { small } from '../helpers/encoders.ts';
 import { engineCounts, exactnessSizes, picturePart } from '../helpers/exactness.ts';
 import { startLlama } from '../helpers/llama.ts';
 import { writeSmallPair } from '../helpers/small-pair.ts';
 
 const llamaServer = inject('llamaServer');
-
-const small = (dims: Partial<EncoderDims> & { projectorType: string }): EncoderDims => ({
-  layers: 1,
-  embedding: 64,
-  feedForward: 128,
-  heads: 2,
-  patchSize: 14,
-  imageSize: 336,
-  merge: 1,
-  projectionDim: 128,
-  ...dims,
-});
 
 const number = (key: string, value: number): Metadata => [[key, { type: 'uint32', value }]];
 const edge = (value: number) => number('clip.vision.preproc_image_size', value);

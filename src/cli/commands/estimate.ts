@@ -62,6 +62,7 @@ export function registerEstimate({ begin, action }: Registrar): void {
         .default('one'),
     )
     .option('--dedupe', 'look for media that come several times, by their content')
+    .option('--exact <auto|URL>', 'ask a llama-server too, one that runs or one started for it')
     .option('--items', 'one row per input (JSON has them up to 1000 inputs)')
     .option('--strict', 'exit 7 when an input could not be read');
   addPriceOptions(command).action(action(runEstimate));

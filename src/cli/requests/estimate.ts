@@ -29,6 +29,7 @@ type CountOptions = {
   readonly requests?: RequestMode;
   readonly shard?: string;
   readonly dedupe?: boolean;
+  readonly exact?: string;
   readonly items?: boolean;
   readonly strict?: boolean;
 };
@@ -64,6 +65,7 @@ export function toEstimateRequest(
     requests: options.requests ?? 'one',
     shard: shardOf(options.shard, env),
     dedupe: options.dedupe === true,
+    exact: options.exact ?? null,
     items: options.items === true,
     outputTokens,
     pricing: toPricing(options, outputTokens),

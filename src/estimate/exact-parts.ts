@@ -1,0 +1,105 @@
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { EstimateInput } from '../contracts/estimate.ts';
+
+/** What is sent for one input, or why nothing is. */
+export type ExactPart =
+  { readonly part: unknown; readonly from: 'file' | 'made' } | { readonly unasked: string };
+
+const MIB = 1024 * 1024;
+/** Of one file: its request is a third larger, and held in memory. */
+const MAX_FILE_BYTES = 32 * MIB;
+/** Of a picture that is made for its size: 50,000 x 50,000 pixels would be decoded to 7.5 GB. */
+const MAX_PIXELS = 64_000_000;
+const MAX_SECONDS = 600;
+/** Samples a second of a clip that is made. */
+const RATE = 16_000;
+
+/** The formats of sound that the engine tells from their names. */
+const SOUND_FORMATS: ReadonlySet<string> = new Set(['wav', 'mp3']);
+
+/**
+ * A part of a chat message for an input: the file's own bytes where it has one, else a picture or a silence
+ * of just its size. Never throws for an unreadable file: it is made then.
+ */
+export async function exactPart(input: EstimateInput, cwd: string): Promise<ExactPart> {
+  switch (input.modality) {
+    case 'image':
+      return imagePart(input, cwd);
+    case 'audio':
+      return soundPart(input, cwd);
+    case 'video':
+      return { unasked: 'a film is asked for by its frames only' };
+    case 'text':
+      return { unasked: 'text is counted by the tokenizer' };
+  }
+}
+
+async function imagePart(input: EstimateInput, cwd: string): Promise<ExactPart> {
+  const own = await ownBytes(input, cwd);
+  const file = own ?? (await madePicture(input));
+  if (file === null) return { unasked: `more than ${MAX_PIXELS / 1e6} million pixels` };
+  const type = own === null ? 'png' : (input.format ?? 'png');
+  const url = `data:image/${type};base64,${file.toString('base64')}`;
+  return {
+    part: { type: 'image_url', image_url: { url } },
+    from: own === null ? 'made' : 'file',
+  };
+}
+
+async function soundPart(input: EstimateInput, cwd: string): Promise<ExactPart> {
+  const own = SOUND_FORMATS.has(input.format ?? '') ? await ownBytes(input, cwd) : null;
+  const seconds = input.seconds ?? 0;
+  if (own === null && seconds > MAX_SECONDS) return { unasked: `longer than ${MAX_SECONDS} s` };
+  const data = (own ?? silence(seconds)).toString('base64');
+  const format = own === null ? 'wav' : input.format;
+  return {
+    part: { type: 'input_audio', input_audio: { data, format } },
+    from: own === null ? 'made' : 'file',
+  };
+}
+
+/** Null for a description, a page of a document, and a file that is too large or gone. */
+async function ownBytes(
+  { input, format, document }: EstimateInput,
+  cwd: string,
+): Promise<Buffer | null> {
+  if (format === null || document !== null) return null;
+  const path = resolve(cwd, input);
+  const found = await stat(path).catch(() => null);
+  if (found === null || !found.isFile() || found.size > MAX_FILE_BYTES) return null;
+  return readFile(path).catch(() => null);
+}
+
+/** A PNG of one colour, as large as the engine would decode the input: it does not turn by EXIF. */
+async function madePicture({ width, height, turned }: EstimateInput): Promise<Buffer | null> {
+  if (width === null || height === null || width * height > MAX_PIXELS) return null;
+  const { default: sharp } = await import('sharp');
+  const size = turned ? { width: height, height: width } : { width, height };
+  const plain = sharp({
+    create: { ...size, channels: 3, background: '#808080' },
+    limitInputPixels: false,
+  });
+  return plain.png({ palette: true, effort: 1 }).toBuffer();
+}
+
+const WAV_HEADER_BYTES = 44;
+
+/** Silence as a mono 16-bit WAV file. */
+function silence(seconds: number): Buffer {
+  const bytes = 2 * Math.round(seconds * RATE);
+  const wav = Buffer.alloc(WAV_HEADER_BYTES + bytes);
+  wav.write('RIFF', 0);
+  wav.writeUInt32LE(WAV_HEADER_BYTES - 8 + bytes, 4);
+  wav.write('WAVEfmt ', 8);
+  wav.writeUInt32LE(16, 16);
+  wav.writeUInt16LE(1, 20);
+  wav.writeUInt16LE(1, 22);
+  wav.writeUInt32LE(RATE, 24);
+  wav.writeUInt32LE(2 * RATE, 28);
+  wav.writeUInt16LE(2, 32);
+  wav.writeUInt16LE(16, 34);
+  wav.write('data', 36);
+  wav.writeUInt32LE(bytes, 40);
+  return wav;
+}
