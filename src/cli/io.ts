@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 /** Forms in which `-o` prints a result. */
 export const OUTPUT_MODES = ['table', 'json', 'yaml'] as const;
 
@@ -8,6 +10,7 @@ export type Io = {
   readonly stdoutIsTty: boolean;
   readonly stderrIsTty: boolean;
   readonly stdinIsTty: boolean;
+  readonly stdin: () => Readable;
   /** Width of stdout in columns; 80 when it is not a terminal. */
   readonly columns: number;
   readonly env: Readonly<Record<string, string | undefined>>;

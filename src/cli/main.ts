@@ -31,6 +31,7 @@ const io: Io = {
   stdoutIsTty: isTerminal(process.stdout),
   stderrIsTty: isTerminal(process.stderr),
   stdinIsTty: isTerminal(process.stdin),
+  stdin: () => process.stdin,
   columns: process.stdout.isTTY ? process.stdout.columns : 80,
   env: process.env,
   cwd: process.cwd(),

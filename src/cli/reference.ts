@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Io } from './io.ts';
 import { run } from './program.ts';
 
@@ -50,6 +51,7 @@ async function output(argv: readonly string[]): Promise<string> {
     stdoutIsTty: false,
     stderrIsTty: false,
     stdinIsTty: false,
+    stdin: () => Readable.from([]),
     columns: 80,
     env: {},
     cwd: '/',

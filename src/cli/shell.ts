@@ -62,6 +62,7 @@ export async function openShell(
     platform: io.platform,
     now: io.now,
     signal: io.signal,
+    stdin: io.stdinIsTty ? null : io.stdin,
     ...(options.verbose === true ? tracing(io) : {}),
     ...(quiet ? {} : { notice: (line) => io.stderr(`${line}\n`), progress: progressLine(io) }),
   });

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Folders } from '../process/folders.ts';
 import type { RunCommand } from '../process/run.ts';
 
@@ -8,6 +9,8 @@ export type Context = {
   readonly platform: NodeJS.Platform;
   readonly folders: Folders;
   readonly run: RunCommand;
+  /** What is piped in; null on a terminal, where nobody would know that it is waited for. */
+  readonly stdin: (() => Readable) | null;
   readonly now: () => Date;
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;

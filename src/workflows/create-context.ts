@@ -12,6 +12,7 @@ export function createContext(overrides: Partial<Context> = {}): Context {
     cwd: process.cwd(),
     folders: folders(env, platform),
     run: runCommand,
+    stdin: (process.stdin as { isTTY?: boolean }).isTTY === true ? null : () => process.stdin,
     now: () => new Date(),
     signal: new AbortController().signal,
     notice: () => undefined,

@@ -6,7 +6,14 @@ import type { PricingRequest } from './estimate-price.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
 
 export type EstimateRequest = {
+  /** Files, folders and patterns; `-` is a list of them on stdin. */
   readonly paths: readonly string[];
+  /** `--manifest`; `-` is stdin. */
+  readonly manifests: readonly string[];
+  /** The list on stdin is separated by NUL. */
+  readonly nul: boolean;
+  /** `--allow-remote`: hosts, commas between, or `any`. */
+  readonly allowRemote: readonly string[];
   /** `--image WxH[*N]`. */
   readonly images: readonly string[];
   /** `--audio SECONDSs[*N]`. */
@@ -51,7 +58,8 @@ export type EstimateRequest = {
 
 /** A request for nothing yet: everything that has a default at its default. */
 export const NOTHING_ASKED: EstimateRequest = {
-  ...{ paths: [], images: [], audios: [], videos: [], texts: [], textTokens: [] },
+  ...{ paths: [], manifests: [], nul: false, allowRemote: [] },
+  ...{ images: [], audios: [], videos: [], texts: [], textTokens: [] },
   ...{ models: [], engine: 'auto', mmproj: null, profilesDir: null },
   ...{ detail: null, mediaResolution: null, imageMinTokens: null, imageMaxTokens: null },
   ...{ ubatch: null, asOf: null, decode: false, pdfDpi: null },

@@ -24,6 +24,7 @@ import type { Context } from './context.ts';
 import { withExact } from './estimate-exact.ts';
 import { resolveModels } from './estimate-models.ts';
 import { LIST_PRICES, openPrices } from './estimate-price.ts';
+import { filePaths, manifestsOf } from './estimate-manifests.ts';
 import type { EstimateRequest } from './estimate-request.ts';
 import { settingsOf, wholeNumber } from './estimate-request.ts';
 import type { Counted } from './estimate-run.ts';
@@ -78,13 +79,15 @@ export async function count(
     ...request.textTokens.map(parseTextTokens),
   ];
   const { cwd, signal } = ctx;
-  const { paths, requests, shard, dedupe, items, decode } = request;
+  const { requests, shard, dedupe, items, decode } = request;
+  const paths = filePaths(request);
+  const manifests = manifestsOf(request, ctx);
   const pdfDpi = request.pdfDpi ?? DEFAULT_PDF_DPI;
   const reader = createReader({ decode, pdfDpi, run: ctx.run, signal });
   try {
     const counted = await countAll(models, {
       ...{ settings, items, longAbove: longAboveOf(requests, prices), sample },
-      sources: { paths, described, requests, shard, dedupe, reader, cwd, signal },
+      sources: { paths, manifests, described, requests, shard, dedupe, reader, cwd, signal },
       progress: (done) =>
         ctx.progress({ label: 'reading inputs', done, total: null, unit: 'inputs' }),
     });
@@ -156,7 +159,8 @@ export function incomplete(estimate: Estimate): MmdeployError | null {
 export function refuseNothing(request: EstimateRequest, { inputs, tallies }: Counted): void {
   if (tallies.some(({ taken, uncounted }) => taken + uncounted > 0)) return;
   if (inputs.unreadableCount === 0) {
-    const asked = request.paths.length === 0 ? 'nothing' : 'no inputs found';
+    const asked =
+      request.paths.length + request.manifests.length === 0 ? 'nothing' : 'no inputs found';
     throw new MmdeployError('usage.invalid', `${asked} to estimate`, {
       hints: [
         'give files, a folder or a size: `mmdeploy estimate --image 1920x1080 --model gpt-4o`',

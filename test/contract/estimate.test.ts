@@ -24,6 +24,7 @@ function context(cwd: string): Context & { readonly notices: string[] } {
     platform: process.platform,
     folders: folders(env),
     run: runCommand,
+    stdin: null,
     now: () => new Date('2026-05-20T00:00:00Z'),
     signal: new AbortController().signal,
     notice: (line) => notices.push(line),

@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import type { Io } from '../../src/cli/io.ts';
 import { run } from '../../src/cli/program.ts';
 
@@ -21,6 +22,7 @@ export async function mmdeploy(
     stdoutIsTty: false,
     stderrIsTty: false,
     stdinIsTty: false,
+    stdin: () => Readable.from([]),
     columns: 80,
     env: { PATH: process.env['PATH'], HOME: freshHome(), ...extraEnv },
     cwd: process.cwd(),

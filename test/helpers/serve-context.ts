@@ -27,6 +27,7 @@ export function serveContext(env: Readonly<Record<string, string>> = {}): TestCo
       platform: process.platform,
       folders: folders(ownEnv),
       run: runCommand,
+      stdin: null,
       now: () => new Date(),
       signal: interruption.signal,
       notice: (line) => notices.push(line),

@@ -36,6 +36,7 @@ function context(env: Record<string, string> = {}, overrides: Partial<Context> =
   return {
     ...base,
     trace: () => undefined,
+    stdin: null,
     cwd: root,
     env: { ...base.env, PATH: '/nonexistent', MMDEPLOY_LLAMA_SERVER: undefined, ...env },
     ...overrides,

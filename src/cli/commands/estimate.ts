@@ -6,6 +6,7 @@ import { REQUEST_MODES } from '../../estimate/entry.ts';
 import { MEDIA_RESOLUTIONS } from '../../tokens/settings.ts';
 import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
+import { addListOptions } from './estimate-lists.ts';
 import { addPriceOptions } from './estimate-money.ts';
 
 /** `mmdeploy estimate [PATHS…]`. */
@@ -18,14 +19,16 @@ export function registerEstimate({ begin, action }: Registrar): void {
         '  mmdeploy estimate photos/ --model gpt-4o,qwen2.5-vl-7b\n' +
         '  mmdeploy estimate --image 1920x1080*500 --model internvl2-26b --engine vllm -o json',
     )
-    .argument('[paths...]', 'image and text files, folders, globs')
+    .argument('[paths...]', 'files, folders, globs; `-`: a list of them on stdin')
     .option('--model <ids>', 'profile ids, API models or a GGUF file; commas between', repeated)
     .addOption(
       new Option('--engine <name>', 'whose counting rule')
         .choices(['llama.cpp', 'vllm', 'api', 'auto'])
         .default('auto'),
     )
-    .option('--mmproj <file>', 'projector of a GGUF file (default: found beside it)')
+    .option('--mmproj <file>', 'projector of a GGUF file (default: found beside it)');
+  addListOptions(command);
+  command
     .optionsGroup('Described inputs:')
     .option('--image <WxH[*N]>', 'images of a size in pixels', repeated)
     .option('--audio <SECONDSs[*N]>', 'sounds of a length', repeated)

@@ -9,6 +9,9 @@ import { dayOf, wholeNumber } from './values.ts';
 export type EstimateOptions = CommonOptions & PricingOptions & CountOptions;
 
 type CountOptions = {
+  readonly manifest?: readonly string[];
+  readonly null?: boolean;
+  readonly allowRemote?: readonly string[];
   readonly model?: readonly string[];
   readonly engine: EstimateRequest['engine'];
   readonly mmproj?: string;
@@ -47,6 +50,9 @@ export function toEstimateRequest(
   const outputTokens = wholeNumber('--output-tokens', options.outputTokens, 0);
   return {
     paths,
+    manifests: options.manifest ?? [],
+    nul: options.null === true,
+    allowRemote: options.allowRemote ?? [],
     images: options.image ?? [],
     audios: options.audio ?? [],
     videos: options.video ?? [],

@@ -12,16 +12,17 @@ import type { ManifestPart } from './types.ts';
 
 export type PartReaderOptions = {
   readonly reader: Reader;
-  /** Everything that a path, a folder or a pattern of the manifest holds. */
-  readonly files: (path: string) => Promise<ReadResult>;
   /** Null: no address is asked. */
   readonly remote: RemotePolicy | null;
   readonly signal: AbortSignal;
 };
 
+/** Parts that are no files: those are found and read like any other. */
+type ReadPart = Exclude<ManifestPart, { kind: 'file' }>;
+
 export type PartReader = {
   /** What one part of a row is. Throws only when aborted. */
-  readonly read: (part: ManifestPart) => Promise<ReadResult>;
+  readonly read: (part: ReadPart) => Promise<ReadResult>;
   /** Removes what was written, closes what was connected. */
   readonly close: () => Promise<void>;
 };
@@ -29,7 +30,7 @@ export type PartReader = {
 /** Nearly every picture's size stands in its first 64 KiB; the rest of them say so in their first MiB. */
 const REMOTE_BYTES = [64 * 1024, 1024 * 1024] as const;
 
-/** Turns parts of a manifest into inputs: reads files, bytes and, where it may, the heads of remote files. */
+/** Turns parts of a manifest into inputs: bytes and, where they may be asked, remote files by their heads. */
 export function createPartReader(options: PartReaderOptions): PartReader {
   const scratch = createScratch();
   let connected: Promise<RemoteReader> | null = null;
@@ -40,14 +41,12 @@ export function createPartReader(options: PartReaderOptions): PartReader {
   };
   const wholeOf: Whole = (path, bytes) =>
     scratch.with(bytes, (absolute) => options.reader.read({ path, absolute, bytes: bytes.length }));
-  const found = async (part: ManifestPart): Promise<ReadResult> => {
+  const found = async (part: ReadPart): Promise<ReadResult> => {
     switch (part.kind) {
       case 'described':
         return [part.input];
       case 'unreadable':
         return [part.entry];
-      case 'file':
-        return options.files(part.path);
       case 'bytes':
         return part.whole
           ? wholeOf(part.name, part.bytes)
@@ -73,7 +72,7 @@ type Whole = (name: string, bytes: Uint8Array) => Promise<ReadResult>;
 type Wanted = Pick<ManifestPart & { kind: 'file' }, 'modality' | 'count' | 'detail'>;
 
 /** As often as the row says, with its detail; a file of another kind than it says is no input. */
-function asWanted(
+export function asWanted(
   found: EstimateInput | UnreadableInput,
   { modality, count, detail }: Wanted,
 ): EstimateInput | UnreadableInput {
