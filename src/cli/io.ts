@@ -3,6 +3,9 @@ import type { Readable } from 'node:stream';
 /** Forms in which `-o` prints a result. */
 export const OUTPUT_MODES = ['table', 'json', 'yaml'] as const;
 
+/** Further forms of the commands that have rows. */
+export const TABLE_MODES = ['csv', 'markdown'] as const;
+
 /** The streams and facts of the process that a run may use; tests pass buffers. */
 export type Io = {
   readonly stdout: (text: string) => void;

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT_CODES, MmdeployError, messageOf, nearest } from '../errors.ts';
+import type { CommandEntry } from './commands/index.ts';
 import { COMMANDS, isCommandName } from './commands/index.ts';
 import type { Io } from './io.ts';
 import type { CommonOptions, Registrar } from './shell.ts';
@@ -101,7 +102,7 @@ function addCommonOptions(command: Command): void {
     .optionsGroup('Output:')
     .addOption(
       new Option('-o, --output <mode>', 'form of the result on stdout')
-        .choices([...OUTPUT_MODES])
+        .choices([...OUTPUT_MODES, ...furtherModes(command)])
         .default('table'),
     )
     .option('-q, --quiet', 'only the result')
@@ -110,6 +111,14 @@ function addCommonOptions(command: Command): void {
     .option('--no-color', 'no colour (also NO_COLOR=1)')
     .option('--profiles <dir>', 'further model profiles (YAML); they win over the built-in ones')
     .option('--debug', 'stack traces of errors');
+}
+
+/** Of a command or of the one that it belongs to. */
+function furtherModes(command: Command): readonly string[] {
+  const name = command.name();
+  const entry: CommandEntry | null = isCommandName(name) ? COMMANDS[name] : null;
+  if (entry !== null || command.parent === null) return entry?.outputs ?? [];
+  return furtherModes(command.parent);
 }
 
 function fail(error: unknown, argv: readonly string[], io: Io): Promise<number> | number {

@@ -5,13 +5,15 @@ import type { Context } from '../workflows/context.ts';
 import type { CommandName } from './commands/index.ts';
 import type { Io } from './io.ts';
 import { wantsColour } from './io.ts';
-import type { OUTPUT_MODES } from './io.ts';
+import type { OUTPUT_MODES, TABLE_MODES } from './io.ts';
 import { progressLine } from './progress.ts';
 import type { RunCommand } from '../process/run.ts';
 import { runCommand } from '../process/run.ts';
 import { createContext } from '../workflows/create-context.ts';
 
-type OutputMode = (typeof OUTPUT_MODES)[number];
+type TableMode = (typeof TABLE_MODES)[number];
+type OutputMode = (typeof OUTPUT_MODES)[number] | TableMode;
+type Text = () => string | Promise<string>;
 
 /** The options that every command has. */
 export type CommonOptions = {
@@ -34,8 +36,12 @@ export type Shell = {
   readonly context: Context;
   /** Warnings on stderr, for the text form of a result; JSON and YAML carry them in the document. */
   readonly warn: (warnings: readonly string[]) => void;
-  /** Prints a result on stdout: `document` as JSON or YAML, or the text made for people. */
-  readonly print: (document: unknown, text: () => string | Promise<string>) => Promise<void>;
+  /** Prints a result on stdout: `document` as JSON or YAML, the text made for people, or one of its further forms. */
+  readonly print: (
+    document: unknown,
+    text: Text,
+    forms?: Readonly<Record<TableMode, Text>>,
+  ) => Promise<void>;
 };
 
 /** Where commands register; the number a body returns is the exit code of the whole run. */
@@ -78,10 +84,14 @@ export async function openShell(
     },
     context,
     warn: (warnings) => {
-      if (options.output !== 'table') return;
+      if (options.output === 'json' || options.output === 'yaml') return;
       for (const warning of warnings) context.notice(`warning: ${warning}`);
     },
-    print: async (document, text) => io.stdout(await rendered(document, text, options.output)),
+    print: async (document, text, forms) => {
+      const { output } = options;
+      const further = output === 'csv' || output === 'markdown' ? forms?.[output] : undefined;
+      io.stdout(await rendered(document, further ?? text, output));
+    },
   };
 }
 
@@ -106,11 +116,7 @@ function shownWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-async function rendered(
-  document: unknown,
-  text: () => string | Promise<string>,
-  mode: OutputMode,
-): Promise<string> {
+async function rendered(document: unknown, text: Text, mode: OutputMode): Promise<string> {
   if (mode === 'json') return `${JSON.stringify(document, null, 2)}\n`;
   if (mode === 'yaml') {
     const { stringify } = await import('yaml');

@@ -1,3 +1,4 @@
+import type { Advice, BaselineComparison, BudgetCheck, ComparisonRow } from './estimate-checks.ts';
 import type { Basis, Confidence, EngineName, Modality } from './basis.ts';
 
 /** `mmdeploy.estimate/v1`. Token counts are integers; an unknown count is `null`. */
@@ -143,10 +144,14 @@ export type ModelEstimate = {
     readonly total: number;
   };
   readonly priceAsOf: string | null;
+  /** Whole days since then; null where there is no price, or one without a day. */
+  readonly priceAgeDays: number | null;
   /** The price that `costUsd` was computed with, US dollars per million tokens; null where there is none. */
   readonly price: PriceUsed | null;
   /** The few inputs that cost most, dearest first: what to shrink to save anything. */
   readonly costliest: readonly EstimateItem[];
+  /** What would save tokens, dearest first; each by itself. */
+  readonly advice: readonly Advice[];
   /** Every input, where the rows were asked for. */
   readonly items: readonly EstimateItem[];
   /** With `--exact` only, and of models on llama.cpp. */
@@ -185,4 +190,10 @@ export type Estimate = {
   /** Null where duplicates were not looked for. */
   readonly dedupe: Dedupe | null;
   readonly warnings: readonly string[];
+  /** The models side by side, cheapest first (`--compare`). */
+  readonly comparison?: readonly ComparisonRow[];
+  /** Every limit that was given (`--max-tokens`, `--max-usd`). */
+  readonly budgets?: readonly BudgetCheck[];
+  /** Against an earlier report (`--baseline`). */
+  readonly baseline?: BaselineComparison;
 };

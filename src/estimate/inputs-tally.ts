@@ -1,3 +1,5 @@
+import type { SizeTallyState } from './size-tally.ts';
+import { SizeTally, mergeSizes } from './size-tally.ts';
 import type { Estimate, EstimateInput, UnreadableInput } from '../contracts/estimate.ts';
 
 /** Unreadable inputs that a report names; all of them are counted. */
@@ -20,9 +22,11 @@ export type InputsState = {
   readonly hidden: number;
   readonly unreadableCount: number;
   readonly unreadable: readonly Named[];
+  /** How many there are of which size: what advice is made of. */
+  readonly sizes: SizeTallyState;
 };
 
-type Sums = { -readonly [K in keyof Omit<InputsState, 'unreadable'>]: number };
+type Sums = { -readonly [K in keyof Omit<InputsState, 'unreadable' | 'sizes'>]: number };
 const NOTHING: Sums = {
   ...{ files: 0, images: 0, audios: 0, audioMicroseconds: 0, videos: 0, videoMicroseconds: 0 },
   ...{ documents: 0, textBytes: 0, hidden: 0, unreadableCount: 0 },
@@ -32,6 +36,7 @@ const NOTHING: Sums = {
 export class InputsTally {
   readonly #sums: Sums = { ...NOTHING };
   readonly #unreadable: Named[] = [];
+  readonly #sizes = new SizeTally();
 
   file(): void {
     this.#sums.files += 1;
@@ -45,7 +50,9 @@ export class InputsTally {
     this.#sums.documents += 1;
   }
 
-  input({ modality, count, seconds, text }: EstimateInput): void {
+  input(input: EstimateInput): void {
+    const { modality, count, seconds, text } = input;
+    this.#sizes.add(input);
     const sums = this.#sums;
     const length = Math.round((seconds ?? 0) * MICROSECONDS) * count;
     if (modality === 'image') sums.images += count;
@@ -64,7 +71,7 @@ export class InputsTally {
   }
 
   state(): InputsState {
-    return { ...this.#sums, unreadable: [...this.#unreadable] };
+    return { ...this.#sums, unreadable: [...this.#unreadable], sizes: this.#sizes.state() };
   }
 }
 
@@ -78,7 +85,7 @@ export function mergeInputs(parts: readonly InputsState[]): InputsState {
     .flatMap((part) => part.unreadable)
     .sort((one, other) => one.order - other.order)
     .slice(0, NAMED_UNREADABLE);
-  return { ...sums, unreadable };
+  return { ...sums, unreadable, sizes: mergeSizes(parts.map(({ sizes }) => sizes)) };
 }
 
 /** The `inputs` of the document. */

@@ -50,7 +50,9 @@ export function estimateOf(
             long: { ...tally.long, output: options.outputTokens * tally.long.requests },
           }),
     priceAsOf: options.price?.asOf ?? null,
+    priceAgeDays: null,
     price: options.price === null ? null : priceUsed(options.price),
+    advice: [],
     costliest: tally.costliest.map(({ value }) => value),
     items: (tally.items ?? []).map(({ value }) => value),
   };

@@ -1,5 +1,15 @@
-import type { Estimate, EstimateItem, ModelEstimate, PriceUsed } from '../contracts/estimate.ts';
+import type { Estimate, EstimateItem, ModelEstimate } from '../contracts/estimate.ts';
 import { exactSections } from './estimate-exact.ts';
+import {
+  adviceSection,
+  baselineSection,
+  budgetSection,
+  comparisonSection,
+  dated,
+  priceLine,
+  priceSection,
+} from './estimate-money.ts';
+import { billText, usd, whole } from './money.ts';
 import type { Palette } from './palette.ts';
 import { textTable } from './text-table.ts';
 
@@ -22,17 +32,23 @@ export function estimateText(estimate: Estimate, view: EstimateView): string {
   const sections = [
     inputLine(estimate.inputs, view.palette),
     modelTable(estimate.models, view),
-    ...(view.explain ? [estimate.models.map(explanation).join('\n')] : []),
+    ...(estimate.comparison === undefined ? [] : [comparisonSection(estimate.comparison, view)]),
+    ...(estimate.baseline === undefined ? [] : [baselineSection(estimate.baseline, view)]),
+    ...budgetSection(estimate, view),
+    ...(view.explain
+      ? [estimate.models.map(explanation).join('\n')]
+      : priceSection(estimate.models, view)),
     ...exactSections(estimate.models, view),
     ...estimate.models.flatMap((model) => itemTable(model, view)),
+    ...adviceSection(estimate.models, view),
     ...unreadableList(estimate.inputs.unreadable, view.palette),
   ];
   return sections.join('\n\n');
 }
 
-function quietLine({ id, engine, tokens, costUsd }: ModelEstimate): string {
-  const cost = costUsd === null ? '' : ` ${usd(costUsd.total)}`;
-  return `${id} ${engine} ${tokens.total ?? UNKNOWN}${cost}`;
+function quietLine(model: ModelEstimate): string {
+  const cost = model.costUsd === null ? '' : ` ${billText(model)}`;
+  return `${model.id} ${model.engine} ${model.tokens.total ?? UNKNOWN}${cost}`;
 }
 
 function inputLine(inputs: Estimate['inputs'], { bold, bad }: Palette): string {
@@ -52,12 +68,13 @@ function inputLine(inputs: Estimate['inputs'], { bold, bad }: Palette): string {
   return `${bold('Inputs')}  ${parts.join(', ')}${from}${unread}`;
 }
 
+/** A table, or where the terminal is too narrow for one, a short list for each model. */
 function modelTable(models: readonly ModelEstimate[], view: EstimateView): string {
   const priced = models.some(({ costUsd }) => costUsd !== null);
   const media = (['audio', 'video'] as const).filter((modality) =>
     models.some(({ tokens }) => (tokens[modality] ?? 0) > 0),
   );
-  return textTable(
+  const table = textTable(
     {
       head: [
         ...['Model', 'Engine', 'Tokens', 'Images'],
@@ -73,11 +90,25 @@ function modelTable(models: readonly ModelEstimate[], view: EstimateView): strin
         ...media.map((modality) => whole(model.tokens[modality])),
         whole(model.tokens.text),
         whole(model.tokens.wrapper),
-        ...(priced ? [model.costUsd === null ? '-' : usd(model.costUsd.total)] : []),
+        ...(priced ? [billText(model)] : []),
       ]),
     },
     view.boxes,
   );
+  const narrow = view.boxes !== false && table.indexOf('\n') > view.boxes;
+  return narrow ? models.map((model) => modelLines(model, view.palette)).join('\n') : table;
+}
+
+function modelLines(model: ModelEstimate, { bold }: Palette): string {
+  const { id, engine, tokens, costUsd } = model;
+  const parts = (['image', 'audio', 'video', 'text', 'wrapper'] as const).flatMap((kind) =>
+    (tokens[kind] ?? 0) > 0 ? [`${kind} ${whole(tokens[kind])}`] : [],
+  );
+  return [
+    `${bold(id)} on ${engine}`,
+    `  ${total(model)} tokens${costUsd === null ? '' : `, ${billText(model)}`}`,
+    ...(parts.length > 1 ? [`  ${parts.join(', ')}`] : []),
+  ].join('\n');
 }
 
 /** A total that rests on an approximation is never shown as if it were exact. */
@@ -95,18 +126,8 @@ function explanation(model: ModelEstimate): string {
   const price =
     model.price === null
       ? ''
-      : `\n  ${priceLine(model.price)}, of ${model.priceAsOf ?? UNKNOWN}; ${model.price.source}`;
+      : `\n  a million tokens: ${priceLine(model.price)}${dated(model.priceAsOf, model.priceAgeDays)}; ${model.price.source}`;
   return `${model.id} on ${model.engine}: rule ${model.rule}${source}, ${model.confidence}, basis ${model.basis}${cost}${price}`;
-}
-
-function priceLine({ input, output, cachedInput, audioInput, batchDiscount }: PriceUsed): string {
-  return [
-    `a million tokens: $${input} in`,
-    ...(cachedInput === null ? [] : [`$${cachedInput} cached`]),
-    ...(audioInput === null ? [] : [`$${audioInput} of sound`]),
-    `$${output} out`,
-    ...(batchDiscount === null ? [] : [`${batchDiscount * 100} % less in a batch`]),
-  ].join(', ');
 }
 
 function itemTable(model: ModelEstimate, view: EstimateView): string[] {
@@ -143,16 +164,6 @@ function unreadableList(unreadable: Estimate['inputs']['unreadable'], { bold }: 
   const rest = unreadable.length - shown.length;
   const more = rest > 0 ? [`  and ${whole(rest)} more; all of them in \`-o json\``] : [];
   return [[`${bold('Unreadable')} (${unreadable.length})`, ...shown, ...more].join('\n')];
-}
-
-/** Groups of three digits with a comma, in every locale. */
-function whole(value: number | null): string {
-  return value === null ? UNKNOWN : value.toLocaleString('en-US');
-}
-
-/** At least cents; small sums to the millionth that they are counted in. */
-function usd(value: number): string {
-  return `$${value >= 1 ? value.toFixed(2) : value.toFixed(6)}`;
 }
 
 function counted(count: number, noun: string): string {

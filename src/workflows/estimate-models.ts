@@ -9,6 +9,7 @@ import type { Context } from './context.ts';
 import type { EstimateRequest } from './estimate-request.ts';
 import type { LoadedModel } from './model.ts';
 import { loadModel } from './model.ts';
+import { withKnownPrice } from './unknown-model.ts';
 
 /** Every model that was asked for, on the engine whose rule counts. Throws `usage.invalid` without any. */
 export async function resolveModels(
@@ -31,14 +32,25 @@ export async function resolveModels(
     const { profilesDir } = request;
     // Among several models the projector is that of the GGUF file.
     const mmproj = wanted.length > 1 && !name.endsWith('.gguf') ? null : request.mmproj;
-    const loaded = await loadModel({ name, mmproj, profilesDir, asOf: request.asOf }, ctx);
+    const asked = { name, mmproj, profilesDir, asOf: request.asOf };
+    const loaded = await loadModel(asked, ctx).catch(async (error: unknown) => {
+      throw await withKnownPrice(error, name, ctx.now());
+    });
     for (const warning of loaded.warnings) warnings.add(warning);
-    const model = await countedModel(loaded, name, request.engine);
-    if (!models.some(({ id, engine }) => id === model.id && engine === model.engine)) {
-      models.push(model);
+    for (const engine of enginesOf(loaded, request)) {
+      const model = await countedModel(loaded, name, engine);
+      if (!models.some(({ id, engine: known }) => id === model.id && known === model.engine)) {
+        models.push(model);
+      }
     }
   }
   return { models, warnings: [...warnings] };
+}
+
+/** Side by side, a model is counted on every engine that runs it. */
+function enginesOf({ profile }: LoadedModel, request: EstimateRequest) {
+  const all = request.checks?.compare === true && request.engine === 'auto';
+  return all && profile !== null ? profile.engines : [request.engine];
 }
 
 async function countedModel(

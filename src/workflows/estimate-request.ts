@@ -2,6 +2,7 @@ import type { EngineName } from '../contracts/basis.ts';
 import { MmdeployError } from '../errors.ts';
 import type { RequestMode } from '../estimate/entry.ts';
 import type { Shard } from '../estimate/shard.ts';
+import type { ChecksRequest } from './estimate-checks.ts';
 import type { PricingRequest } from './estimate-price.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
 
@@ -43,6 +44,8 @@ export type EstimateRequest = {
   readonly outputTokens: number | null;
   /** How the bill is made out; at list prices where left out. */
   readonly pricing?: PricingRequest;
+  /** What the estimate is held against, and whether models stand side by side. */
+  readonly checks?: ChecksRequest;
   /** How inputs make requests. */
   readonly requests: RequestMode;
   /** The share of the inputs that is counted here; null: all of them. */

@@ -1,7 +1,9 @@
 import type { Estimate } from '../contracts/estimate.ts';
 import { ESTIMATE_SCHEMA } from '../contracts/estimate.ts';
 import { MmdeployError } from '../errors.ts';
+import { adviceFor } from '../estimate/advice.ts';
 import type { PriceInUse } from '../estimate/cost.ts';
+import { priceAgeDays } from '../estimate/cost.ts';
 import type { CountedModel } from '../estimate/count.ts';
 import { dedupeOf } from '../estimate/dedupe.ts';
 import {
@@ -129,7 +131,14 @@ export function documentOf(
       requests: request.requests,
     };
     warnings.push(...warningsOf(model, tally, settings), ...priceWarnings(model, price, priced));
-    return [total];
+    const asked = { model, settings, price };
+    return [
+      {
+        ...total,
+        priceAgeDays: price === null || price.asOf === null ? null : priceAgeDays(price, now),
+        advice: adviceFor(asked, inputs.sizes),
+      },
+    ];
   });
   return {
     schema: ESTIMATE_SCHEMA,

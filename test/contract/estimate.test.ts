@@ -72,6 +72,7 @@ describe('the estimate document', () => {
           ruleSource: expect.stringContaining('developers.openai.com'),
           costUsd: { input: 0.002763, output: 0, total: 0.002763 },
           priceAsOf: '2026-09-23',
+          priceAgeDays: 0,
           price: {
             input: 2.5,
             output: 10,
@@ -88,6 +89,10 @@ describe('the estimate document', () => {
             formula: null,
             source: expect.stringContaining('second hand'),
           },
+          advice: [
+            expect.objectContaining({ kind: 'detail-low', savedTokens: 1020 }),
+            expect.objectContaining({ kind: 'shrink-image', savedTokens: 340 }),
+          ],
           costliest: [expect.anything()],
           items: [
             {
@@ -116,7 +121,9 @@ describe('the estimate document', () => {
           ruleSource: expect.stringContaining('llama.cpp'),
           costUsd: null,
           priceAsOf: null,
+          priceAgeDays: null,
           price: null,
+          advice: [expect.objectContaining({ kind: 'shrink-image', savedTokens: 1024 })],
           costliest: [expect.anything()],
           items: [expect.objectContaining({ tokens: 3330, rule: 'internvl-effective' })],
         },
@@ -254,6 +261,9 @@ describe('a folder of everything', () => {
       gpt-4o        api                               1,798   1,785     6         7  $0.004495
       llava-1.5-7b  llama.cpp  about 1,735 (1,732 to 1,740)   1,728     7         0          -
 
+      Prices (a million tokens)
+        gpt-4o: $2.5 in, $10 out; of 2026-09-23, 0 days ago
+
       Costliest inputs of gpt-4o on api
       Input    Size       Count  Tokens each
       b.jpg    1080x1920      1        1,105
@@ -267,6 +277,13 @@ describe('a folder of everything', () => {
       b.jpg    1080x1920      1          576
       c.webp   336x336        1          576
       note.md  text           1            7
+
+      To save (each by itself, counted again)
+        gpt-4o on api
+          \`detail: low\` where the gist is enough (--detail low): 1080x1920, 1,105 -> 85 tokens each
+            saves 1,530 tokens, $0.003825 over 3 inputs
+          scale pictures to at most 896 px: 1080x1920 to 504x896, 1,105 -> 425 tokens each
+            saves 680 tokens, $0.0017 over 1 input
 
       Unreadable (6)
         clip.mp4: its name says .mp4, and it holds text

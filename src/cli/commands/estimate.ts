@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import type { Estimate } from '../../contracts/estimate.ts';
 import { EXIT_CODES } from '../../errors.ts';
 import type { EstimateOptions } from '../requests/estimate.ts';
 import { REQUEST_MODES } from '../../estimate/entry.ts';
@@ -7,7 +8,7 @@ import { MEDIA_RESOLUTIONS } from '../../tokens/settings.ts';
 import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import { addListOptions } from './estimate-lists.ts';
-import { addPriceOptions } from './estimate-money.ts';
+import { addCheckOptions, addPriceOptions } from './estimate-money.ts';
 
 /** `mmdeploy estimate [PATHS…]`. */
 export function registerEstimate({ begin, action }: Registrar): void {
@@ -68,24 +69,51 @@ export function registerEstimate({ begin, action }: Registrar): void {
     .option('--exact <auto|URL>', 'ask a llama-server too, one that runs or one started for it')
     .option('--items', 'one row per input (JSON has them up to 1000 inputs)')
     .option('--strict', 'exit 7 when an input could not be read');
-  addPriceOptions(command).action(action(runEstimate));
+  addCheckOptions(addPriceOptions(command)).action(action(runEstimate));
+}
+
+/** Prints an estimate in the form that was asked for; the reports are loaded as needed. */
+export async function printEstimate(
+  shell: Shell,
+  estimate: Estimate,
+  items: boolean,
+): Promise<void> {
+  await shell.print(
+    estimate,
+    async () => {
+      const { estimateText } = await import('../../report/estimate.ts');
+      return estimateText(estimate, { ...shell.view, items });
+    },
+    {
+      csv: async () => {
+        const { estimateCsv } = await import('../../report/estimate-csv.ts');
+        return estimateCsv(estimate, items);
+      },
+      markdown: async () => {
+        const { estimateMarkdown } = await import('../../report/estimate-markdown.ts');
+        return estimateMarkdown(estimate);
+      },
+    },
+  );
 }
 
 async function runEstimate(shell: Shell, command: Command): Promise<number> {
   const { toEstimateRequest } = await import('../requests/estimate.ts');
   const { estimateWorkflow, incomplete } = await import('../../workflows/estimate.ts');
-  const { estimateText } = await import('../../report/estimate.ts');
   const request = toEstimateRequest(
     command.args,
     command.opts<EstimateOptions>(),
     shell.context.env,
   );
-  const estimate = await estimateWorkflow(request, shell.context);
-  await shell.print(estimate, () =>
-    estimateText(estimate, { ...shell.view, items: request.items }),
-  );
+  const { openChecks } = await import('../../workflows/estimate-checks.ts');
+  const check = await openChecks(request.checks, shell.context);
+  const estimate = check(await estimateWorkflow(request, shell.context));
+  await printEstimate(shell, estimate, request.items);
   shell.warn(estimate.warnings);
   const left = request.strict ? incomplete(estimate) : null;
   if (left !== null) throw left;
+  const { overBudget } = await import('../../estimate/budget.ts');
+  const over = overBudget(estimate);
+  if (over !== null) throw over;
   return EXIT_CODES.ok.code;
 }

@@ -1,10 +1,13 @@
+import { TABLE_MODES } from '../io.ts';
 import type { Registrar } from '../shell.ts';
 
-type CommandEntry = {
+export type CommandEntry = {
   /** One line for `mmdeploy --help`. */
   readonly summary: string;
   /** Arguments as help shows them, null for a group of commands; a test holds them against the command's. */
   readonly args: readonly string[] | null;
+  /** Further values of `-o`. */
+  readonly outputs?: readonly (typeof TABLE_MODES)[number][];
   readonly load: () => Promise<(registrar: Registrar) => void>;
 };
 
@@ -31,6 +34,7 @@ export const COMMANDS = {
   estimate: {
     summary: 'tokens and cost of an input set, per model',
     args: ['[paths...]'],
+    outputs: TABLE_MODES,
     load: async () => (await import('./estimate.ts')).registerEstimate,
   },
   serve: {

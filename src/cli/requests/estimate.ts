@@ -2,11 +2,13 @@ import type { RequestMode } from '../../estimate/entry.ts';
 import { parseShard, shardFromEnvironment } from '../../estimate/shard.ts';
 import type { EstimateRequest } from '../../workflows/estimate.ts';
 import type { CommonOptions } from '../shell.ts';
+import type { CheckOptions } from './budgets.ts';
+import { toChecks } from './budgets.ts';
 import type { PricingOptions } from './pricing.ts';
 import { toPricing } from './pricing.ts';
 import { dayOf, wholeNumber } from './values.ts';
 
-export type EstimateOptions = CommonOptions & PricingOptions & CountOptions;
+export type EstimateOptions = CommonOptions & PricingOptions & CheckOptions & CountOptions;
 
 type CountOptions = {
   readonly manifest?: readonly string[];
@@ -75,6 +77,7 @@ export function toEstimateRequest(
     items: options.items === true,
     outputTokens,
     pricing: toPricing(options, outputTokens),
+    checks: toChecks(options),
     strict: options.strict === true,
     profilesDir: options.profiles ?? null,
     mmproj: options.mmproj ?? null,
