@@ -23,6 +23,8 @@ export type EstimateInput = {
   /** The PDF file that it is a page or the text of; null for anything else. */
   readonly document: string | null;
   readonly seconds: number | null;
+  /** Samples of 16 kHz that llama.cpp makes of a sound; null for formats it has no decoder for, and without a file. */
+  readonly samples16k: number | null;
   /** Frames a second of a film; null where it was not given. */
   readonly fps: number | null;
   /** Seconds of the sound beside the picture of a film; 0 for a silent one, null where it is not known. */

@@ -1,6 +1,7 @@
+import type { EngineName } from '../contracts/basis.ts';
 import type { EstimateInput } from '../contracts/estimate.ts';
 import { MmdeployError } from '../errors.ts';
-import { findAudioRule } from '../tokens/rules/audio.ts';
+import { SAMPLE_RATE, findAudioRule } from '../tokens/rules/audio.ts';
 import { countVideo as countFrames } from '../match/media.ts';
 import { countVideo } from '../tokens/rules/media-rate.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
@@ -33,13 +34,19 @@ export function countSound(input: EstimateInput, model: CountedModel): MediaOutc
       low = tokens,
       high = tokens,
       detail,
-    } = rule.bind(use.params).count(input.seconds ?? Number.NaN);
+    } = rule.bind(use.params).count(heardSeconds(input, engine));
     const around = (count: number) => count + wrapper;
     return {
       ...{ tokens: around(tokens), low: around(low), high: around(high) },
       ...{ wrapper, rule: use.rule, detail },
     };
   });
+}
+
+/** The length that an engine hears: llama.cpp's decoder cuts and rounds what it resamples in its own way. */
+function heardSeconds({ seconds, samples16k }: EstimateInput, engine: EngineName): number {
+  if (engine === 'llama.cpp' && samples16k !== null) return samples16k / SAMPLE_RATE;
+  return seconds ?? Number.NaN;
 }
 
 /** A film of known length, its sound included. */

@@ -13,6 +13,7 @@ const BLANK = {
   frames: null,
   document: null,
   seconds: null,
+  samples16k: null,
   fps: null,
   soundSeconds: null,
   text: null,
@@ -45,6 +46,7 @@ export function imageInput(
     frames,
     document,
     seconds: null,
+    samples16k: null,
     fps: null,
     soundSeconds: null,
     detail: null,
@@ -65,7 +67,11 @@ export function textInput(
 /** A sound that was read from a file. */
 export function audioInput(
   input: string,
-  sound: { readonly seconds: number; readonly format: string },
+  sound: {
+    readonly seconds: number;
+    readonly format: string;
+    readonly samples16k?: number | null;
+  },
 ): EstimateInput {
   return { ...BLANK, input, modality: 'audio', ...sound };
 }
@@ -118,6 +124,7 @@ export function namedInput(input: string, modality: Modality, facts: Facts): Est
     frames: facts.frames ?? null,
     document: facts.document ?? null,
     seconds: facts.seconds ?? null,
+    samples16k: facts.samples16k ?? null,
     fps: facts.fps ?? null,
     soundSeconds: facts.soundSeconds ?? null,
     text: facts.text ?? null,

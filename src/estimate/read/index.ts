@@ -6,6 +6,7 @@ import type { Content } from './content.ts';
 import { contentOf } from './content.ts';
 import { createMediaProof, provePicture } from './decode.ts';
 import { createFfprobe } from './ffprobe.ts';
+import { readFlac } from './flac.ts';
 import { headerOfFile } from './image-header.ts';
 import type { OpenFile } from './open-file.ts';
 import { openFile } from './open-file.ts';
@@ -60,7 +61,11 @@ function createFinish({ run, signal, pdfDpi, decode }: ReaderOptions) {
         return readPdf(file);
       case 'media': {
         const { format, known } = content;
-        const found = await (known ? readSoundOrFilm(file, format, signal) : probe(file, format));
+        const found = await (format === 'flac'
+          ? readFlac(file)
+          : known
+            ? readSoundOrFilm(file, format, signal)
+            : probe(file, format));
         return decode && !found.some((entry) => 'reason' in entry) ? prove(file, found) : found;
       }
     }

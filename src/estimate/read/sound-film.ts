@@ -1,6 +1,8 @@
 import type { Input, InputAudioTrack, InputTrack, InputVideoTrack } from 'mediabunny';
 import type { EstimateInput } from '../../contracts/estimate.ts';
 import { audioInput, videoInput } from '../describe-input.ts';
+import { mp3Samples, resampled } from './miniaudio.ts';
+import { readMp3Head } from './mp3-head.ts';
 import type { ReadableFile, ReadResult } from './types.ts';
 
 /** A file that was made to be walked through for ever is given up. */
@@ -8,8 +10,6 @@ const TIMEOUT_MS = 30_000;
 const CACHE_BYTES = 4 * 1024 * 1024;
 /** So many packets tell the frames a second. */
 const RATE_PACKETS = 256;
-/** The longest block of a FLAC stream that players have to take (RFC 9639, 7). */
-const FLAC_BLOCK = 16_384;
 
 const DAMAGED = 'damaged or truncated: no sound or film of a known length in it';
 
@@ -22,22 +22,24 @@ export async function readSoundOrFilm(
   format: string,
   signal: AbortSignal,
 ): Promise<ReadResult> {
-  const { ALL_FORMATS, FilePathSource, HLS, Input, Logging, LogLevel } = await import('mediabunny');
+  const { ALL_FORMATS, FilePathSource, FLAC, HLS, Input, Logging, LogLevel } =
+    await import('mediabunny');
   Logging.level = LogLevel.Silent;
   const source = new FilePathSource(file.absolute, {
     maxCacheSize: CACHE_BYTES,
     // A read ahead that fails after the answer is there must not end the program.
     handleUnhandledError: () => undefined,
   });
-  // HLS is a list of other files and addresses, which nobody named.
-  const input = new Input({ source, formats: ALL_FORMATS.filter((each) => each !== HLS) });
+  // HLS is a list of other files and addresses, which nobody named; FLAC see `flac.ts`.
+  const formats = ALL_FORMATS.filter((each) => each !== HLS && each !== FLAC);
+  const input = new Input({ source, formats });
   const limit = { passed: false };
   const timer = setTimeout(() => {
     limit.passed = true;
     input.dispose();
   }, TIMEOUT_MS);
   try {
-    const found = await inputOf(file.path, format, input);
+    const found = await inputOf(file, format, input);
     return [typeof found === 'string' ? { path: file.path, reason: found } : found];
   } catch {
     signal.throwIfAborted();
@@ -51,21 +53,34 @@ export async function readSoundOrFilm(
 
 /** The input that the tracks come to, or why there is none. */
 async function inputOf(
-  path: string,
+  file: ReadableFile,
   format: string,
   input: Input,
 ): Promise<EstimateInput | string> {
   const film = await input.getPrimaryVideoTrack();
   const sound = await input.getPrimaryAudioTrack();
-  if (film !== null) return filmOf(path, format, film, sound);
-  const seconds = sound === null ? 0 : await soundSeconds(sound, format);
-  if (typeof seconds === 'string') return seconds;
-  return seconds > 0 ? audioInput(path, { seconds, format: nameOf(format, sound) }) : DAMAGED;
+  if (film !== null) return filmOf(file.path, format, film, sound);
+  if (sound === null) return DAMAGED;
+  const found = (await paceOf(sound)).seconds;
+  if (!(found > 0)) return DAMAGED;
+  const rate = await sound.getSampleRate();
+  const heard = heardOf(file, format, Math.round(found * rate), rate);
+  return audioInput(file.path, { ...heard, format: format === 'mp4' ? 'm4a' : format });
 }
 
-/** A Matroska file of sound alone goes by another name, as its players do. */
-function nameOf(format: string, sound: InputAudioTrack | null): string {
-  return format === 'mp4' && sound !== null ? 'm4a' : format;
+/** A sound of `samples` to whoever plays it, and to llama.cpp, which decodes WAV and MP3 of these. */
+function heardOf(file: ReadableFile, format: string, samples: number, rate: number) {
+  const seconds = samples / rate;
+  if (format === 'wav') {
+    return { seconds, samples16k: resampled(samples, rate) };
+  }
+  const head = format === 'mp3' ? readMp3Head(file.absolute) : null;
+  if (head === null) return { seconds };
+  const { delay, padding } = head.lame ?? { delay: 0, padding: 0 };
+  return {
+    seconds: Math.max(1, samples - delay - padding) / rate,
+    samples16k: resampled(mp3Samples(head, samples), rate),
+  };
 }
 
 async function filmOf(
@@ -87,17 +102,6 @@ async function filmOf(
     fps: perSecond > 0 ? perSecond : null,
     soundSeconds: heard,
   });
-}
-
-async function soundSeconds(sound: InputAudioTrack, format: string): Promise<number | string> {
-  if (format !== 'flac') return (await paceOf(sound)).seconds;
-  const stated = (await sound.getDurationFromMetadata()) ?? 0;
-  const there = await sound.computeDuration();
-  const block = FLAC_BLOCK / (await sound.getSampleRate());
-  if (stated === 0) return there;
-  return there + block < stated
-    ? `truncated: ${there.toFixed(1)} of ${stated.toFixed(1)} s are there`
-    : stated;
 }
 
 /** Seconds from the first packet that is played to the end of the last, and packets a second. */

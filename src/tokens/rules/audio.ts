@@ -3,7 +3,7 @@ import { MmdeployError } from '../../errors.ts';
 import { MAX_SECONDS, checkSeconds, countAtRate, rateSchema } from './media-rate.ts';
 
 /** Nearly every engine brings a clip to this rate before it counts. */
-const SAMPLE_RATE = 16_000;
+export const SAMPLE_RATE = 16_000;
 const positive = z.int().positive();
 
 /**
