@@ -77,7 +77,8 @@ function tokensOf(
   changes: Partial<TokenSettings> = {},
 ) {
   const input: EstimateInput = {
-    ...{ input: '', document: null, fps: null, soundSeconds: null, text: null, textTokens: null },
+    ...{ input: '', document: null, fps: null, soundSeconds: null, samples16k: null },
+    ...{ text: null, textTokens: null },
     ...{ ...size, count: 1 },
   };
   const [counted] = countInputs([input], model, { ...settings, ...changes });
