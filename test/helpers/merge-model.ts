@@ -1,3 +1,4 @@
+import { BYTE_SIGNS } from '../../src/tokens/text/byte-signs.ts';
 import { type GgufBytes, ggufBytes, type TensorBytes, type Value } from './gguf-bytes.ts';
 
 /**
@@ -85,13 +86,74 @@ export function mergeTokenizer(flags: Record<string, boolean> = {}): Tokenizer {
 
 const WIDTH = 64;
 
+const BYTE_PAIR_SPECIAL =
+  '<|begin_of_text|> <|eot_id|> <|start_header_id|> <|end_header_id|> <|im_start|> <|im_end|> ' +
+  '<start_of_turn> <end_of_turn> [INST] [/INST] <|endoftext|>';
+
+/** A byte-pair vocabulary of the same pieces, each made by merges from the left. */
+function bytePairTokenizer(pre: string): Tokenizer {
+  const words = PIECES.map((piece) => signsOf(piece.replaceAll('▁', ' ')));
+  const tokens = new Set(BYTE_SIGNS);
+  const merges = new Set<string>();
+  for (const word of words) {
+    for (let end = 2; end <= word.length; end++) {
+      tokens.add(word.slice(0, end));
+      merges.add(`${word.slice(0, end - 1)} ${word.slice(end - 1, end)}`);
+    }
+  }
+  const special = BYTE_PAIR_SPECIAL.split(' ');
+  const all: Tokenizer['tokens'] = [
+    ...[...tokens].map((text): [string, number, number] => [text, 0, TYPE.normal]),
+    ...special.map((text): [string, number, number] => [text, 0, TYPE.control]),
+    ['<custom>', 0, TYPE.userDefined],
+  ];
+  const list = (of: 'str' | 'i32', v: (string | number)[]): Value => ({ t: 'arr', of, v });
+  const idOf = (text: string): Value => ({ t: 'u32', v: all.findIndex(([each]) => each === text) });
+  return {
+    tokens: all,
+    keys: [
+      ['tokenizer.ggml.model', { t: 'str', v: 'gpt2' }],
+      ['tokenizer.ggml.pre', { t: 'str', v: pre }],
+      [
+        'tokenizer.ggml.tokens',
+        list(
+          'str',
+          all.map(([text]) => text),
+        ),
+      ],
+      [
+        'tokenizer.ggml.token_type',
+        list(
+          'i32',
+          all.map(([, , type]) => type),
+        ),
+      ],
+      ['tokenizer.ggml.merges', list('str', [...merges])],
+      ['tokenizer.ggml.bos_token_id', idOf('<|begin_of_text|>')],
+      ['tokenizer.ggml.eos_token_id', idOf('<|eot_id|>')],
+    ],
+  };
+}
+
+function signsOf(text: string): string {
+  return Array.from(Buffer.from(text), (byte) => BYTE_SIGNS[byte]).join('');
+}
+
+/** Bytes of a whole model with a byte-pair vocabulary. */
+export function bytePairModel(pre: string, template: string | null): Buffer {
+  return modelBytes(bytePairTokenizer(pre), template, 'merges');
+}
+
 /** Bytes of a whole model; `template` is null for a file without `tokenizer.chat_template`. */
 export function mergeModel(
   flags: Record<string, boolean> = {},
   template: string | null = null,
   name = 'merges',
 ): Buffer {
-  const { tokens, keys } = mergeTokenizer(flags);
+  return modelBytes(mergeTokenizer(flags), template, name);
+}
+
+function modelBytes({ tokens, keys }: Tokenizer, template: string | null, name: string): Buffer {
   const count = (v: number): Value => ({ t: 'u32', v });
   const matrix = (tensor: string): TensorBytes => ({ name: tensor, dims: [WIDTH, WIDTH] });
   return ggufBytes({

@@ -15,7 +15,7 @@ import {
 import { compileTemplate, DEFAULT_TEMPLATE } from '../../../src/tokens/text/template.ts';
 import { type Vocabulary, vocabularyOf } from '../../../src/tokens/text/vocabulary.ts';
 import { type RunningLlama, startLlama } from '../../helpers/llama.ts';
-import { mergeModel } from '../../helpers/merge-model.ts';
+import { bytePairModel, mergeModel } from '../../helpers/merge-model.ts';
 
 function spm(bytes: Buffer): Vocabulary {
   const source = {
@@ -36,7 +36,16 @@ const TEMPLATES: Record<string, string | null> = {
   'LLaVA-1.5 of llava-hf, which knows parts only': `{% for message in messages %}{% if message['role'] != 'system' %}{{ message['role'].upper() + ': '}}{% endif %}{# Render all images first #}{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\\n' }}{% endfor %}{# Render all text next #}{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{{ content['text'] + ' '}}{% endfor %}{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}`,
   'Qwen2.5-VL, which knows both': `{% set image_count = namespace(value=0) %}{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}{% set image_count.value = image_count.value + 1 %}<|vision_start|><|image_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}`,
   'Gemma 3, which folds the system message': `{{ bos_token }}{%- if messages[0]['role'] == 'system' -%}{%- if messages[0]['content'] is string -%}{%- set first_user_prefix = messages[0]['content'] + '\n\n' -%}{%- else -%}{%- set first_user_prefix = messages[0]['content'][0]['text'] + '\n\n' -%}{%- endif -%}{%- set loop_messages = messages[1:] -%}{%- else -%}{%- set first_user_prefix = "" -%}{%- set loop_messages = messages -%}{%- endif -%}{%- for message in loop_messages -%}{%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) -%}{{ raise_exception("Conversation roles must alternate user/assistant/user/assistant/...") }}{%- endif -%}{%- if (message['role'] == 'assistant') -%}{%- set role = "model" -%}{%- else -%}{%- set role = message['role'] -%}{%- endif -%}{{ '<start_of_turn>' + role + '\n' + (first_user_prefix if loop.first else "") }}{%- if message['content'] is string -%}{{ message['content'] | trim }}{%- elif message['content'] is iterable -%}{%- for item in message['content'] -%}{%- if item['type'] == 'image' -%}{{ '<start_of_image>' }}{%- elif item['type'] == 'text' -%}{{ item['text'] | trim }}{%- endif -%}{%- endfor -%}{%- else -%}{{ raise_exception("Invalid content type") }}{%- endif -%}{{ '<end_of_turn>\n' }}{%- endfor -%}{%- if add_generation_prompt -%}{{'<start_of_turn>model\n'}}{%- endif -%}`,
+  'Llama 3, which trims': `{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}`,
+  'Mistral, which has its own order': `{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{{ ' ' + message['content'] + eos_token }}{% else %}{{ message['content'] + '\n\n' }}{% endif %}{% endfor %}`,
   'one without system messages': `{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{% for message in messages %}{{ '[' + message['role'] + '] ' + message['content'] | trim + ' ' }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}`,
+};
+
+/** How words are cut, with and without a begin token of the tokenizer's own. */
+const VOCABULARIES: Record<string, (template: string | null) => Buffer> = {
+  SPM: (template) => mergeModel({}, template),
+  'byte pairs as of Llama 3': (template) => bytePairModel('llama-bpe', template),
+  'byte pairs as of Qwen': (template) => bytePairModel('qwen2', template),
 };
 
 const text = (content: string) => ({ type: 'text', text: content });
@@ -118,39 +127,52 @@ describe.skipIf(server === null)('text tokens of a chat against the real llama-s
     return startLlama(engine, ['-m', model, '--mmproj', demo.mmproj, '-c', '8192', '-np', '1']);
   }
 
-  describe.each(Object.entries(TEMPLATES))('template: %s', (label, template) => {
-    let llama: RunningLlama | null = null;
-    let vocab: Vocabulary | null = null;
-    beforeAll(async () => {
-      const bytes = mergeModel({}, template);
-      const path = join(folder, `${Object.keys(TEMPLATES).indexOf(label)}.gguf`);
-      writeFileSync(path, bytes);
-      vocab = spm(bytes);
-      llama = await start(path);
-    });
-    afterAll(() => llama?.stop());
-
-    it('finds the same abilities in it', async () => {
-      const props = (await llama!.get('/props')) as { chat_template_caps: Record<string, boolean> };
-      const compiled = compileTemplate(template ?? DEFAULT_TEMPLATE, vocab!);
-      const caps = props.chat_template_caps;
-      expect(compiled).toMatchObject({
-        template: {
-          abilities: {
-            strings: caps['supports_string_content'],
-            parts: caps['supports_typed_content'],
-            system: caps['supports_system_role'],
-          },
-        },
+  const cases = Object.entries(VOCABULARIES).flatMap(([vocabulary, bytesOf]) =>
+    Object.entries(TEMPLATES).map(([label, template]) => ({
+      vocabulary,
+      label,
+      template,
+      bytesOf,
+    })),
+  );
+  describe.each(cases)(
+    '$vocabulary, template: $label',
+    ({ vocabulary, label, template, bytesOf }) => {
+      let llama: RunningLlama | null = null;
+      let vocab: Vocabulary | null = null;
+      beforeAll(async () => {
+        const bytes = bytesOf(template);
+        const path = join(folder, `${vocabulary}-${Object.keys(TEMPLATES).indexOf(label)}.gguf`);
+        writeFileSync(path, bytes);
+        vocab = spm(bytes);
+        llama = await start(path);
       });
-    });
+      afterAll(() => llama?.stop());
 
-    it.each(Object.entries(CHATS))('%s', async (_, messages) => {
-      const ours = promptTextTokens(messages, template, vocab!);
-      const theirs = await billed(llama!, messages);
-      expect(ours.kind === 'exact' ? ours.tokens : ours).toBe(theirs);
-    });
-  });
+      it('finds the same abilities in it', async () => {
+        const props = (await llama!.get('/props')) as {
+          chat_template_caps: Record<string, boolean>;
+        };
+        const compiled = compileTemplate(template ?? DEFAULT_TEMPLATE, vocab!);
+        const caps = props.chat_template_caps;
+        expect(compiled).toMatchObject({
+          template: {
+            abilities: {
+              strings: caps['supports_string_content'],
+              parts: caps['supports_typed_content'],
+              system: caps['supports_system_role'],
+            },
+          },
+        });
+      });
+
+      it.each(Object.entries(CHATS))('%s', async (_, messages) => {
+        const ours = promptTextTokens(messages, template, vocab!);
+        const theirs = await billed(llama!, messages);
+        expect(ours.kind === 'exact' ? ours.tokens : ours).toBe(theirs);
+      });
+    },
+  );
 
   it('bills the demo model as counted from its file', async () => {
     const { metadata } = readGgufHeader(demo.model);
