@@ -3,12 +3,11 @@ import { MmdeployError } from '../errors.ts';
 import type { CountedModel } from '../estimate/count.ts';
 import { defaultEngine } from '../profiles/describe.ts';
 import type { Profile } from '../profiles/layers.ts';
-import { openAiVocabulary } from '../tokens/text/openai.ts';
-import { vocabularyOf } from '../tokens/text/vocabulary.ts';
 import type { Context } from './context.ts';
 import type { EstimateRequest } from './estimate-request.ts';
 import type { LoadedModel } from './model.ts';
 import { loadModel } from './model.ts';
+import { textSideOf } from './text-side.ts';
 import { withKnownPrice } from './unknown-model.ts';
 
 /** Every model that was asked for, on the engine whose rule counts. Throws `usage.invalid` without any. */
@@ -26,6 +25,13 @@ export async function resolveModels(
       ],
     });
   }
+  if (request.tokenizer !== null && wanted.length > 1) {
+    throw new MmdeployError(
+      'usage.invalid',
+      `\`--tokenizer ${request.tokenizer}\` is of one model, and ${wanted.length} are named`,
+      { hints: [`\`mmdeploy estimate --model ${wanted[0] ?? ''} --tokenizer FILE\``] },
+    );
+  }
   const models: CountedModel[] = [];
   const warnings = new Set<string>();
   for (const name of wanted) {
@@ -38,7 +44,7 @@ export async function resolveModels(
     });
     for (const warning of loaded.warnings) warnings.add(warning);
     for (const engine of enginesOf(loaded, request)) {
-      const model = await countedModel(loaded, name, engine);
+      const model = await countedModel(loaded, { ...request, name, engine }, ctx);
       if (!models.some(({ id, engine: known }) => id === model.id && known === model.engine)) {
         models.push(model);
       }
@@ -54,22 +60,19 @@ function enginesOf({ profile }: LoadedModel, request: EstimateRequest) {
 }
 
 async function countedModel(
-  { source, profile, headers }: LoadedModel,
-  name: string,
-  engine: EstimateRequest['engine'],
+  loaded: LoadedModel,
+  asked: Pick<EstimateRequest, 'engine' | 'tokenizer'> & { readonly name: string },
+  ctx: Context,
 ): Promise<CountedModel> {
-  const description = source.model;
-  const vocabulary =
-    headers === null
-      ? await openAiVocabulary(description.id)
-      : vocabularyOf(headers.model.metadata);
-  const template = headers?.model.get('tokenizer.chat_template');
+  const { source, profile, headers } = loaded;
+  const engine =
+    profile === null ? engineOfGguf(asked.name, asked.engine) : engineFor(profile, asked.engine);
+  const { tokenizer } = asked;
   return {
-    id: description.id,
-    engine: profile === null ? engineOfGguf(name, engine) : engineFor(profile, engine),
-    description,
-    vocabulary: vocabulary?.kind === 'vocabulary' ? vocabulary : null,
-    chatTemplate: typeof template === 'string' ? template : null,
+    id: source.model.id,
+    engine,
+    description: source.model,
+    ...(await textSideOf(loaded, { tokenizer, engine }, ctx)),
     files: filesOf(headers),
   };
 }

@@ -57,13 +57,15 @@ export type EstimateRequest = {
   /** `--profiles DIR`. */
   readonly profilesDir: string | null;
   readonly mmproj: string | null;
+  /** `--tokenizer FILE`: tokenizer.json or GGUF to count text with in place of the model's own. */
+  readonly tokenizer: string | null;
 };
 
 /** A request for nothing yet: everything that has a default at its default. */
 export const NOTHING_ASKED: EstimateRequest = {
   ...{ paths: [], manifests: [], nul: false, allowRemote: [] },
   ...{ images: [], audios: [], videos: [], texts: [], textTokens: [] },
-  ...{ models: [], engine: 'auto', mmproj: null, profilesDir: null },
+  ...{ models: [], engine: 'auto', mmproj: null, tokenizer: null, profilesDir: null },
   ...{ detail: null, mediaResolution: null, imageMinTokens: null, imageMaxTokens: null },
   ...{ ubatch: null, asOf: null, decode: false, pdfDpi: null },
   ...{ requests: 'one', shard: null, dedupe: false },

@@ -10,6 +10,8 @@ import type { Registrar, Shell } from '../shell.ts';
 import { addListOptions } from './estimate-lists.ts';
 import { addCheckOptions, addPriceOptions } from './estimate-money.ts';
 
+const DETAILS = ['low', 'high', 'original', 'auto'];
+
 /** `mmdeploy estimate [PATHS…]`. */
 export function registerEstimate({ begin, action }: Registrar): void {
   const command = begin('estimate')
@@ -27,7 +29,8 @@ export function registerEstimate({ begin, action }: Registrar): void {
         .choices(['llama.cpp', 'vllm', 'api', 'auto'])
         .default('auto'),
     )
-    .option('--mmproj <file>', 'projector of a GGUF file (default: found beside it)');
+    .option('--mmproj <file>', 'projector of a GGUF file (default: found beside it)')
+    .option('--tokenizer <file>', 'tokenizer.json or GGUF to count text with');
   addListOptions(command);
   command
     .optionsGroup('Described inputs:')
@@ -37,14 +40,7 @@ export function registerEstimate({ begin, action }: Registrar): void {
     .option('--text <text>', 'a text', repeated)
     .option('--text-tokens <n>', 'a text of known tokens', repeated)
     .optionsGroup('What changes the count:')
-    .addOption(
-      new Option('--detail <level>', '`detail` of OpenAI images').choices([
-        'low',
-        'high',
-        'original',
-        'auto',
-      ]),
-    )
+    .addOption(new Option('--detail <level>', '`detail` of OpenAI images').choices(DETAILS))
     .addOption(
       new Option('--media-resolution <level>', '`media_resolution` of Gemini and Qwen').choices([
         ...MEDIA_RESOLUTIONS,

@@ -17,6 +17,7 @@ type CountOptions = {
   readonly model?: readonly string[];
   readonly engine: EstimateRequest['engine'];
   readonly mmproj?: string;
+  readonly tokenizer?: string;
   readonly image?: readonly string[];
   readonly audio?: readonly string[];
   readonly video?: readonly string[];
@@ -81,6 +82,7 @@ export function toEstimateRequest(
     strict: options.strict === true,
     profilesDir: options.profiles ?? null,
     mmproj: options.mmproj ?? null,
+    tokenizer: options.tokenizer ?? null,
   };
 }
 

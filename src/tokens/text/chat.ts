@@ -52,6 +52,10 @@ export function promptCounter(
   if (vocab.kind === 'unsupported-tokenizer') return () => vocab;
   const { frame } = vocab;
   if (frame !== null) return (messages) => framedTokens(messages, vocab, frame);
+  // Only llama.cpp has a template of its own for files without one.
+  if (template === null && vocab.confidence !== 'exact') {
+    return () => refused('no chat template is at hand');
+  }
   const compiled = compileTemplate(template ?? DEFAULT_TEMPLATE, vocab);
   if (compiled.kind === 'broken') {
     return () => refused(`the chat template: ${compiled.reason}`);
