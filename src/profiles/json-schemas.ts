@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { estimateSchema } from '../contracts/estimate-schema.ts';
 import { gpuTableSchema } from './gpu-schema.ts';
 import { gpuPriceListSchema } from './gpu-price-schema.ts';
 import { priceListSchema } from './price-schema.ts';
@@ -11,8 +12,23 @@ const SCHEMAS = {
   'prices.json': { title: 'API prices of mmdeploy', schema: priceListSchema },
 } as const satisfies Record<string, { title: string; schema: z.ZodType }>;
 
-/** The JSON Schema files of `profiles/schema/` by name, as text: what an editor checks a profile with. */
+/** The JSON Schema files of `profiles/schema/` by name, as text: what an editor checks a profile with, a script a report. */
 export function profileSchemas(): Readonly<Record<string, string>> {
+  return { ...ofProfiles(), 'estimate.json': reportSchema() };
+}
+
+/** A later version may add fields to a report, so none is forbidden. */
+function reportSchema(): string {
+  const open = (context: { jsonSchema: z.core.JSONSchema.BaseSchema }) => {
+    withoutLimits(context);
+    delete context.jsonSchema.additionalProperties;
+  };
+  const schema = z.toJSONSchema(estimateSchema, { io: 'output', reused: 'ref', override: open });
+  const title = 'Report of mmdeploy estimate (mmdeploy.estimate/v1)';
+  return `${JSON.stringify({ title, ...schema }, null, 2)}\n`;
+}
+
+function ofProfiles(): Readonly<Record<string, string>> {
   return Object.fromEntries(
     Object.entries(SCHEMAS).map(([name, { title, schema }]) => {
       // What is written in the file, so defaults are optional there.
