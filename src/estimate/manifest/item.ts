@@ -110,11 +110,12 @@ function addMedium(row: OpenRow, medium: Medium, value: Json, given: Given): Pro
       return `${where}.${key}: unknown; ${medium} has ${[...FACTS[medium]].join(', ')}`;
     }
   }
-  const from = value['path'] ?? value['url'];
-  if (from !== undefined && typeof from !== 'string') return `${where}: ${shown(from)} is no path`;
+  if ('path' in value && 'url' in value) return `${where}: either a path or a url`;
+  const from = 'path' in value ? value['path'] : value['url'];
+  if (from !== undefined && !isSource(from)) return `${where}: ${shown(from)} is no path`;
   const detail = value['detail'] ?? row.settings?.detail ?? null;
   if (!isDetail(detail)) return badDetail(detail, `${where}.detail`);
-  const sized = 'width' in value || 'height' in value || 'seconds' in value;
+  const sized = 'width' in value || 'height' in value || 'seconds' in value || 'fps' in value;
   if (from !== undefined && !sized) {
     return addSource(row, { from, modality: medium, count, detail, where });
   }
@@ -129,9 +130,18 @@ function addMedium(row: OpenRow, medium: Medium, value: Json, given: Given): Pro
   }
   if (fps !== null && !isLength(fps)) return `${where}.fps: ${shown(fps)} is not a rate above zero`;
   const facts = { width, height, seconds, fps, detail, count } as Measured;
-  const name = from === undefined ? `${row.key}: ${nameOf(facts)}` : placed(row.folder, from);
-  describe(row, namedInput(name, medium, facts));
+  describe(row, namedInput(sourceName(row, from) ?? `${row.key}: ${nameOf(facts)}`, medium, facts));
   return null;
+}
+
+function isSource(value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== '';
+}
+
+/** What a report calls an input of given size: its path or address, where that is one to be read. */
+function sourceName(row: OpenRow, from: string | undefined): string | null {
+  if (from === undefined || from.startsWith('data:')) return null;
+  return from.includes('://') ? from : placed(row.folder, from);
 }
 
 /** What only a table can hold: `{bytes, path}`, as Hugging Face's data sets have their pictures. */
