@@ -1,13 +1,12 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import type { Estimate } from '../../contracts/estimate.ts';
-import { EXIT_CODES } from '../../errors.ts';
 import type { EstimateOptions } from '../requests/estimate.ts';
 import { REQUEST_MODES } from '../../estimate/entry.ts';
 import { MEDIA_RESOLUTIONS } from '../../tokens/settings.ts';
 import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import { addListOptions } from './estimate-lists.ts';
+import { registerMerge } from './estimate-merge.ts';
 import { addCheckOptions, addPriceOptions } from './estimate-money.ts';
 
 const DETAILS = ['low', 'high', 'original', 'auto'];
@@ -22,6 +21,7 @@ export function registerEstimate({ begin, action }: Registrar): void {
         '  mmdeploy estimate photos/ --model gpt-4o,qwen2.5-vl-7b\n' +
         '  mmdeploy estimate --image 1920x1080*500 --model internvl2-26b --engine vllm -o json',
     )
+    .usage('[options] [paths...]')
     .argument('[paths...]', 'files, folders, globs; `-`: a list of them on stdin')
     .option('--model <ids>', 'profile ids, API models or a GGUF file; commas between', repeated)
     .addOption(
@@ -51,7 +51,15 @@ export function registerEstimate({ begin, action }: Registrar): void {
     .option('--ubatch <n>', 'as the engine is started')
     .option('--as-of <day>', "by the vendors' rules of that day, as 2026-03-01")
     .option('--pdf-dpi <n>', 'resolution of PDF pages as pictures (default: 150)')
-    .option('--decode', 'prove that files decode, not only that their headers are sound')
+    .option('--decode', 'prove that files decode, not only that their headers are sound');
+  addRunOptions(command);
+  addCheckOptions(addPriceOptions(command)).action(action(runEstimate));
+  registerMerge(command, { action });
+}
+
+/** How the inputs are gone through, and what is kept of them. */
+function addRunOptions(command: Command): void {
+  command
     .option('--output-tokens <n>', 'answer tokens to price as well')
     .addOption(
       new Option(
@@ -61,55 +69,22 @@ export function registerEstimate({ begin, action }: Registrar): void {
         .choices([...REQUEST_MODES])
         .default('one'),
     )
+    .option('--shard <i/n>', 'count one share of the inputs, from 0; `auto` asks the batch system')
     .option('--dedupe', 'look for media that come several times, by their content')
     .option('--exact <auto|URL>', 'ask a llama-server too, one that runs or one started for it')
     .option('--items', 'one row per input (JSON has them up to 1000 inputs)')
     .option('--strict', 'exit 7 when an input could not be read');
-  addCheckOptions(addPriceOptions(command)).action(action(runEstimate));
-}
-
-/** Prints an estimate in the form that was asked for; the reports are loaded as needed. */
-export async function printEstimate(
-  shell: Shell,
-  estimate: Estimate,
-  items: boolean,
-): Promise<void> {
-  await shell.print(
-    estimate,
-    async () => {
-      const { estimateText } = await import('../../report/estimate.ts');
-      return estimateText(estimate, { ...shell.view, items });
-    },
-    {
-      csv: async () => {
-        const { estimateCsv } = await import('../../report/estimate-csv.ts');
-        return estimateCsv(estimate, items);
-      },
-      markdown: async () => {
-        const { estimateMarkdown } = await import('../../report/estimate-markdown.ts');
-        return estimateMarkdown(estimate);
-      },
-    },
-  );
 }
 
 async function runEstimate(shell: Shell, command: Command): Promise<number> {
   const { toEstimateRequest } = await import('../requests/estimate.ts');
-  const { estimateWorkflow, incomplete } = await import('../../workflows/estimate.ts');
+  const { finishEstimate, printShare } = await import('./estimate-print.ts');
   const request = toEstimateRequest(
     command.args,
     command.opts<EstimateOptions>(),
     shell.context.env,
   );
-  const { openChecks } = await import('../../workflows/estimate-checks.ts');
-  const check = await openChecks(request.checks, shell.context);
-  const estimate = check(await estimateWorkflow(request, shell.context));
-  await printEstimate(shell, estimate, request.items);
-  shell.warn(estimate.warnings);
-  const left = request.strict ? incomplete(estimate) : null;
-  if (left !== null) throw left;
-  const { overBudget } = await import('../../estimate/budget.ts');
-  const over = overBudget(estimate);
-  if (over !== null) throw over;
-  return EXIT_CODES.ok.code;
+  if (request.shard !== null) return await printShare(shell, { ...request, shard: request.shard });
+  const { estimateWorkflow } = await import('../../workflows/estimate.ts');
+  return await finishEstimate(shell, request, () => estimateWorkflow(request, shell.context));
 }
