@@ -22,16 +22,27 @@ import { count, documentOf, prepare, refuseNothing } from './estimate.ts';
 /** Of mmdeploy itself: shares that different versions counted are not added up. */
 export type ShareOptions = { readonly version: string };
 
+export type ShareRequest = EstimateRequest & { readonly shard: Shard };
+
 /**
  * Counts one share of the inputs (`--shard`). Money is left to `mergeWorkflow`. Throws `usage.invalid`
  * where all inputs are one request of a model whose chat template has to see all of it.
  */
 export async function shareWorkflow(
-  request: EstimateRequest & { readonly shard: Shard },
+  request: ShareRequest,
   { version }: ShareOptions,
   ctx: Context,
 ): Promise<EstimateShare> {
-  const prepared = await prepare(request, ctx);
+  return shareOf(request, await prepare(request, ctx), { version }, ctx);
+}
+
+/** The same with models and prices at hand. */
+export async function shareOf(
+  request: ShareRequest,
+  prepared: Prepared,
+  { version }: ShareOptions,
+  ctx: Context,
+): Promise<EstimateShare> {
   const templated = prepared.models.find(({ vocabulary }) => vocabulary !== null);
   if (request.requests === 'one' && templated !== undefined) {
     throw new MmdeployError(
