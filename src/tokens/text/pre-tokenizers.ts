@@ -79,6 +79,8 @@ const RECIPES: readonly Recipe[] = [
   ],
   ['starcoder refact command-r smollm codeshell exaone minerva-7b mellum2', ['\\p{N}', GPT2]],
   ['deepseek-v3 hunyuan-dense joyai-llm hy_v4', DEEPSEEK3],
+  ['bailingmoe bailingmoe2 llada-moe', [QWEN2.replace('\\s*[\\r\\n]+|', '\\s*[\\r\\n]|')]],
+  ['falcon', ['[\\p{P}$+<=>\\^~\\|`]+', GPT2, '[0-9][0-9][0-9]']],
   ['kimi-k2', [KIMI]],
   ['youtu', [YOUTU_ASIAN, YOUTU], { wholeWords: true }],
   ['minicpm5', ['\\p{N}{1,3}', LLAMA3.replace('{1,3}', '+')], { wholeWords: true }],
@@ -89,6 +91,11 @@ const RECIPES: readonly Recipe[] = [
 
 const PLAIN = { wholeWords: false, addBos: false, byteSigns: true };
 const compiled = new Map<string, PreTokenizer>();
+
+/** One name of each recipe. */
+export const PRE_TOKENIZER_NAMES: readonly string[] = RECIPES.map(
+  ([names]) => names.split(' ')[0] ?? names,
+);
 
 /** The recipe of that name; null for one that is not followed here. */
 export function preTokenizerOf(name: string): PreTokenizer | null {
