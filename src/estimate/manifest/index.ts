@@ -9,7 +9,7 @@ import { badRow } from './row.ts';
 import { folderOf, openBytes } from './source.ts';
 import type { ManifestRow } from './types.ts';
 
-export type { ManifestMessage, ManifestPart, ManifestRow, RowSettings } from './types.ts';
+export type { ManifestRow } from './types.ts';
 
 export type ManifestOptions = {
   /** Where relative manifest paths start, and the paths of one on stdin. */

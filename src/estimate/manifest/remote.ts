@@ -17,7 +17,7 @@ export type RemotePolicy = {
   readonly any: boolean;
 };
 
-export type RemoteHead = {
+type RemoteHead = {
   /** The first bytes; all of them when `whole`. */
   readonly bytes: Buffer;
   readonly whole: boolean;
