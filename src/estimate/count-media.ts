@@ -5,6 +5,7 @@ import { SAMPLE_RATE, findAudioRule } from '../tokens/rules/audio.ts';
 import { countVideo as countFrames } from '../match/media.ts';
 import { countVideo } from '../tokens/rules/media-rate.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
+import { soundRefusal } from './formats.ts';
 import { wrapperTokens } from './wrapper.ts';
 import type { CountedModel } from './count.ts';
 
@@ -27,6 +28,8 @@ export function countSound(input: EstimateInput, model: CountedModel): MediaOutc
   const use = description.audioTokens[engine];
   const rule = use === undefined ? null : findAudioRule(use.rule);
   if (use === undefined || rule === null) return unknown(model, 'audio');
+  const refused = soundRefusal(engine, input.format);
+  if (refused !== null) return { refused };
   const wrapper = wrapperTokens(model, use.wrapper);
   return guarded(() => {
     const {

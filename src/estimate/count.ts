@@ -8,7 +8,7 @@ import type { TokenSettings } from '../tokens/settings.ts';
 import type { Vocabulary } from '../tokens/text/vocabulary.ts';
 import type { MediaOutcome } from './count-media.ts';
 import { countFilm, countSound } from './count-media.ts';
-import { formatRefusal } from './formats.ts';
+import { pictureRefusal } from './formats.ts';
 import type { TextCount } from './text.ts';
 import { approximateText, exactText, known } from './text.ts';
 import { wrapperTokens } from './wrapper.ts';
@@ -108,7 +108,7 @@ function imageCounter(model: CountedModel, settings: TokenSettings) {
     return made;
   };
   return (input: EstimateInput): CountedInput => {
-    const refusal = formatRefusal(model.engine, input.format, model.description.hosted);
+    const refusal = pictureRefusal(model.engine, input, model.description.hosted);
     if (refusal !== null) return refusedInput(input, use.rule, refusal);
     const size = seenSize(input, model.engine);
     const count = measured(size, input.detail ?? settings.detail);

@@ -64,7 +64,7 @@ function answersEarly(head: Buffer): boolean {
 
 /** The size that the first bytes of an image tell. */
 export function imageHeaderOf(head: Uint8Array): HeaderResult {
-  const found = sizeOf(head);
+  const found = sizeOf(isSequence(head) ? asStill(head) : head);
   if (found instanceof Error) {
     return UNKNOWN_TYPE.test(found.message) || isUnknownStub(head)
       ? { kind: 'not-an-image' }
@@ -88,6 +88,20 @@ export function imageHeaderOf(head: Uint8Array): HeaderResult {
     turned,
     ...(turned ? { width: height, height: width } : { width, height }),
   };
+}
+
+const BRAND = 8;
+
+/** An AVIF with a film of pictures in it: image-size knows that of a single one only. */
+function isSequence(head: Uint8Array): boolean {
+  return head[4] === 0x66 && Buffer.from(head.subarray(4, 12)).toString('latin1') === 'ftypavis';
+}
+
+/** The picture that stands for the sequence is described as in a still one. */
+function asStill(head: Uint8Array): Uint8Array {
+  const still = new Uint8Array(head);
+  still.set(Buffer.from('avif'), BRAND);
+  return still;
 }
 
 const UNKNOWN_TYPE = /(unsupported|disabled) file type/i;

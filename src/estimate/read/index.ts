@@ -7,6 +7,7 @@ import { contentOf } from './content.ts';
 import { createMediaProof, provePicture } from './decode.ts';
 import { createFfprobe } from './ffprobe.ts';
 import { readFlac } from './flac.ts';
+import { framesOf } from './frames.ts';
 import { headerOfFile } from './image-header.ts';
 import type { OpenFile } from './open-file.ts';
 import { openFile } from './open-file.ts';
@@ -111,7 +112,8 @@ function ofImage(file: ReadableFile, open: OpenFile): ReadResult {
   switch (header.kind) {
     case 'image': {
       const { width, height, turned, format } = header;
-      return [imageInput(file.path, { width, height, turned, format })];
+      const frames = framesOf(open, format);
+      return [imageInput(file.path, { width, height, turned, format, frames })];
     }
     case 'unreadable':
       return unreadable(file, header.reason);

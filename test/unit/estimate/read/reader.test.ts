@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { MkvOutputFormat, MovOutputFormat, Mp4OutputFormat, WebMOutputFormat } from 'mediabunny';
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { EstimateInput, UnreadableInput } from '../../../../src/contracts/estimate.ts';
 import { createReader } from '../../../../src/estimate/read/index.ts';
@@ -91,6 +92,55 @@ describe('sound', () => {
     expect(await read('photo.jpg', mp3Bytes(10))).toEqual([
       expect.objectContaining({ input: 'photo.jpg', modality: 'audio', format: 'mp3' }),
     ]);
+  });
+});
+
+describe('animations', () => {
+  const moving = (frames: number) => {
+    const raw = { width: 30, height: 20 * frames, channels: 3 as const, pageHeight: 20 };
+    const bytes = Array.from({ length: 30 * 20 * frames * 3 }, (_, index) => (index * 7919) % 256);
+    return sharp(Buffer.from(bytes), { raw });
+  };
+  const apng = async (frames: number) => {
+    const png = await moving(1).png().toBuffer();
+    const control = Buffer.alloc(20);
+    control.writeUInt32BE(8, 0);
+    control.write('acTL', 4);
+    control.writeUInt32BE(frames, 8);
+    return Buffer.concat([png.subarray(0, 33), control, png.subarray(33)]);
+  };
+  const avis = async (frames: number) => {
+    const avif = await imageBytes({ width: 30, height: 20, format: 'avif' });
+    avif.write('avis', 8);
+    const table = Buffer.alloc(20);
+    table.writeUInt32BE(20, 0);
+    table.write('stsz', 4);
+    table.writeUInt32BE(frames, 16);
+    return Buffer.concat([avif, table]);
+  };
+
+  it.each([
+    ['gif', 1, () => moving(1).gif().toBuffer()],
+    ['gif', 7, () => moving(7).gif().toBuffer()],
+    ['gif', 400, () => moving(400).gif().toBuffer()],
+    ['webp', 1, () => moving(1).webp().toBuffer()],
+    ['webp', 7, () => moving(7).webp({ lossless: true }).toBuffer()],
+    ['png', 1, () => moving(1).png().toBuffer()],
+    ['png', 9, () => apng(9)],
+    ['avif', 1, () => imageBytes({ width: 30, height: 20, format: 'avif' })],
+    ['avif', 12, () => avis(12)],
+  ] as const)('%s of %i frames', async (format, frames, make) => {
+    expect(await read('moving', await make())).toEqual([
+      expect.objectContaining({ modality: 'image', format, frames, width: 30, height: 20 }),
+    ]);
+  });
+
+  it('a GIF that ends in the middle of a frame has those that begin', async () => {
+    const whole = await moving(400).gif().toBuffer();
+    const [entry] = await read('moving.gif', cut(whole, 0.5));
+    const { frames } = entry as EstimateInput;
+    expect(frames).toBeGreaterThan(150);
+    expect(frames).toBeLessThan(250);
   });
 });
 
