@@ -74,6 +74,11 @@ function graniteSpeech({ window = 15, downsample = 5 }: EncoderModel): Use {
   return { params: { stack: 2, group: window, tokens }, wrapper: NO_WRAPPER };
 }
 
+/** Every projector whose clips are counted by the keys of its file. */
+export function audioProjectors(): readonly string[] {
+  return [...RULES.keys()].sort();
+}
+
 /** The tower that hears: the encoder itself, or the ears beside its eyes. */
 function earsOf(encoder: EncoderModel | null): EncoderModel | null {
   if (encoder === null) return null;

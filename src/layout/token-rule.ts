@@ -67,6 +67,11 @@ const RULES: ReadonlyMap<string, RuleOf> = new Map<string, RuleOf>([
   ['youtuvl', youtu],
 ]);
 
+/** Every projector whose images are counted by the keys of its file. */
+export function imageProjectors(): readonly string[] {
+  return [...RULES.keys()].sort();
+}
+
 /**
  * How llama.cpp counts an image for a projector file; null where its rule is not known here. The
  * wrapper's token count is that of the published vocabulary: with another one tokenise its strings.

@@ -55,14 +55,15 @@ export async function withExact(
     const model = models[index];
     checked.push(
       model?.engine === 'llama.cpp'
-        ? { ...estimate, exact: await checkOf(model, sample, request, ctx) }
+        ? { ...estimate, exact: await exactCheck(model, sample, request, ctx) }
         : estimate,
     );
   }
   return checked;
 }
 
-async function checkOf(
+/** What llama.cpp counts for the shapes of a sample, beside the model's rule. Throws as `withExact`. */
+export async function exactCheck(
   model: CountedModel,
   sample: ExactSample,
   request: ExactRequest,

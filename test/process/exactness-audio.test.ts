@@ -7,6 +7,7 @@ import { readGgufHeader } from '../../src/gguf/read-file.ts';
 import { audioRuleOf } from '../../src/layout/audio-rule.ts';
 import { encoderFromGguf } from '../../src/layout/describe-encoder.ts';
 import type { EncoderDims } from '../../src/layout/encoder.ts';
+import { VERIFIED } from '../../src/layout/verified.ts';
 import { audioFrames } from '../../src/tokens/rules/audio.ts';
 import { engineCounts, fixedDraws } from '../helpers/exactness.ts';
 import { startLlama } from '../helpers/llama.ts';
@@ -73,6 +74,11 @@ function clipLengths(): readonly number[] {
 function isRefused(use: TokenRuleUse | null, seconds: number): boolean {
   return seconds * RATE < Number(use?.params['minSamples'] ?? 0);
 }
+
+it('asks about every projector that is said to be exact', () => {
+  const asked = TOWERS.map(({ projectorType }) => projectorType);
+  expect(asked.sort()).toEqual([...VERIFIED.sounds].sort());
+});
 
 describe.skipIf(llamaServer === null)('clips in the real engine, by the keys of their file', () => {
   it.each(TOWERS)('$projectorType', async (dims) => {

@@ -7,6 +7,7 @@ import { readGgufHeader } from '../../src/gguf/read-file.ts';
 import type { EncoderDims } from '../../src/layout/encoder.ts';
 import { describeGguf } from '../../src/layout/describe-gguf.ts';
 import { imageRuleOf } from '../../src/layout/token-rule.ts';
+import { VERIFIED } from '../../src/layout/verified.ts';
 import { findTokenRule } from '../../src/tokens/rules/index.ts';
 import type { TokenSettings } from '../../src/tokens/settings.ts';
 import { DEFAULT_TOKEN_SETTINGS } from '../../src/tokens/settings.ts';
@@ -175,6 +176,11 @@ const flagsOf = ({ imageMinTokens, imageMaxTokens, ubatch }: Settings) => [
 const CASES = FAMILIES.flatMap(([name, dims, more = []]) =>
   SETTINGS.map((settings) => ({ name, dims, more, settings, flags: flagsOf(settings).join(' ') })),
 );
+
+it('asks about every projector that is said to be exact', () => {
+  const asked = new Set(FAMILIES.map(([, { projectorType }]) => projectorType));
+  expect([...asked].sort()).toEqual([...VERIFIED.images].sort());
+});
 
 describe.skipIf(llamaServer === null)(
   'images in the real engine, by the keys of their file',

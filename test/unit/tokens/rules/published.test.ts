@@ -300,6 +300,47 @@ const CASES: readonly Case[] = [
     tokens: [257, 257, 1121, 545, 545, 545, 545, 1121],
   },
   {
+    family: 'Step3-VL, without its two marks',
+    how: 'run',
+    rule: 'window-crops',
+    params: { imageSize: 728, cropSize: 504, cell: 56, longestEdge: 3024 },
+    tokens: [169, 169, 502, 668, 834, 2164, 836, 2664],
+  },
+  {
+    family: 'Youtu-VL, without its two marks',
+    how: 'run',
+    rule: 'scale-steps',
+    params: { factor: 32, merge: 2, maxTokens: 62_500 },
+    tokens: [121, 300, 768, 920, 2040, 8160, 2040, 8580],
+  },
+  {
+    family: 'Muse, without its two marks',
+    how: 'run',
+    rule: 'nearest-cells',
+    params: { factor: 28, maxTokens: 4096 },
+    tokens: [144, 391, 972, 1196, 2691, 4080, 2691, 4028],
+  },
+  {
+    family: 'Granite 4 Vision, without its newline',
+    how: 'run',
+    rule: 'anyres',
+    params: {
+      ...{ imageSize: 384, patchSize: 16, tileSide: 12, arithmetic: 'c-float32' },
+      grids: Array.from({ length: 100 }, (_, at) => ({
+        columns: (at % 10) + 1,
+        rows: Math.floor(at / 10) + 1,
+      })).filter(({ columns, rows }) => columns * rows <= 10),
+    },
+    tokens: [300, 594, 936, 1176, 1176, 1176, 1194, 1116],
+  },
+  {
+    family: 'DeepSeek-V4, the middle of its range',
+    how: 'run',
+    rule: 'aligned-block',
+    params: { patchSize: 14, merge: 3, minPixels: 0 },
+    tokens: [74, 206, 354, 366, 366, 366, 362, 354].map((least) => least + 2),
+  },
+  {
     family: 'LLaVA-NeXT, transformers',
     how: 'rule',
     rule: 'anyres',
