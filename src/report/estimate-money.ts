@@ -1,5 +1,10 @@
 import type { Estimate, ModelEstimate, PriceUsed } from '../contracts/estimate.ts';
-import type { BaselineComparison, ComparisonRow, Growth } from '../contracts/estimate-checks.ts';
+import type {
+  BaselineComparison,
+  BaselineRow,
+  ComparisonRow,
+  Growth,
+} from '../contracts/estimate-checks.ts';
 import { usd, whole } from './money.ts';
 import type { Palette } from './palette.ts';
 import { textTable } from './text-table.ts';
@@ -26,7 +31,33 @@ export function comparisonSection(rows: readonly ComparisonRow[], view: TableVie
   const partly = rows.some(({ uncounted }) => uncounted > 0)
     ? '\n(part): takes only some of the inputs, so it is not compared'
     : '';
-  return `${view.palette.bold('Side by side')}, cheapest first\n${table}${partly}`;
+  const shown = tooWide(table, view) ? rows.map(comparisonLine).join('\n') : table;
+  return `${view.palette.bold('Side by side')}, cheapest first\n${shown}${partly}`;
+}
+
+/** For a terminal that is too narrow for the table. */
+function comparisonLine(row: ComparisonRow): string {
+  const name = `${row.uncounted > 0 ? `${row.id} (part)` : row.id} on ${row.engine}`;
+  const bill = row.usd === null ? '' : `\n    ${usd(row.usd)} (${times(row.usdRatio)} x cheapest)`;
+  return `  ${name}\n    ${whole(row.tokens)} tokens (${times(row.tokensRatio)} x fewest)${bill}`;
+}
+
+function tooWide(table: string, { boxes }: TableView): boolean {
+  return boxes !== false && Math.max(...table.split('\n').map((line) => line.length)) > boxes;
+}
+
+/** Breaks a line at blanks, further ones indented alike; unbroken where there is no terminal. */
+function wrapped(line: string, indent: string, { boxes }: TableView): string {
+  const lines: string[] = [];
+  let current = '';
+  for (const word of line.split(' ')) {
+    const longer = current === '' ? word : `${current} ${word}`;
+    if (boxes !== false && current !== '' && indent.length + longer.length > boxes) {
+      lines.push(current);
+      current = `  ${word}`;
+    } else current = longer;
+  }
+  return [...lines, current].map((each) => `${indent}${each}`).join('\n');
 }
 
 export function times(ratio: number | null): string {
@@ -59,7 +90,18 @@ export function baselineSection(baseline: BaselineComparison, view: TableView): 
     },
     view.boxes,
   );
-  return `${bold('Against')} ${baseline.file}${allowed}\n${table}`;
+  const shown = tooWide(table, view) ? baseline.rows.map(baselineLines).join('\n') : table;
+  return `${bold('Against')} ${baseline.file}${allowed}\n${shown}`;
+}
+
+function baselineLines({ id, engine, tokens, usd: bill }: BaselineRow): string {
+  const change = (growth: Growth, shown: (value: number | null) => string) =>
+    `    ${shown(growth.before)} -> ${shown(growth.after)}  ${growthText(growth)}`.trimEnd();
+  return [
+    id === 'total' ? '  all' : `  ${id} on ${engine}`,
+    change(tokens, (value) => `${whole(value)} tokens`),
+    ...(bill === null ? [] : [change(bill, money)]),
+  ].join('\n');
 }
 
 function billCells(bill: Growth | null): string[] {
@@ -79,17 +121,21 @@ export function growthText({ before, after, growthPercent, exceeded }: Growth): 
 }
 
 /** What would save tokens, model by model. */
-export function adviceSection(models: readonly ModelEstimate[], { palette }: TableView): string[] {
+export function adviceSection(models: readonly ModelEstimate[], view: TableView): string[] {
   const told = models.filter(({ advice }) => advice.length > 0);
   if (told.length === 0) return [];
   const lines = told.flatMap(({ id, engine, advice }) => [
     `  ${id} on ${engine}`,
-    ...advice.map(({ text, inputs, savedTokens, savedUsd }) => {
+    ...advice.flatMap(({ text, inputs, savedTokens, savedUsd }) => {
       const saves = savedUsd === null ? '' : `, ${usd(savedUsd)}`;
-      return `    ${text}\n      saves ${whole(savedTokens)} tokens${saves} over ${whole(inputs)} ${inputs === 1 ? 'input' : 'inputs'}`;
+      const over = `${whole(inputs)} ${inputs === 1 ? 'input' : 'inputs'}`;
+      return [
+        wrapped(text, '    ', view),
+        wrapped(`saves ${whole(savedTokens)} tokens${saves} over ${over}`, '      ', view),
+      ];
     }),
   ]);
-  return [[`${palette.bold('To save')} (each by itself, counted again)`, ...lines].join('\n')];
+  return [[`${view.palette.bold('To save')} (each by itself, counted again)`, ...lines].join('\n')];
 }
 
 /** Which limits were given, and whether they hold. */
@@ -107,13 +153,15 @@ export function budgetSection({ budgets = [] }: Estimate, { palette }: TableView
 }
 
 /** Day, age and terms of each price. */
-export function priceSection(models: readonly ModelEstimate[], { palette }: TableView): string[] {
+export function priceSection(models: readonly ModelEstimate[], view: TableView): string[] {
   const lines = models.flatMap(({ id, price, priceAsOf, priceAgeDays }) =>
-    price === null ? [] : [`  ${id}: ${priceLine(price)}${dated(priceAsOf, priceAgeDays)}`],
+    price === null
+      ? []
+      : [wrapped(`${id}: ${priceLine(price)}${dated(priceAsOf, priceAgeDays)}`, '  ', view)],
   );
   return lines.length === 0
     ? []
-    : [[`${palette.bold('Prices')} (a million tokens)`, ...lines].join('\n')];
+    : [[`${view.palette.bold('Prices')} (a million tokens)`, ...lines].join('\n')];
 }
 
 /** Day and age of a price. */

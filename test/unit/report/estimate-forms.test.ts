@@ -155,10 +155,36 @@ describe('Markdown', () => {
 describe('a narrow terminal', () => {
   it.each([60, 80, 120])('of %d columns breaks no line of the tables', (columns) => {
     const view = { palette: PLAIN, explain: false, quiet: false, items: false, boxes: columns };
-    const long = { ...model, id: 'a-model-with-a-long-name-of-30', engine: 'llama.cpp' as const };
+    const long = { ...model, id: 'a-model-with-a-long-name', engine: 'llama.cpp' as const };
     const big = { ...long.tokens, total: 1_234_567_890, image: 1_234_567_890, audio: 5, video: 5 };
-    const text = estimateText(document(model, { ...long, tokens: big, advice: [] }), view);
-    const [, table = ''] = text.split('\n\n');
-    expect(Math.max(...table.split('\n').map((line) => line.length))).toBeLessThanOrEqual(columns);
+    const growth = {
+      before: 1_234_567_890,
+      after: 1_334_567_890,
+      growthPercent: 8.1,
+      exceeded: true,
+    };
+    const row = { id: long.id, engine: 'llama.cpp', tokens: growth, usd: growth };
+    const wordy =
+      'scale pictures to at most 1536 px: 1920x1080 to 1536x864, 3,330 -> 2,306 tokens each';
+    const advice = model.advice.map((one) => ({ ...one, text: wordy }));
+    const text = estimateText(
+      {
+        ...document(model, { ...long, tokens: big, advice }),
+        baseline: { file: 'base.json', maxGrowthPercent: 5, rows: [row] },
+        comparison: [
+          {
+            id: long.id,
+            engine: 'llama.cpp',
+            tokens: 1_234_567_890,
+            usd: 1234,
+            uncounted: 0,
+            tokensRatio: 1,
+            usdRatio: 1,
+          },
+        ],
+      },
+      view,
+    );
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(columns);
   });
 });
