@@ -112,7 +112,9 @@ async function fetchAhead(
   reader: PartReader,
 ): Promise<ReadonlyMap<ManifestPart, Pick<PartReader, 'read'>>> {
   const fetched = new Map<ManifestPart, Pick<PartReader, 'read'>>();
-  const waiting = rows.flatMap(({ row }) => row.parts.filter((part) => part.kind === 'url'));
+  const waiting: Extract<ManifestPart, { kind: 'url' }>[] = [];
+  for (const { row } of rows)
+    for (const part of row.parts) if (part.kind === 'url') waiting.push(part);
   const work = async (): Promise<void> => {
     for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
       const result = await reader.read(part);
