@@ -95,12 +95,12 @@ export function baselineSection(baseline: BaselineComparison, view: TableView): 
 }
 
 function baselineLines({ id, engine, tokens, usd: bill }: BaselineRow): string {
-  const change = (growth: Growth, shown: (value: number | null) => string) =>
-    `    ${shown(growth.before)} -> ${shown(growth.after)}  ${growthText(growth)}`.trimEnd();
   return [
     id === 'total' ? '  all' : `  ${id} on ${engine}`,
-    change(tokens, (value) => `${whole(value)} tokens`),
-    ...(bill === null ? [] : [change(bill, money)]),
+    `    ${whole(tokens.before)} -> ${whole(tokens.after)} tokens  ${growthText(tokens)}`.trimEnd(),
+    ...(bill === null
+      ? []
+      : [`    ${money(bill.before)} -> ${money(bill.after)}  ${growthText(bill)}`.trimEnd()]),
   ].join('\n');
 }
 
