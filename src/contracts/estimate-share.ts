@@ -34,6 +34,8 @@ const tallySchema = z.strictObject({
   ranged: whole,
   images: whole,
   imagesTaken: whole,
+  texts: whole,
+  heard: whole,
   turned: whole,
   tooLong: whole,
   rules: z.array(seenText),

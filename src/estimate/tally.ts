@@ -34,6 +34,9 @@ export type TallyState = {
   readonly ranged: number;
   readonly images: number;
   readonly imagesTaken: number;
+  /** Texts, and sounds and films, that were counted. */
+  readonly texts: number;
+  readonly heard: number;
   readonly turned: number;
   /** Inputs longer than the model's context. */
   readonly tooLong: number;
@@ -71,8 +74,29 @@ type Sums = Mutable<Omit<TallyState, 'rules' | 'needs' | 'refusals' | 'costliest
 const nothing = (): Sums => ({
   ...{ tokens: { text: 0, image: 0, audio: 0, video: 0 }, wrapper: 0, low: 0, high: 0 },
   ...{ template: 0, requests: 0, long: { requests: 0, input: 0, audio: 0 } },
-  ...{ taken: 0, uncounted: 0, ranged: 0, images: 0, imagesTaken: 0, turned: 0, tooLong: 0 },
+  ...{
+    taken: 0,
+    uncounted: 0,
+    ranged: 0,
+    images: 0,
+    imagesTaken: 0,
+    texts: 0,
+    heard: 0,
+    turned: 0,
+    tooLong: 0,
+  },
 });
+
+/** A request that may go on. */
+type OpenRequest = {
+  readonly place: Place;
+  /** Kept only where a template has to see them together. */
+  readonly parts: CountedInput[];
+  input: number;
+  audio: number;
+  texts: number;
+  heard: number;
+};
 
 /** Adds up the inputs of one model, request by request. */
 export class ModelTally {
@@ -83,7 +107,7 @@ export class ModelTally {
   readonly #refusals = new Map<string, { order: number; count: number }>();
   readonly #costliest: Seen<EstimateItem>[] = [];
   #items: Seen<EstimateItem>[] | null = [];
-  #request: { place: Place; parts: CountedInput[]; input: number; audio: number } | null = null;
+  #request: OpenRequest | null = null;
 
   constructor(options: TallyOptions) {
     this.#options = options;
@@ -124,6 +148,8 @@ export class ModelTally {
     sums.high += high * times;
     if (low !== high) sums.ranged += times;
     if (modality === 'image') sums.imagesTaken += times;
+    else if (modality === 'text') sums.texts += times;
+    else sums.heard += times;
     if (input.turned) sums.turned += times;
     const { description, engine } = this.#options.model;
     const context = description.text?.contextMax ?? description.hosted?.contextTokens ?? null;
@@ -135,12 +161,16 @@ export class ModelTally {
   }
 
   #open(counted: CountedInput, place: Place): void {
-    this.#request ??= { place, parts: [], input: 0, audio: 0 };
+    this.#request ??= { place, parts: [], input: 0, audio: 0, texts: 0, heard: 0 };
     const request = this.#request;
     const times = counted.input.count / place.copies;
     const tokens = counted.item.tokens ?? 0;
     request.input += tokens * times;
     if (counted.input.modality === 'audio') request.audio += (tokens - counted.wrapper) * times;
+    const { modality } = counted.input;
+    if (modality === 'text') request.texts += 1;
+    else if (modality !== 'image') request.heard += 1;
+    if (this.#options.template.kind !== 'joint') return;
     // One more than a template is asked about says that there were too many.
     if (request.parts.length <= MAX_UNASKED_ITEMS) request.parts.push(counted);
   }
@@ -149,9 +179,9 @@ export class ModelTally {
     const request = this.#request;
     if (request === null) return;
     this.#request = null;
-    const { parts, place, input, audio } = request;
+    const { place, input, audio } = request;
     const sums = this.#sums;
-    const template = parts.length > MAX_UNASKED_ITEMS ? null : this.#options.template(parts);
+    const template = this.#templateOf(request);
     sums.template =
       template === null || sums.template === null ? null : sums.template + template * place.copies;
     sums.requests += place.copies;
@@ -160,6 +190,13 @@ export class ModelTally {
     sums.long.requests += place.copies;
     sums.long.input += (input + (template ?? 0)) * place.copies;
     sums.long.audio += audio * place.copies;
+  }
+
+  #templateOf({ parts, texts, heard }: OpenRequest): number | null {
+    const { template } = this.#options;
+    if (template.kind === 'unknown' || heard > 0) return null;
+    if (template.kind === 'frame') return texts === 0 ? null : template.tokens();
+    return parts.length > MAX_UNASKED_ITEMS ? null : template.count(parts);
   }
 
   /** Equal ones stay in the order in which they were given. */
@@ -194,12 +231,19 @@ function dearer(one: Seen<EstimateItem>, other: Seen<EstimateItem>): number {
   return cost(other) - cost(one) || one.order - other.order;
 }
 
+export type MergeOptions = {
+  /** Keep every row, however many. */
+  readonly allItems: boolean;
+  /** The parts are one request, of which each saw some. */
+  readonly oneRequest: boolean;
+};
+
 /** The tally of all inputs from those of parts of them. */
-export function mergeTallies(parts: readonly TallyState[], allItems: boolean): TallyState {
+export function mergeTallies(parts: readonly TallyState[], options: MergeOptions): TallyState {
   const total = (of: (part: TallyState) => number) =>
     parts.reduce((sum, part) => sum + of(part), 0);
   const modality = (name: Modality) => total(({ tokens }) => tokens[name]);
-  const items = mergeItems(parts, allItems);
+  const items = mergeItems(parts, options.allItems);
   return {
     tokens: {
       ...{ text: modality('text'), image: modality('image') },
@@ -208,10 +252,13 @@ export function mergeTallies(parts: readonly TallyState[], allItems: boolean): T
     wrapper: total(({ wrapper }) => wrapper),
     low: total(({ low }) => low),
     high: total(({ high }) => high),
-    template: parts.some(({ template }) => template === null)
-      ? null
-      : total(({ template }) => template ?? 0),
-    requests: total(({ requests }) => requests),
+    template: options.oneRequest ? frameOf(parts) : templatesOf(parts),
+    requests: options.oneRequest
+      ? Math.min(
+          1,
+          total(({ requests }) => requests),
+        )
+      : total(({ requests }) => requests),
     long: {
       requests: total(({ long }) => long.requests),
       ...{ input: total(({ long }) => long.input), audio: total(({ long }) => long.audio) },
@@ -219,6 +266,7 @@ export function mergeTallies(parts: readonly TallyState[], allItems: boolean): T
     ...{ taken: total(({ taken }) => taken), uncounted: total(({ uncounted }) => uncounted) },
     ...{ ranged: total(({ ranged }) => ranged), images: total(({ images }) => images) },
     imagesTaken: total(({ imagesTaken }) => imagesTaken),
+    ...{ texts: total(({ texts }) => texts), heard: total(({ heard }) => heard) },
     ...{ turned: total(({ turned }) => turned), tooLong: total(({ tooLong }) => tooLong) },
     rules: firstOf(parts.flatMap(({ rules }) => rules)),
     needs: firstOf(parts.flatMap(({ needs }) => needs)),
@@ -229,6 +277,17 @@ export function mergeTallies(parts: readonly TallyState[], allItems: boolean): T
       .slice(0, COSTLIEST),
     items,
   };
+}
+
+function templatesOf(parts: readonly TallyState[]): number | null {
+  if (parts.some(({ template }) => template === null)) return null;
+  return parts.reduce((sum, { template }) => sum + (template ?? 0), 0);
+}
+
+/** One frame around all of it, as `ModelTally` has it for a request with these parts. */
+function frameOf(parts: readonly TallyState[]): number | null {
+  const known = parts.flatMap(({ texts, template }) => (texts > 0 ? (template ?? []) : []));
+  return parts.some(({ heard }) => heard > 0) || known.length === 0 ? null : Math.max(...known);
 }
 
 function mergeItems(parts: readonly TallyState[], all: boolean): TallyState['items'] {

@@ -10,7 +10,7 @@ import { mergeInputs } from '../estimate/inputs-tally.ts';
 import { checkShares } from '../estimate/share-set.ts';
 import type { NamedShare } from '../estimate/share-set.ts';
 import type { Shard } from '../estimate/shard.ts';
-import type { TallyState } from '../estimate/tally.ts';
+import { templateCounter } from '../estimate/template-tokens.ts';
 import { mergeTallies } from '../estimate/tally.ts';
 import type { Context } from './context.ts';
 import type { EstimateRequest } from './estimate-request.ts';
@@ -43,7 +43,7 @@ export async function shareOf(
   { version }: ShareOptions,
   ctx: Context,
 ): Promise<EstimateShare> {
-  const templated = prepared.models.find(({ vocabulary }) => vocabulary !== null);
+  const templated = prepared.models.find((model) => templateCounter(model).kind === 'joint');
   if (request.requests === 'one' && templated !== undefined) {
     throw new MmdeployError(
       'usage.invalid',
@@ -101,9 +101,7 @@ function mergeCounted(parts: readonly Counted[], { items, requests }: EstimateRe
   const models = parts[0]?.tallies.length ?? 0;
   const tallies = Array.from({ length: models }, (_, at) => {
     const own = parts.flatMap(({ tallies: each }) => each[at] ?? []);
-    const merged: TallyState = mergeTallies(own, items);
-    // All of them are one request, of which each share saw a part.
-    return requests === 'one' ? { ...merged, requests: Math.min(1, merged.requests) } : merged;
+    return mergeTallies(own, { allItems: items, oneRequest: requests === 'one' });
   });
   const dedupe = parts.flatMap((part) => part.dedupe ?? []);
   return {

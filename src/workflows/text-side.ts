@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import type { EngineName } from '../contracts/basis.ts';
 import { MmdeployError, messageOf } from '../errors.ts';
@@ -7,6 +8,7 @@ import type { GgufHeader } from '../gguf/header.ts';
 import { readGgufHeader } from '../gguf/read-file.ts';
 import { ownFileName } from '../plan/files.ts';
 import type { Profile } from '../profiles/layers.ts';
+import type { Encoding } from '../tokens/text/openai.ts';
 import { openAiVocabulary } from '../tokens/text/openai.ts';
 import { tokenizerJsonVocabulary } from '../tokens/text/tokenizer-json.ts';
 import type { Vocabulary } from '../tokens/text/vocabulary.ts';
@@ -19,6 +21,13 @@ export type TextSide = {
   readonly vocabulary: Vocabulary | null;
   readonly chatTemplate: string | null;
 };
+
+const require = createRequire(import.meta.url);
+
+/** At once, where a text is first counted: whether there will be one is not known before. */
+function loadEncoding(name: string): Encoding {
+  return require(`gpt-tokenizer/encoding/${name}`) as Encoding;
+}
 
 const UNKNOWN: TextSide = { vocabulary: null, chatTemplate: null };
 
@@ -37,7 +46,7 @@ export async function textSideOf(
   if (headers !== null) return textSideOfGguf(headers.model);
   const file = profile === null ? null : fileOfProfile(profile, ctx);
   if (file !== null) return forEngine(textSideOfGguf(file), asked.engine);
-  return { ...UNKNOWN, vocabulary: await openAiVocabulary(source.model.id) };
+  return { ...UNKNOWN, vocabulary: openAiVocabulary(source.model.id, loadEncoding) };
 }
 
 function textSideOfGguf(header: GgufHeader): TextSide {

@@ -1,7 +1,7 @@
 import { forEachStretch } from './stretches.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
-type EncodingName = 'o200k_base' | 'cl100k_base';
+export type EncodingName = 'o200k_base' | 'cl100k_base';
 
 /**
  * Encodings by model: tiktoken's `model.py` and the model lists of gpt-tokenizer 4.0 (2026-11), which
@@ -21,15 +21,23 @@ const LONGEST_STRETCH = 1 << 13;
 /** Tokens that OpenAI adds to each message, and those that start the answer (the cookbook's function). */
 const FRAME = { message: 3, answer: 3 } as const;
 
+type Options = { readonly disallowedSpecial: Set<string> };
+
+/** What is taken of gpt-tokenizer. */
+export type Encoding = {
+  readonly encode: (text: string, options: Options) => number[];
+  readonly countTokens: (text: string, options: Options) => number;
+};
+export type LoadEncoding = (name: EncodingName) => Encoding;
+
 /** The vocabulary of a model of OpenAI's API, by its profile's id; null for any other model. */
-export async function openAiVocabulary(id: string): Promise<Vocabulary | null> {
+export function openAiVocabulary(id: string, load: LoadEncoding): Vocabulary | null {
   const known = ENCODINGS.find(([ids]) => ids.test(id));
   if (known === undefined) return null;
   const [, name, published] = known;
-  const { countTokens, encode } =
-    name === 'o200k_base'
-      ? await import('gpt-tokenizer/encoding/o200k_base')
-      : await import('gpt-tokenizer/encoding/cl100k_base');
+  let loaded: Encoding | undefined;
+  // Two megabytes of ranks: an estimate of images alone never needs them.
+  const encoding = () => (loaded ??= load(name));
   // What looks like a special token in a message is text to the API.
   const literally = { disallowedSpecial: new Set<string>() };
   return {
@@ -38,8 +46,9 @@ export async function openAiVocabulary(id: string): Promise<Vocabulary | null> {
     source: `OpenAI’s ${name}`,
     ...{ bos: null, eos: null, addBos: false, addEos: false },
     frame: FRAME,
-    tokenise: (text) => encode(text, literally),
+    tokenise: (text) => encoding().encode(text, literally),
     count: (text) => {
+      const { countTokens } = encoding();
       let count = 0;
       const add = (stretch: string) => {
         count += countTokens(stretch, literally);

@@ -1,13 +1,19 @@
+import * as cl100k_base from 'gpt-tokenizer/encoding/cl100k_base';
+import * as o200k_base from 'gpt-tokenizer/encoding/o200k_base';
 import { describe, expect, it } from 'vitest';
 import { loadProfiles } from '../../../src/profiles/load.ts';
 import { type ChatMessage, promptTextTokens } from '../../../src/tokens/text/chat.ts';
+import type { Encoding, EncodingName } from '../../../src/tokens/text/openai.ts';
 import { openAiVocabulary } from '../../../src/tokens/text/openai.ts';
 import type { Vocabulary } from '../../../src/tokens/text/vocabulary.ts';
 
 const { profiles } = await loadProfiles({ user: null, flag: null });
 
-async function vocabulary(id: string): Promise<Vocabulary> {
-  const found = await openAiVocabulary(id);
+const encodings: Readonly<Record<EncodingName, Encoding>> = { o200k_base, cl100k_base };
+const load = (name: EncodingName) => encodings[name];
+
+function vocabulary(id: string): Vocabulary {
+  const found = openAiVocabulary(id, load);
   if (found === null) throw new Error(id);
   return found;
 }
@@ -56,7 +62,7 @@ describe('text of OpenAI', () => {
     ['gpt-4o', 124],
     ['gpt-4o-mini', 124],
   ])('costs %s what the cookbook prints', async (id, printed) => {
-    const own = await vocabulary(id);
+    const own = vocabulary(id);
     const names = COOKBOOK.flatMap(({ name }) => name ?? []);
     const named = names.reduce(
       (sum, name) => sum + 1 + own.count(name, { parseSpecial: false }),
@@ -66,14 +72,14 @@ describe('text of OpenAI', () => {
     expect(counted).toEqual({ kind: 'exact', tokens: printed - named, media: 0 });
   });
 
-  it('takes what looks like a special token for text', async () => {
-    const own = await vocabulary('gpt-4o');
+  it('takes what looks like a special token for text', () => {
+    const own = vocabulary('gpt-4o');
     expect(own.count('<|endoftext|>', { parseSpecial: true })).toBeGreaterThan(1);
     expect(own.tokenise('hello', { parseSpecial: false })).toHaveLength(1);
   });
 
-  it('costs the same in one piece and in many', async () => {
-    const own = await vocabulary('gpt-4o');
+  it('costs the same in one piece and in many', () => {
+    const own = vocabulary('gpt-4o');
     const text = 'The quick brown fox, 12345 times; 中文。Next line\n\n'.repeat(12_000);
     expect(text.length).toBeGreaterThan(1 << 19);
     expect(own.count(text, { parseSpecial: false })).toBe(
@@ -81,16 +87,16 @@ describe('text of OpenAI', () => {
     );
   });
 
-  it('is not taken to frame a message without text as one with it', async () => {
-    const own = await vocabulary('gpt-4o');
+  it('is not taken to frame a message without text as one with it', () => {
+    const own = vocabulary('gpt-4o');
     const message = { role: 'user', content: [{ type: 'image_url' }] };
     expect(promptTextTokens([message], null, own).kind).toBe('unsupported-chat');
   });
 
-  it('has an encoding for every model of the vendor, and for none of another', async () => {
+  it('has an encoding for every model of the vendor, and for none of another', () => {
     const hosted = profiles.filter(({ engines }) => engines.every((engine) => engine === 'api'));
     for (const { id, family } of hosted) {
-      const found = await openAiVocabulary(id);
+      const found = openAiVocabulary(id, load);
       expect(found !== null, id).toBe(family.startsWith('openai'));
     }
   });
