@@ -61,7 +61,7 @@ describe('text of OpenAI', () => {
     ['gpt-4-turbo', 129],
     ['gpt-4o', 124],
     ['gpt-4o-mini', 124],
-  ])('costs %s what the cookbook prints', async (id, printed) => {
+  ])('costs %s what the cookbook prints', (id, printed) => {
     const own = vocabulary(id);
     const names = COOKBOOK.flatMap(({ name }) => name ?? []);
     const named = names.reduce(
