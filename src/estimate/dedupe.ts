@@ -1,7 +1,7 @@
 import type { Dedupe } from '../contracts/estimate.ts';
 
 /** Distinct contents that are told apart; of further ones only those already known are found again. */
-export const MAX_DISTINCT = 1_000_000;
+const MAX_DISTINCT = 1_000_000;
 
 /** One content: how often it came, and what it costs each model each time. */
 type Known = { times: number; readonly tokens: readonly number[] };

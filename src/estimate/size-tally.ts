@@ -29,18 +29,17 @@ export class SizeTally {
   add(input: SizeCount, copies = 1): void {
     const { modality, format, frames, width, height, turned, seconds, detail } = input;
     if (modality === 'text') return;
-    const kind = { modality, format, frames, width, height, turned, seconds, detail };
-    const key = Object.values(kind).join(' ');
+    const key = `${modality} ${format} ${frames} ${width} ${height} ${turned} ${seconds} ${detail}`;
     const count = input.count * copies;
     const known = this.#kept.get(key);
     if (known !== undefined) {
-      known.size = { ...known.size, count: known.size.count + count };
+      known.count += count;
       return;
     }
+    const kind = { modality, format, frames, width, height, turned, seconds, detail };
     const hash = hashOf(key);
     if (hash > this.#limit) return;
-    const size = { ...kind, count };
-    this.#kept.set(key, { hash, key, size });
+    this.#kept.set(key, { hash, key, kind, count });
     if (this.#kept.size > 2 * MOST_SIZES) this.#trim();
   }
 
@@ -55,7 +54,7 @@ export class SizeTally {
 
   state(): SizeTallyState {
     this.#trim();
-    const sizes = [...this.#kept.values()].sort(byHash).map(({ size }) => size);
+    const sizes = [...this.#kept.values()].sort(byHash).map(({ kind, count }) => ({ ...kind, count }));
     return { sizes, complete: this.#complete };
   }
 }
@@ -68,7 +67,12 @@ export function mergeSizes(parts: readonly SizeTallyState[]): SizeTallyState {
   return { sizes, complete: complete && parts.every((part) => part.complete) };
 }
 
-type Hashed = { readonly hash: number; readonly key: string; size: SizeCount };
+type Hashed = {
+  readonly hash: number;
+  readonly key: string;
+  readonly kind: Omit<SizeCount, 'count'>;
+  count: number;
+};
 
 function byHash(one: Hashed, other: Hashed): number {
   return one.hash - other.hash || (one.key < other.key ? -1 : 1);

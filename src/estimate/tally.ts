@@ -5,7 +5,7 @@ import { formatNeeds } from './formats.ts';
 import type { TemplateCounter } from './template-tokens.ts';
 
 /** Rows kept unasked; the dearest inputs that are shown. */
-export const MAX_UNASKED_ITEMS = 1000;
+const MAX_UNASKED_ITEMS = 1000;
 const COSTLIEST = 5;
 
 /** Something of which only the first place counts: two machines that see it in any order agree. */

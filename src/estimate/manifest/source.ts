@@ -6,7 +6,7 @@ import { createGunzip } from 'node:zlib';
 import { MmdeployError, fileFault } from '../../errors.ts';
 
 /** Large enough that a batch is worth its overhead, small enough that its rows die young. */
-const CHUNK_BYTES = 128 * 1024;
+const CHUNK_BYTES = 16 * 1024;
 
 /** The folder that a manifest's relative paths start from, as the user would write it. */
 export function folderOf(path: string): string {

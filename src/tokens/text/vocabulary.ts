@@ -2,7 +2,7 @@ import { bpeVocabulary } from './bpe.ts';
 import { spmVocabulary } from './spm.ts';
 import type { Edge, TokenizerKeys } from './token-lists.ts';
 
-export type CountOptions = {
+type CountOptions = {
   /** Take the text of control tokens for the tokens: in prompts, not in what a user means literally. */
   readonly parseSpecial: boolean;
 };
