@@ -54,7 +54,9 @@ export class SizeTally {
 
   state(): SizeTallyState {
     this.#trim();
-    const sizes = [...this.#kept.values()].sort(byHash).map(({ kind, count }) => ({ ...kind, count }));
+    const sizes = [...this.#kept.values()]
+      .sort(byHash)
+      .map(({ kind, count }) => ({ ...kind, count }));
     return { sizes, complete: this.#complete };
   }
 }
