@@ -1,11 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { parse } from 'yaml';
 import type { DeploymentPlan } from '../contracts/plan.ts';
-import { planSchema } from '../contracts/plan.ts';
 import { writeDemoModel } from '../demo/model.ts';
 import { listenAt } from '../engines/llama-cpp.ts';
-import { MmdeployError, fileFault, messageOf } from '../errors.ts';
+import { MmdeployError } from '../errors.ts';
 import { NO_WISHES } from '../match/types.ts';
 import { counted } from '../plan/wording.ts';
 import type { Context } from './context.ts';
@@ -16,6 +13,7 @@ import { ensureEngine } from './engine-install.ts';
 import { missingFiles } from './missing-files.ts';
 import type { LoadedModel } from './model.ts';
 import { loadModel } from './model.ts';
+import { readPlan } from './plan-file.ts';
 import type { PlanRequest } from './plan.ts';
 import { planWorkflow } from './plan.ts';
 import type { ServeRequest, ServeTools } from './serve.ts';
@@ -105,33 +103,6 @@ async function planOf(what: ServeWhat, ctx: Context): Promise<DeploymentPlan> {
   const { verdict } = await ensureEngine(ctx, { flag: null, gpus: plan.machine.gpus });
   // A demo is no reason to fetch a GPU engine: the tiny model runs on the CPU as well.
   return verdict === 'ready' ? plan : demoPlan(['none'], ctx);
-}
-
-/** A plan written by `plan -o json|yaml`. Throws `file.missing`, `plan.invalid` naming the field. */
-async function readPlan(file: string): Promise<DeploymentPlan> {
-  const again = 'write it again with `mmdeploy plan MODEL -o json > plan.json`';
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    const message = `cannot read \`${file}\`: ${fileFault(error)}`;
-    throw new MmdeployError('file.missing', message, { hints: [again], cause: error });
-  }
-  let document: unknown;
-  try {
-    document = parse(text);
-  } catch (error) {
-    const message = `\`${file}\` is neither JSON nor YAML: ${messageOf(error)}`;
-    throw new MmdeployError('plan.invalid', message, { hints: [again], cause: error });
-  }
-  const result = planSchema.safeParse(document);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new MmdeployError(
-    'plan.invalid',
-    `\`${file}\` is not a plan: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
-    { hints: [again] },
-  );
 }
 
 function localFiles(plan: DeploymentPlan): { model: string; mmproj: string | null } {

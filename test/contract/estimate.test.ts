@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import { writeDemoModel } from '../../src/demo/model.ts';
@@ -7,6 +7,9 @@ import { runCommand } from '../../src/process/run.ts';
 import { PLAIN } from '../../src/report/palette.ts';
 import { estimateText } from '../../src/report/estimate.ts';
 import type { Context } from '../../src/workflows/context.ts';
+import { NO_WISHES } from '../../src/match/types.ts';
+import { withPlan } from '../../src/workflows/estimate-plan.ts';
+import { planWorkflow } from '../../src/workflows/plan.ts';
 import { NOTHING_ASKED } from '../../src/workflows/estimate-request.ts';
 import type { EstimateRequest } from '../../src/workflows/estimate.ts';
 import { estimateWorkflow, incomplete } from '../../src/workflows/estimate.ts';
@@ -373,5 +376,33 @@ describe.skipIf(llamaServer === null)('the demo model against a real llama-serve
     } finally {
       await llama.stop();
     }
+  });
+});
+
+describe('--plan', () => {
+  const asked = { ...NOTHING_ASKED, images: ['3840x2160'] };
+  const plan = async (ctx: Context) => {
+    const model = { name: 'qwen2.5-vl-7b', mmproj: null, profilesDir: null };
+    const machine = { gpus: ['RTX 4090'], machineFile: null, profilesDir: null };
+    const wishes = { ...NO_WISHES, imageMaxTokens: 1024 };
+    const request = { model, machine, wishes, engine: 'auto', requirements: [] } as const;
+    writeFileSync(join(ctx.cwd, 'plan.json'), JSON.stringify(await planWorkflow(request, ctx)));
+    return 'plan.json';
+  };
+
+  it('counts as the engine of the plan is started, for its model', async () => {
+    const ctx = context(imageFolder().path);
+    const request = await withPlan(asked, await plan(ctx), ctx);
+    expect(request).toMatchObject({ models: ['qwen2.5-vl-7b'], imageMaxTokens: 1024 });
+    const { models } = await estimateWorkflow(request, ctx);
+    expect(models[0]?.tokens.total).toBe(1010);
+  });
+
+  it('gives way to what is asked for', async () => {
+    const ctx = context(imageFolder().path);
+    const own = { ...asked, models: ['gpt-4o'], imageMaxTokens: 256 };
+    const request = await withPlan(own, await plan(ctx), ctx);
+    expect(request).toMatchObject({ models: ['gpt-4o'], imageMaxTokens: 256, mmproj: null });
+    await expect(withPlan(own, 'gone.json', ctx)).rejects.toThrow('gone.json');
   });
 });

@@ -49,6 +49,7 @@ export function registerEstimate({ begin, action }: Registrar): void {
     .option('--image-min-tokens <n>', 'as the engine is started')
     .option('--image-max-tokens <n>', 'as the engine is started')
     .option('--ubatch <n>', 'as the engine is started')
+    .option('--plan <file>', 'what a plan starts the engine with; its model where none is named')
     .option('--as-of <day>', "by the vendors' rules of that day, as 2026-03-01")
     .option('--pdf-dpi <n>', 'resolution of PDF pages as pictures (default: 150)')
     .option('--decode', 'prove that files decode, not only that their headers are sound');
@@ -79,11 +80,11 @@ function addRunOptions(command: Command): void {
 async function runEstimate(shell: Shell, command: Command): Promise<number> {
   const { toEstimateRequest } = await import('../requests/estimate.ts');
   const { finishEstimate, printShare } = await import('./estimate-print.ts');
-  const request = toEstimateRequest(
-    command.args,
-    command.opts<EstimateOptions>(),
-    shell.context.env,
-  );
+  const options = command.opts<EstimateOptions>();
+  const asked = toEstimateRequest(command.args, options, shell.context.env);
+  const { withPlan } = await import('../../workflows/estimate-plan.ts');
+  const { plan } = options;
+  const request = plan === undefined ? asked : await withPlan(asked, plan, shell.context);
   if (request.shard !== null) return await printShare(shell, { ...request, shard: request.shard });
   const { estimateWorkflow } = await import('../../workflows/estimate.ts');
   return await finishEstimate(shell, request, () => estimateWorkflow(request, shell.context));

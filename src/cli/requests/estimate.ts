@@ -28,6 +28,7 @@ type CountOptions = {
   readonly imageMinTokens?: string;
   readonly imageMaxTokens?: string;
   readonly ubatch?: string;
+  readonly plan?: string;
   readonly outputTokens?: string;
   readonly asOf?: string;
   readonly decode?: boolean;
