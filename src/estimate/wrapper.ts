@@ -6,6 +6,7 @@ export function wrapperTokens(
   { vocabulary }: { readonly vocabulary: Vocabulary | null },
   wrapper: { readonly begin: string; readonly end: string; readonly tokens: number },
 ): number {
-  if (vocabulary === null) return wrapper.tokens;
+  // What a vendor puts around an image is a number, no string: its tokenizer need not be loaded.
+  if (vocabulary === null || vocabulary.frame !== null) return wrapper.tokens;
   return countWrapper(wrapper.begin, vocabulary) + countWrapper(wrapper.end, vocabulary);
 }

@@ -4,6 +4,7 @@ import type { EstimateOptions } from '../requests/estimate.ts';
 import { REQUEST_MODES } from '../../estimate/entry.ts';
 import { MEDIA_RESOLUTIONS } from '../../tokens/settings.ts';
 import { repeated } from '../requests/values.ts';
+import type { EstimateRequest } from '../../workflows/estimate.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import { addListOptions } from './estimate-lists.ts';
 import { registerMerge } from './estimate-merge.ts';
@@ -82,10 +83,13 @@ async function runEstimate(shell: Shell, command: Command): Promise<number> {
   const { finishEstimate, printShare } = await import('./estimate-print.ts');
   const options = command.opts<EstimateOptions>();
   const asked = toEstimateRequest(command.args, options, shell.context.env);
-  const { withPlan } = await import('../../workflows/estimate-plan.ts');
-  const { plan } = options;
-  const request = plan === undefined ? asked : await withPlan(asked, plan, shell.context);
+  const request = options.plan === undefined ? asked : await planned(asked, options.plan, shell);
   if (request.shard !== null) return await printShare(shell, { ...request, shard: request.shard });
   const { estimateWorkflow } = await import('../../workflows/estimate.ts');
   return await finishEstimate(shell, request, () => estimateWorkflow(request, shell.context));
+}
+
+async function planned(asked: EstimateRequest, plan: string, { context }: Shell) {
+  const { withPlan } = await import('../../workflows/estimate-plan.ts');
+  return await withPlan(asked, plan, context);
 }
