@@ -5,11 +5,11 @@ import { formatNeeds } from './formats.ts';
 import type { TemplateCounter } from './template-tokens.ts';
 
 /** Rows kept unasked; the dearest inputs that are shown. */
-const MAX_UNASKED_ITEMS = 1000;
-const COSTLIEST = 5;
+export const MAX_UNASKED_ITEMS = 1000;
+export const COSTLIEST = 5;
 
 /** Something of which only the first place counts: two machines that see it in any order agree. */
-type Seen<T> = { readonly value: T; readonly order: number };
+export type Seen<T> = { readonly value: T; readonly order: number };
 
 /**
  * All that a report says of one model, as sums of whole numbers, sets and short lists, so that millions of
@@ -226,90 +226,8 @@ export class ModelTally {
   }
 }
 
-function dearer(one: Seen<EstimateItem>, other: Seen<EstimateItem>): number {
+/** Dearest first; equal ones in the order in which they were given. */
+export function dearer(one: Seen<EstimateItem>, other: Seen<EstimateItem>): number {
   const cost = ({ value }: Seen<EstimateItem>) => (value.tokens ?? 0) * value.count;
   return cost(other) - cost(one) || one.order - other.order;
-}
-
-export type MergeOptions = {
-  /** Keep every row, however many. */
-  readonly allItems: boolean;
-  /** The parts are one request, of which each saw some. */
-  readonly oneRequest: boolean;
-};
-
-/** The tally of all inputs from those of parts of them. */
-export function mergeTallies(parts: readonly TallyState[], options: MergeOptions): TallyState {
-  const total = (of: (part: TallyState) => number) =>
-    parts.reduce((sum, part) => sum + of(part), 0);
-  const modality = (name: Modality) => total(({ tokens }) => tokens[name]);
-  const items = mergeItems(parts, options.allItems);
-  return {
-    tokens: {
-      ...{ text: modality('text'), image: modality('image') },
-      ...{ audio: modality('audio'), video: modality('video') },
-    },
-    wrapper: total(({ wrapper }) => wrapper),
-    low: total(({ low }) => low),
-    high: total(({ high }) => high),
-    template: options.oneRequest ? frameOf(parts) : templatesOf(parts),
-    requests: options.oneRequest
-      ? Math.min(
-          1,
-          total(({ requests }) => requests),
-        )
-      : total(({ requests }) => requests),
-    long: {
-      requests: total(({ long }) => long.requests),
-      ...{ input: total(({ long }) => long.input), audio: total(({ long }) => long.audio) },
-    },
-    ...{ taken: total(({ taken }) => taken), uncounted: total(({ uncounted }) => uncounted) },
-    ...{ ranged: total(({ ranged }) => ranged), images: total(({ images }) => images) },
-    imagesTaken: total(({ imagesTaken }) => imagesTaken),
-    ...{ texts: total(({ texts }) => texts), heard: total(({ heard }) => heard) },
-    ...{ turned: total(({ turned }) => turned), tooLong: total(({ tooLong }) => tooLong) },
-    rules: firstOf(parts.flatMap(({ rules }) => rules)),
-    needs: firstOf(parts.flatMap(({ needs }) => needs)),
-    refusals: mergeRefusals(parts),
-    costliest: parts
-      .flatMap(({ costliest }) => costliest)
-      .sort(dearer)
-      .slice(0, COSTLIEST),
-    items,
-  };
-}
-
-function templatesOf(parts: readonly TallyState[]): number | null {
-  if (parts.some(({ template }) => template === null)) return null;
-  return parts.reduce((sum, { template }) => sum + (template ?? 0), 0);
-}
-
-/** One frame around all of it, as `ModelTally` has it for a request with these parts. */
-function frameOf(parts: readonly TallyState[]): number | null {
-  const known = parts.flatMap(({ texts, template }) => (texts > 0 ? (template ?? []) : []));
-  return parts.some(({ heard }) => heard > 0) || known.length === 0 ? null : Math.max(...known);
-}
-
-function mergeItems(parts: readonly TallyState[], all: boolean): TallyState['items'] {
-  if (parts.some(({ items }) => items === null)) return null;
-  const items = parts.flatMap(({ items }) => items ?? []).sort(byOrder);
-  return all || items.length <= MAX_UNASKED_ITEMS ? items : null;
-}
-
-const byOrder = (one: { order: number }, other: { order: number }) => one.order - other.order;
-
-function firstOf(seen: readonly Seen<string>[]): Seen<string>[] {
-  const first = new Map<string, number>();
-  for (const { value, order } of seen) {
-    first.set(value, Math.min(order, first.get(value) ?? Infinity));
-  }
-  return [...first].map(([value, order]) => ({ value, order })).sort(byOrder);
-}
-
-function mergeRefusals(parts: readonly TallyState[]): TallyState['refusals'] {
-  const all = parts.flatMap(({ refusals }) => refusals);
-  return firstOf(all).map(({ value, order }) => ({
-    ...{ value, order },
-    count: all.reduce((sum, each) => sum + (each.value === value ? each.count : 0), 0),
-  }));
 }

@@ -11,7 +11,7 @@ import { checkShares } from '../estimate/share-set.ts';
 import type { NamedShare } from '../estimate/share-set.ts';
 import type { Shard } from '../estimate/shard.ts';
 import { templateCounter } from '../estimate/template-tokens.ts';
-import { mergeTallies } from '../estimate/tally.ts';
+import { mergeTallies } from '../estimate/merge-tallies.ts';
 import type { Context } from './context.ts';
 import type { EstimateRequest } from './estimate-request.ts';
 import { NOTHING_ASKED } from './estimate-request.ts';
