@@ -1,4 +1,5 @@
 import type { Estimate, ModelEstimate } from '../contracts/estimate.ts';
+import { dedupeLines } from './estimate-dedupe.ts';
 import type { BaselineComparison } from '../contracts/estimate-checks.ts';
 import { growthText, money, times } from './estimate-money.ts';
 import { billText, usd, whole } from './money.ts';
@@ -13,6 +14,7 @@ export function estimateMarkdown(estimate: Estimate): string {
     modelTable(models),
     ...(comparison === undefined ? [] : [comparisonTable(comparison)]),
     ...(baseline === undefined ? [] : [baselineTable(baseline)]),
+    ...listOf(dedupeLines(estimate).map(cell)),
     ...(budgets.length === 0
       ? []
       : [
@@ -155,4 +157,8 @@ function cell(text: string): string {
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replace(/[\\`*_[\]|@#~]/g, (sign) => `\\${sign}`);
+}
+
+function listOf(lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [lines.map((line) => `- ${line}`).join('\n')];
 }

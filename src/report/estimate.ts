@@ -10,6 +10,7 @@ import {
   priceSection,
 } from './estimate-money.ts';
 import { billText, usd, whole } from './money.ts';
+import { dedupeLines } from './estimate-dedupe.ts';
 import type { Palette } from './palette.ts';
 import { textTable } from './text-table.ts';
 
@@ -40,10 +41,18 @@ export function estimateText(estimate: Estimate, view: EstimateView): string {
       : priceSection(estimate.models, view)),
     ...exactSections(estimate.models, view),
     ...estimate.models.flatMap((model) => itemTable(model, view)),
+    ...duplicates(estimate, view),
     ...adviceSection(estimate.models, view),
     ...unreadableList(estimate.inputs.unreadable, view.palette),
   ];
   return sections.join('\n\n');
+}
+
+function duplicates(estimate: Estimate, { palette }: EstimateView): string[] {
+  const lines = dedupeLines(estimate);
+  return lines.length === 0
+    ? []
+    : [[palette.bold('Duplicates'), ...lines.map((line) => `  ${line}`)].join('\n')];
 }
 
 function quietLine(model: ModelEstimate): string {

@@ -6,6 +6,7 @@ import { folders } from '../../src/process/folders.ts';
 import { runCommand } from '../../src/process/run.ts';
 import { PLAIN } from '../../src/report/palette.ts';
 import { estimateText } from '../../src/report/estimate.ts';
+import { estimateMarkdown } from '../../src/report/estimate-markdown.ts';
 import type { Context } from '../../src/workflows/context.ts';
 import { NO_WISHES } from '../../src/match/types.ts';
 import { withPlan } from '../../src/workflows/estimate-plan.ts';
@@ -404,5 +405,38 @@ describe('--plan', () => {
     const request = await withPlan(own, await plan(ctx), ctx);
     expect(request).toMatchObject({ models: ['gpt-4o'], imageMaxTokens: 256, mmproj: null });
     await expect(withPlan(own, 'gone.json', ctx)).rejects.toThrow('gone.json');
+  });
+});
+
+describe('--dedupe', () => {
+  it('says what sending or encoding each content once would save', async () => {
+    const { path, add } = imageFolder();
+    const photo = await imageBytes({ width: 640, height: 480, format: 'png' });
+    for (const name of ['a.png', 'b.png', 'c.png']) add(name, photo);
+    add('d.png', await imageBytes({ width: 641, height: 480, format: 'png' }));
+    const request = { paths: ['.'], models: ['gpt-4o', 'qwen2.5-vl-7b'], dedupe: true };
+    const document = await estimate(request, path);
+    expect(document.dedupe).toEqual({
+      ...{ media: 4, distinct: 2, duplicates: 2, untold: 0 },
+      saved: [
+        { tokens: 850, encodes: 2 },
+        { tokens: 786, encodes: 2 },
+      ],
+    });
+    const view = {
+      palette: PLAIN,
+      boxes: false,
+      explain: false,
+      quiet: false,
+      items: false,
+    } as const;
+    const text = estimateText(document, view);
+    expect(text).toContain('2 of 4 media came before (2 distinct)');
+    expect(text).toContain('gpt-4o on api: sent once each, they would save 850 tokens');
+    expect(text).toContain('an image cache would save 786 tokens of prefill and 2 encodes');
+    expect(estimateMarkdown(document)).toContain('- 2 of 4 media came before');
+    expect(estimateText(await estimate({ ...request, dedupe: false }, path), view)).not.toContain(
+      'Duplicates',
+    );
   });
 });
