@@ -43,6 +43,11 @@ export async function shareOf(
   { version }: ShareOptions,
   ctx: Context,
 ): Promise<EstimateShare> {
+  if ((request.exact ?? null) !== null) {
+    throw new MmdeployError('usage.invalid', '`--exact` asks about all inputs, not about a share', {
+      hints: ['count the share without it: `mmdeploy estimate … --shard 0/4 -o json`'],
+    });
+  }
   const templated = prepared.models.find((model) => templateCounter(model).kind === 'joint');
   if (request.requests === 'one' && templated !== undefined) {
     throw new MmdeployError(

@@ -113,6 +113,12 @@ describe('shares of an estimate', () => {
     await expect(mergeWorkflow(files, { version: '9' }, ctx)).rejects.toThrow('other rules');
   });
 
+  it('leave out nothing that was asked for', async () => {
+    const { ctx } = serveContext();
+    const asked = { ...REQUEST, exact: 'auto', shard: { index: 0, of: 2 } } as const;
+    await expect(shareWorkflow(asked, VERSION, ctx)).rejects.toThrow('--exact');
+  });
+
   it('that are no shares are named', async () => {
     const { ctx } = serveContext();
     writeFileSync(join(ctx.cwd, 'a.json'), '{"schema": "mmdeploy.estimate/v1"}');
