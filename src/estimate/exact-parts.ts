@@ -1,3 +1,4 @@
+import { monoWav } from '../wav.ts';
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { EstimateInput } from '../contracts/estimate.ts';
@@ -51,7 +52,7 @@ async function soundPart(input: EstimateInput, cwd: string): Promise<ExactPart> 
   const own = SOUND_FORMATS.has(input.format ?? '') ? await ownBytes(input, cwd) : null;
   const seconds = input.seconds ?? 0;
   if (own === null && seconds > MAX_SECONDS) return { unasked: `longer than ${MAX_SECONDS} s` };
-  const data = (own ?? silence(seconds)).toString('base64');
+  const data = (own ?? monoWav(Math.round(seconds * RATE), RATE)).toString('base64');
   const format = own === null ? 'wav' : input.format;
   return {
     part: { type: 'input_audio', input_audio: { data, format } },
@@ -81,25 +82,4 @@ async function madePicture({ width, height, turned }: EstimateInput): Promise<Bu
     limitInputPixels: false,
   });
   return plain.png({ palette: true, effort: 1 }).toBuffer();
-}
-
-const WAV_HEADER_BYTES = 44;
-
-/** Silence as a mono 16-bit WAV file. */
-function silence(seconds: number): Buffer {
-  const bytes = 2 * Math.round(seconds * RATE);
-  const wav = Buffer.alloc(WAV_HEADER_BYTES + bytes);
-  wav.write('RIFF', 0);
-  wav.writeUInt32LE(WAV_HEADER_BYTES - 8 + bytes, 4);
-  wav.write('WAVEfmt ', 8);
-  wav.writeUInt32LE(16, 16);
-  wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(RATE, 24);
-  wav.writeUInt32LE(2 * RATE, 28);
-  wav.writeUInt16LE(2, 32);
-  wav.writeUInt16LE(16, 34);
-  wav.write('data', 36);
-  wav.writeUInt32LE(bytes, 40);
-  return wav;
 }

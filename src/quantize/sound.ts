@@ -1,3 +1,4 @@
+import { monoWav } from '../wav.ts';
 import type { DriftInput } from './next-tokens.ts';
 
 const RATE = 16_000;
@@ -17,25 +18,11 @@ export function soundInputs(): DriftInput[] {
   }));
 }
 
-/** 16-bit mono PCM; the pitch doubles over its length. */
+/** The pitch doubles over its length. */
 function risingTone(hertz: number): Buffer {
   const samples = RATE * SECONDS;
-  const bytes = Buffer.alloc(44 + 2 * samples);
-  bytes.write('RIFF', 0);
-  bytes.writeUInt32LE(36 + 2 * samples, 4);
-  bytes.write('WAVEfmt ', 8);
-  bytes.writeUInt32LE(16, 16);
-  bytes.writeUInt16LE(1, 20);
-  bytes.writeUInt16LE(1, 22);
-  bytes.writeUInt32LE(RATE, 24);
-  bytes.writeUInt32LE(2 * RATE, 28);
-  bytes.writeUInt16LE(2, 32);
-  bytes.writeUInt16LE(16, 34);
-  bytes.write('data', 36);
-  bytes.writeUInt32LE(2 * samples, 40);
-  for (let at = 0; at < samples; at++) {
+  return monoWav(samples, RATE, (at) => {
     const turns = hertz * (at / RATE) * (1 + at / samples / 2);
-    bytes.writeInt16LE(Math.round(12_000 * Math.sin(2 * Math.PI * turns)), 44 + 2 * at);
-  }
-  return bytes;
+    return Math.round(12_000 * Math.sin(2 * Math.PI * turns));
+  });
 }

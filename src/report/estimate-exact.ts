@@ -1,5 +1,6 @@
 import type { ExactCheck, ExactDifference, ModelEstimate } from '../contracts/estimate.ts';
 import type { Palette } from './palette.ts';
+import { whole } from './money.ts';
 import { textTable } from './text-table.ts';
 
 type View = { readonly palette: Palette; readonly boxes: number | false };
@@ -48,9 +49,4 @@ function table(differences: readonly ExactDifference[], view: View): string {
     },
     view.boxes,
   );
-}
-
-/** Groups of three digits with a comma, in every locale. */
-function whole(value: number | null): string {
-  return value === null ? 'unknown' : value.toLocaleString('en-US');
 }

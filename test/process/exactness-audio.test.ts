@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { monoWav } from '../../src/wav.ts';
 import type { TokenRuleUse } from '../../src/contracts/model.ts';
 import { readGgufHeader } from '../../src/gguf/read-file.ts';
 import { audioRuleOf } from '../../src/layout/audio-rule.ts';
@@ -39,24 +40,7 @@ const TOWERS = [
 
 const samplesOf = (seconds: number) => Math.round(seconds * RATE);
 
-/** Silence of `seconds` as a mono 16-bit WAV file. */
-function silence(seconds: number): string {
-  const samples = samplesOf(seconds);
-  const wav = Buffer.alloc(44 + 2 * samples);
-  wav.write('RIFF', 0);
-  wav.writeUInt32LE(36 + 2 * samples, 4);
-  wav.write('WAVEfmt ', 8);
-  wav.writeUInt32LE(16, 16);
-  wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(RATE, 24);
-  wav.writeUInt32LE(2 * RATE, 28);
-  wav.writeUInt16LE(2, 32);
-  wav.writeUInt16LE(16, 34);
-  wav.write('data', 36);
-  wav.writeUInt32LE(2 * samples, 40);
-  return wav.toString('base64');
-}
+const silence = (seconds: number): string => monoWav(samplesOf(seconds), RATE).toString('base64');
 
 function clipPart(seconds: number) {
   return { type: 'input_audio', input_audio: { data: silence(seconds), format: 'wav' } };
