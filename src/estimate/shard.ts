@@ -67,7 +67,7 @@ const FNV_PRIME = 0x01000193;
 const UINT32 = 2 ** 32;
 
 /** FNV-1a over UTF-16 code units, then mixed (murmur3's finaliser): spreads names that differ in one digit. */
-function hash(key: string): number {
+export function keyHash(key: string): number {
   let value = FNV_OFFSET;
   for (let at = 0; at < key.length; at++) {
     value = Math.imul(value ^ key.charCodeAt(at), FNV_PRIME);
@@ -79,7 +79,7 @@ function hash(key: string): number {
 
 /** Whether what goes by `key` is in this share; each key is in just one share of a split. */
 export function isMine(shard: Shard | null, key: string): boolean {
-  return shard === null || Math.floor((hash(key) / UINT32) * shard.of) === shard.index;
+  return shard === null || Math.floor((keyHash(key) / UINT32) * shard.of) === shard.index;
 }
 
 /** A digest of all keys in their order, so that shares of different lists are not taken for one. */
@@ -88,7 +88,7 @@ export class KeyDigest {
   #count = 0;
 
   add(key: string): void {
-    this.#value = Math.imul(this.#value ^ hash(key), FNV_PRIME);
+    this.#value = Math.imul(this.#value ^ keyHash(key), FNV_PRIME);
     this.#count += 1;
   }
 

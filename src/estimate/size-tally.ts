@@ -1,4 +1,5 @@
 import type { EstimateInput } from '../contracts/estimate.ts';
+import { keyHash } from './shard.ts';
 
 /** Inputs of one size or length. */
 export type SizeCount = Pick<
@@ -37,7 +38,7 @@ export class SizeTally {
       return;
     }
     const kind = { modality, format, frames, width, height, turned, seconds, detail };
-    const hash = hashOf(key);
+    const hash = keyHash(key);
     if (hash > this.#limit) return;
     this.#kept.set(key, { hash, key, kind, count });
     if (this.#kept.size > 2 * MOST_SIZES) this.#trim();
@@ -78,13 +79,4 @@ type Hashed = {
 
 function byHash(one: Hashed, other: Hashed): number {
   return one.hash - other.hash || (one.key < other.key ? -1 : 1);
-}
-
-/** FNV-1a, 32 bits. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193) >>> 0;
-  }
-  return hash;
 }
