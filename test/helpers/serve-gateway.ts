@@ -5,7 +5,7 @@ import {
   type Gateway,
   type GatewayOptions,
 } from '../../src/serve/gateway/gateway.ts';
-import type { EngineSource } from '../../src/serve/gateway/forward.ts';
+import type { EngineSource } from '../../src/serve/seams.ts';
 import { fakeEngine, supervise, type Supervised } from './serve-supervisor.ts';
 
 export type RunningGateway = {
@@ -44,7 +44,9 @@ export async function serveFake(
 export function deadEngine(ready: boolean): EngineSource {
   return {
     engine: ready ? connectEngine({ kind: 'port', port: 1 }) : null,
+    life: 1,
     retryAfterSeconds: 42,
+    whenReady: () => Promise.reject(new Error('nobody is there')),
     requestCompleted: () => undefined,
   };
 }

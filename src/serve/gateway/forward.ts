@@ -2,15 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { messageOf } from '../../errors.ts';
+import type { EngineSource } from '../seams.ts';
 import { GatewayError, errorEvent } from './errors.ts';
-
-/** What the gateway needs to know of the supervised engine. */
-export type EngineSource = {
-  /** null unless the engine is ready. */
-  readonly engine: Pool | null;
-  readonly retryAfterSeconds: number;
-  readonly requestCompleted: () => void;
-};
 
 export type Upstream = {
   readonly path: string;

@@ -39,6 +39,8 @@ export class Supervisor {
   #fruitlessCrashes = 0;
   #completedRequests = 0;
   #nextStartAt: number | null = null;
+  #life = 0;
+  #waiting = new Set<() => void>();
   #giveUp: (error: MmdeployError) => void = () => undefined;
   /** Resolves when the restarts are used up; never otherwise. */
   readonly gaveUp: Promise<MmdeployError>;
@@ -62,6 +64,33 @@ export class Supervisor {
   /** A client of the engine, only while it is ready: a caller cannot reach one that still loads. */
   get engine(): Pool | null {
     return this.#state === 'ready' ? this.#client : null;
+  }
+
+  /** Counts the engine's starts. */
+  get life(): number {
+    return this.#life;
+  }
+
+  /** The engine as soon as it is ready; rejects when `signal` is aborted or no engine will come. */
+  async whenReady(signal: AbortSignal): Promise<Pool> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.engine !== null) return this.engine;
+      if (this.#state === 'failed' || this.#stopping.signal.aborted) throw interrupted();
+      await this.#stateChange(signal);
+    }
+  }
+
+  #stateChange(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const settle = () => {
+        this.#waiting.delete(settle);
+        signal.removeEventListener('abort', settle);
+        resolve();
+      };
+      this.#waiting.add(settle);
+      signal.addEventListener('abort', settle, { once: true });
+    });
   }
 
   /** Whole seconds, at least 1, after which asking again is worth it. */
@@ -118,6 +147,7 @@ export class Supervisor {
       throw await this.#startError(engine, readiness);
     }
     this.#client = connectEngine(target);
+    this.#life += 1;
     this.#completedRequests = 0;
     this.#apply('healthy');
     onPhase({ kind: 'ready', tookMs: performance.now() - startedAt, target });
@@ -207,6 +237,7 @@ export class Supervisor {
     const state = nextState(this.#state, event);
     if (state === null) throw new Error(`engine event \`${event}\` in state \`${this.#state}\``);
     this.#state = state;
+    for (const settle of [...this.#waiting]) settle();
   }
 }
 

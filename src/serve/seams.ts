@@ -1,0 +1,138 @@
+/**
+ * The seams between the parts of `serve`, types only: HTTP in front (`gateway/`), media (`media/`),
+ * slots and the queue (`schedule/`), the engine's process (`supervisor/`), what is counted
+ * (`observe/`). A chat request passes them in this order: the body is checked, its media are prepared
+ * and named, their tokens compared with the engine's own count, a turn on a slot is waited for, and
+ * the request goes to the engine.
+ */
+import type { Pool } from 'undici';
+import type { Confidence } from '../contracts/basis.ts';
+
+/**
+ * Who asks: the first 16 hex digits of the SHA-256 of the key, or `anonymous`. Stored media, slot
+ * files and places in the queue are kept apart by it.
+ */
+export type Tenant = string;
+
+/** The engine behind the gateway, as the parts in front of it see it. */
+export type EngineSource = {
+  /** null unless the engine is ready. */
+  readonly engine: Pool | null;
+  /** Counts the engine's starts: what was known about its slots is void when it changes. */
+  readonly life: number;
+  /** Whole seconds, at least 1. */
+  readonly retryAfterSeconds: number;
+  /**
+   * Resolves with the engine as soon as one is ready (it may be asleep, or starting again); rejects
+   * when `signal` is aborted, and when no engine will come any more.
+   */
+  readonly whenReady: (signal: AbortSignal) => Promise<Pool>;
+  /** Tells the restart policy that this engine does answer. */
+  readonly requestCompleted: () => void;
+};
+
+export type MediaKind = 'image' | 'audio' | 'video';
+
+/** One medium as a client sent it. */
+export type MediaPart = {
+  readonly kind: MediaKind;
+  /** Where it stands, for errors: `messages[0].content[2]`. */
+  readonly place: string;
+  readonly source:
+    | { readonly kind: 'bytes'; readonly bytes: Buffer }
+    | { readonly kind: 'remote'; readonly url: string };
+};
+
+export type MediaTokens = {
+  /** Tokens of the medium itself. */
+  readonly media: number;
+  /** Tokens of the marks around it that the template does not write (`<|vision_start|>` …). */
+  readonly wrapper: number;
+  readonly confidence: Confidence;
+};
+
+/** What the engine is given instead of what the client sent: a plain file under its `--media-path`. */
+export type PreparedMedia = {
+  readonly kind: 'image' | 'audio';
+  /** Hex SHA-256 over preprocessing options, shape and samples or pixels, and the tenant. */
+  readonly key: string;
+  /** `file://…` below the media path. */
+  readonly url: string;
+  /** Pixels as the engine will decode them; null for sound. */
+  readonly size: { readonly width: number; readonly height: number } | null;
+  /** Length of the sound; null for images. */
+  readonly seconds: number | null;
+  /** By the estimate's rule; null where the model has none. */
+  readonly tokens: MediaTokens | null;
+  /** It was in the store: nothing was decoded for this request. */
+  readonly known: boolean;
+  /** The file may be evicted again. To be called once, when the request has ended. */
+  readonly release: () => void;
+};
+
+/**
+ * Media in, plain files out. One list per part: a PDF or a film becomes several images. Throws
+ * `GatewayError` (400, 413, 501 …) that names the part. Nothing stays pinned when it throws.
+ */
+export type MediaPreparer = {
+  readonly prepare: (
+    parts: readonly MediaPart[],
+    tenant: Tenant,
+    signal: AbortSignal,
+  ) => Promise<readonly (readonly PreparedMedia[])[]>;
+};
+
+/** A request that wants a slot. */
+export type TurnRequest = {
+  readonly tenant: Tenant;
+  /**
+   * Digests of the prompt's beginnings, one per piece (tools, message text, medium), each over all
+   * before it: two requests share what the equal digests cover.
+   */
+  readonly prefix: readonly string[];
+  /** Index in `prefix` of the last medium; -1 for text only. */
+  readonly lastMedia: number;
+  /** Media tokens by the rule; for predicting the time an encode takes. */
+  readonly mediaTokens: number;
+  /** The request for the engine, without `id_slot`; it is sent ahead with `max_tokens: 0` to encode. */
+  readonly body: Readonly<Record<string, unknown>>;
+  /** The engine's path for `body`. */
+  readonly path: string;
+  /** Aborted when the client hangs up, the deadline passes or the server stops. */
+  readonly signal: AbortSignal;
+};
+
+/** The right to run on one slot. */
+export type Turn = {
+  /** For `id_slot`; null leaves the choice to the engine. */
+  readonly slot: number | null;
+  /** `kv`: the slot already holds the prompt up to the last medium; `none`: it was encoded for this request. */
+  readonly media: 'kv' | 'none';
+  readonly queuedMs: number;
+  /** Time the encode (with the prompt before it) took; null where nothing was encoded. */
+  readonly encodeMs: number | null;
+  /** To be called once; `lost`: the engine went away, the slot holds nothing. */
+  readonly end: (how: 'done' | 'aborted' | 'lost') => void;
+};
+
+/** The bounded queue in front of the slots. Throws `GatewayError` (429, 503, 504) instead of a turn. */
+export type TurnTaker = {
+  readonly take: (request: TurnRequest) => Promise<Turn>;
+};
+
+export type Stage =
+  'fetch' | 'decode' | 'resize' | 'queue' | 'encode' | 'prefill' | 'first_token' | 'inter_token';
+
+/** What the parts report, once per event; the metrics and the log are made from it. */
+export type Observer = {
+  /** A stage took `ms` milliseconds. */
+  readonly stage: (stage: Stage, ms: number) => void;
+  /** An image or sound was asked about; where it was found. */
+  readonly media: (kind: 'image' | 'audio', hit: 'kv' | 'media' | 'none') => void;
+  /** The engine encoded the medium with this key. */
+  readonly encoded: (key: string) => void;
+  /** Bytes of media received and bytes handed to the engine. */
+  readonly mediaBytes: (received: number, handedOn: number) => void;
+  /** Something went wrong that requests survive: a cache write on a full disk … */
+  readonly trouble: (what: string) => void;
+};
