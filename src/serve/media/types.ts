@@ -8,6 +8,7 @@
  * - a content key names what came of it: options, shape and pixels or samples. Several raw keys may lead
  *   to one content (the same picture in two formats), and one raw key to several (pages, frames).
  */
+import type { Tenant } from '../seams.ts';
 
 /** What the engine decodes in the file: facts that cannot be told again without reading it. */
 export type MediaMeta =
@@ -23,7 +24,7 @@ export type MediaMeta =
 export type StoredMedia = {
   /** The content key. */
   readonly key: string;
-  /** `file://…` below the media path. */
+  /** `file://…` below the media path; a data URI where no file could be made for it. */
   readonly url: string;
   readonly bytes: number;
   readonly meta: MediaMeta;
@@ -44,10 +45,15 @@ export type MediaStore = {
    */
   readonly lookup: (rawKey: string) => Promise<readonly StoredMedia[] | null>;
   /**
-   * Keeps a content and pins it; one that is there already is pinned and not written again. Rejects with
-   * the system's error when no file can be made for it anywhere.
+   * Keeps a content and pins it; one that is there already is pinned and not written again. Never
+   * rejects: what can be written nowhere is handed over in a data URI, and not found again.
    */
   readonly put: (media: NewMedia) => Promise<StoredMedia>;
   /** Remembers what a raw key comes to; the contents are pinned meanwhile. Never throws: see `lookup`. */
   readonly link: (rawKey: string, contentKeys: readonly string[]) => Promise<void>;
+};
+
+/** One store a tenant, in a folder of its own: whatever keys they come up with, tenants share no entry. */
+export type MediaStores = {
+  readonly of: (tenant: Tenant) => MediaStore;
 };
