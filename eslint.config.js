@@ -149,7 +149,7 @@ export default tseslint.config(
     files: [
       'eslint.config.js',
       'bin/*.js',
-      'scripts/*.mjs',
+      'scripts/**/*.mjs',
       'test/fakes/*.mjs',
       'vitest.config.ts',
     ],

@@ -11,8 +11,10 @@ import { demoWeights } from './weights.ts';
 export type DemoOptions = {
   /** Blocks of the vision tower; 2 by default. */
   readonly visionBlocks?: number;
-  /** Width of the vision tower, a multiple of 64; 64 by default. 12 blocks of 768 take seconds an image. */
+  /** Width of the vision tower, a multiple of 64; 64 by default. */
   readonly visionWidth?: number;
+  /** Width of its feed-forward layers; twice `visionWidth` by default. */
+  readonly visionFeedForward?: number;
 };
 
 export type DemoFiles = { readonly model: string; readonly mmproj: string };
@@ -68,12 +70,13 @@ function demoText(): TextModel {
   );
 }
 
-function demoEncoder({ visionBlocks = 2, visionWidth = EMBEDDING }: DemoOptions): EncoderModel {
+function demoEncoder(options: DemoOptions): EncoderModel {
+  const { visionBlocks = 2, visionWidth = EMBEDDING } = options;
   return encoderModel({
     projectorType: 'mlp',
     layers: visionBlocks,
     embedding: visionWidth,
-    feedForward: 2 * visionWidth,
+    feedForward: options.visionFeedForward ?? 2 * visionWidth,
     heads: Math.max(4, visionWidth / 64),
     patchSize: 14,
     imageSize: 336,
