@@ -82,37 +82,54 @@ export type MediaPreparer = {
   ) => Promise<readonly (readonly PreparedMedia[])[]>;
 };
 
+/** One piece of a prompt (tools, the words of a message, a medium) as the slots know it. */
+export type PrefixPiece = {
+  /** Over this piece, all before it, and the tenant: equal digests are equal beginnings of one tenant. */
+  readonly digest: string;
+  readonly kind: 'words' | 'media';
+  /** Media: by the rule. Words: about a quarter of their bytes; only summed and compared. */
+  readonly tokens: number;
+};
+
 /** A request that wants a slot. */
 export type TurnRequest = {
   readonly tenant: Tenant;
-  /**
-   * Digests of the prompt's beginnings, one per piece (tools, message text, medium), each over all
-   * before it: two requests share what the equal digests cover.
-   */
-  readonly prefix: readonly string[];
-  /** Index in `prefix` of the last medium; -1 for text only. */
-  readonly lastMedia: number;
-  /** Media tokens by the rule; for predicting the time an encode takes. */
-  readonly mediaTokens: number;
+  readonly prefix: readonly PrefixPiece[];
   /** The request for the engine, without `id_slot`; it is sent ahead with `max_tokens: 0` to encode. */
   readonly body: Readonly<Record<string, unknown>>;
   /** The engine's path for `body`. */
   readonly path: string;
-  /** Aborted when the client hangs up, the deadline passes or the server stops. */
+  /**
+   * Aborted when the client hangs up, the deadline passes or the server stops; a `GatewayError` as its
+   * reason is what `take` throws.
+   */
   readonly signal: AbortSignal;
 };
 
+/** What the engine's answer says of its prompt (`usage`): shows whether a promised hit was one. */
+export type PromptUsage = { readonly promptTokens: number; readonly cachedTokens: number };
+
 /** The right to run on one slot. */
 export type Turn = {
-  /** For `id_slot`; null leaves the choice to the engine. */
-  readonly slot: number | null;
-  /** `kv`: the slot already holds the prompt up to the last medium; `none`: it was encoded for this request. */
+  /** For `id_slot`: every request carries one, so that the engine never places any by itself. */
+  readonly slot: number;
+  /** So many pieces from the first were in the slot already: media among them are not encoded again. */
+  readonly held: number;
+  /** `kv`: all media were; `none`: at least one was encoded for this request. */
   readonly media: 'kv' | 'none';
   readonly queuedMs: number;
-  /** Time the encode (with the prompt before it) took; null where nothing was encoded. */
+  /** Time the encode (with the prompt before it) took; null where nothing was encoded ahead. */
   readonly encodeMs: number | null;
-  /** To be called once; `lost`: the engine went away, the slot holds nothing. */
-  readonly end: (how: 'done' | 'aborted' | 'lost') => void;
+  /**
+   * To be called when the answer begins. Where nothing could be encoded ahead, the next image waits
+   * for it; `end` implies it.
+   */
+  readonly begun: () => void;
+  /**
+   * To be called once. `aborted`: the client is gone, the engine may still be at it; `lost`: the engine
+   * went away, the slot holds nothing.
+   */
+  readonly end: (how: 'done' | 'aborted' | 'lost', usage?: PromptUsage) => void;
 };
 
 /** The bounded queue in front of the slots. Throws `GatewayError` (429, 503, 504) instead of a turn. */

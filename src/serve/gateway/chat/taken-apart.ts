@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { MediaPart, PreparedMedia, Tenant } from '../../seams.ts';
+import type { MediaPart, PrefixPiece, PreparedMedia, Tenant } from '../../seams.ts';
 import type { Json } from '../json.ts';
 
 /** One piece of a prompt, in order: words (and what surrounds them), or the medium of that number. */
@@ -24,24 +24,30 @@ export type TakenApart = {
 /** What the engine needs of a prepared medium: its kind and an address it may read (`file://`, `data:`). */
 export type EngineMedia = Pick<PreparedMedia, 'kind' | 'url'>;
 
+/** What a medium counts as where the model has no rule for it: about a LLaVA-1.5 image. */
+const UNKNOWN_MEDIA_TOKENS = 576;
+
 /**
- * Digests of the prompt's beginnings, each over everything before it and over the tenant: equal digests
- * mean equal prompts up to there, and never the prompts of two tenants.
+ * The prompt as slots know it: digests of its beginnings, each over everything before it and over the
+ * tenant, so that equal digests mean equal prompts up to there, and never the prompts of two tenants.
  */
-export function prefixDigests(
+export function prefixOf(
   pieces: readonly PromptPiece[],
-  media: readonly (readonly { readonly key: string }[])[],
+  media: readonly (readonly Pick<PreparedMedia, 'key' | 'tokens'>[])[],
   tenant: Tenant,
-): { readonly prefix: readonly string[]; readonly lastMedia: number } {
-  const prefix: string[] = [];
-  let lastMedia = -1;
-  let before = tenant;
-  for (const [index, piece] of pieces.entries()) {
-    const keys = piece.kind === 'media' ? (media[piece.part] ?? []).map(({ key }) => key) : [];
-    const own = piece.kind === 'media' ? `media ${keys.join(' ')}` : `words ${piece.words}`;
-    before = createHash('sha256').update(`${before}\n${own}`).digest('hex').slice(0, 32);
-    prefix.push(before);
-    if (piece.kind === 'media') lastMedia = index;
-  }
-  return { prefix, lastMedia };
+): readonly PrefixPiece[] {
+  let digest = tenant;
+  return pieces.map((piece) => {
+    const files = piece.kind === 'media' ? (media[piece.part] ?? []) : [];
+    const own =
+      piece.kind === 'media'
+        ? `media ${files.map(({ key }) => key).join(' ')}`
+        : `words ${piece.words}`;
+    digest = createHash('sha256').update(`${digest}\n${own}`).digest('hex').slice(0, 32);
+    const tokens =
+      piece.kind === 'media'
+        ? files.reduce((sum, file) => sum + (file.tokens?.media ?? UNKNOWN_MEDIA_TOKENS), 0)
+        : Math.ceil(Buffer.byteLength(piece.words) / 4);
+    return { digest, kind: piece.kind, tokens };
+  });
 }
