@@ -109,6 +109,7 @@ export async function startServing(
     counting: tools.counting,
     keys,
     maxBodyBytes: DEFAULT_MAX_BODY_BYTES,
+    prompts: null,
   });
   const parts = { supervisor, gateway, folder };
   try {

@@ -23,6 +23,7 @@ export async function openGateway(
     counting: { imageSizeOf: () => null, countImage: () => null },
     keys: [],
     maxBodyBytes: 1024 * 1024,
+    prompts: null,
     ...options,
   });
   const port = await gateway.listen('127.0.0.1', 0);

@@ -1,4 +1,4 @@
-type Json = Readonly<Record<string, unknown>>;
+import { isObject, type Json } from './json.ts';
 
 export type ChatContent = {
   /** The messages' own texts, in order. */
@@ -44,8 +44,4 @@ function dataUriBytes(url: unknown): Buffer | null {
   const comma = url.indexOf(',');
   if (comma === -1 || !/^data:[^,]*;base64$/i.test(url.slice(0, comma))) return null;
   return Buffer.from(url.slice(comma + 1), 'base64');
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

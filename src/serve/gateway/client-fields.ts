@@ -1,4 +1,5 @@
 import { GatewayError } from './errors.ts';
+import { asArray, fieldOf, parseObject, type Json } from './json.ts';
 
 /**
  * Fields that steer the engine's slots, cache and adapters, which belong to whoever runs the server:
@@ -20,9 +21,16 @@ export function cleanBody(body: Buffer): Buffer {
   if (!suspicious && !body.includes('\\u')) return body;
   const parsed = parseObject(body);
   refuseRemoteMedia(parsed);
-  const kept = Object.entries(parsed).filter(([name]) => !OPERATOR_FIELDS.includes(name));
-  if (kept.length === Object.keys(parsed).length) return body;
-  return Buffer.from(JSON.stringify(Object.fromEntries(kept)));
+  const kept = withoutOperatorFields(parsed);
+  return kept === parsed ? body : Buffer.from(JSON.stringify(kept));
+}
+
+/** The request without the operator's fields; itself where it has none. */
+export function withoutOperatorFields(request: Json): Json {
+  if (!OPERATOR_FIELDS.some((name) => Object.hasOwn(request, name))) return request;
+  return Object.fromEntries(
+    Object.entries(request).filter(([name]) => !OPERATOR_FIELDS.includes(name)),
+  );
 }
 
 /** The engine fetches any address it is given, private ones and redirects included: it is given none. */
@@ -42,28 +50,4 @@ function refuseRemoteMedia({ messages }: Readonly<Record<string, unknown>>): voi
       }
     }
   }
-}
-
-function asArray(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return (value as Readonly<Record<string, unknown>>)[name];
-}
-
-/** A JSON object of a request, or an error that says what is wrong with it. */
-export function parseObject(body: Buffer): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString('utf8'));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new GatewayError(400, 'invalid_json', `the body is not valid JSON: ${reason}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new GatewayError(400, 'invalid_json', 'the body must be a JSON object');
-  }
-  return value as Readonly<Record<string, unknown>>;
 }

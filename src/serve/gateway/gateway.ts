@@ -3,11 +3,16 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { messageOf } from '../../errors.ts';
 import { MIB } from '../../units.ts';
-import { cleanBody, parseObject } from './client-fields.ts';
+import { takeChatApart, type ImageOrder } from './chat/chat-request.ts';
+import { replyToPrompt } from './chat/chat-route.ts';
+import type { PipelineParts } from './chat/pipeline.ts';
+import { cleanBody, withoutOperatorFields } from './client-fields.ts';
+import { parseObject } from './json.ts';
 import { GatewayError, errorBody } from './errors.ts';
 import { estimatePrompt, type ImageCounting } from './estimate-prompt.ts';
 import type { EngineSource } from '../seams.ts';
-import { forward, readyEngine } from './forward.ts';
+import { readyEngine } from './engine-call.ts';
+import { forward } from './forward.ts';
 import { InFlight } from './in-flight.ts';
 import { keyCheck } from './keys.ts';
 import { promptEngine } from './prompt-engine.ts';
@@ -18,7 +23,11 @@ export type GatewayOptions = {
   /** Accepted keys; empty: no key is asked for. */
   readonly keys: readonly string[];
   readonly maxBodyBytes: number;
+  /** What chat requests pass on their way; null passes them on as they are. */
+  readonly prompts: PromptOptions | null;
 };
+
+export type PromptOptions = Omit<PipelineParts, 'source'> & { readonly imageOrder: ImageOrder };
 
 export const DEFAULT_MAX_BODY_BYTES = 64 * MIB;
 
@@ -35,7 +44,8 @@ export type Gateway = {
 
 /** Liveness and readiness are for orchestrators: no key, and answered while draining. */
 const PROBES = ['/health', '/ready'];
-const PASSED_ON = ['/v1/chat/completions', '/v1/completions', '/tokenize'];
+const CHAT = '/v1/chat/completions';
+const PASSED_ON = ['/v1/completions', '/tokenize'];
 const REQUEST_TIMEOUT_MS = 300_000;
 /** For the last error events to reach their clients. */
 const FLUSH_MS = 1000;
@@ -118,8 +128,9 @@ function addProbes(app: FastifyInstance, engine: EngineSource, draining: () => b
 }
 
 function addRoutes(app: FastifyInstance, options: GatewayOptions, inFlight: InFlight): void {
-  const { engine, counting } = options;
-  for (const path of PASSED_ON) {
+  const { engine, counting, prompts } = options;
+  if (prompts !== null) addChat(app, { ...prompts, source: engine }, prompts.imageOrder, inFlight);
+  for (const path of prompts === null ? [CHAT, ...PASSED_ON] : PASSED_ON) {
     app.post(path, (request, reply) => {
       const body = cleanBody(bodyOf(request));
       const abort = inFlight.signalOf(reply.raw);
@@ -139,6 +150,20 @@ function addRoutes(app: FastifyInstance, options: GatewayOptions, inFlight: InFl
       if (error instanceof GatewayError) throw error;
       throw new GatewayError(502, 'engine_lost', messageOf(error), engine.retryAfterSeconds);
     }
+  });
+}
+
+function addChat(
+  app: FastifyInstance,
+  parts: PipelineParts,
+  order: ImageOrder,
+  inFlight: InFlight,
+): void {
+  const route = { path: CHAT, countPath: `${CHAT}/input_tokens` };
+  app.post(CHAT, (request, reply) => {
+    const body = withoutOperatorFields(parseObject(bodyOf(request)));
+    const client = { tenant: 'anonymous', signal: inFlight.signalOf(reply.raw) };
+    return replyToPrompt(parts, route, takeChatApart(body, order), client, request, reply);
   });
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { MediaPart, PrefixPiece, PreparedMedia, Tenant } from '../../seams.ts';
 import type { Json } from '../json.ts';
+import type { MediaHit } from './media-header.ts';
 
 /** One piece of a prompt, in order: words (and what surrounds them), or the medium of that number. */
 export type PromptPiece =
@@ -50,4 +51,20 @@ export function prefixOf(
         : Math.ceil(Buffer.byteLength(piece.words) / 4);
     return { digest, kind: piece.kind, tokens };
   });
+}
+
+/**
+ * Where each medium was found, one entry per prepared file: in the slot's first `held` pieces, prepared in
+ * the store, or nowhere.
+ */
+export function mediaHits(
+  pieces: readonly PromptPiece[],
+  media: readonly (readonly Pick<PreparedMedia, 'known'>[])[],
+  held: number,
+): readonly MediaHit[] {
+  const inSlot = new Set<number>();
+  for (const piece of pieces.slice(0, held)) if (piece.kind === 'media') inSlot.add(piece.part);
+  return media.flatMap((files, part) =>
+    files.map(({ known }) => (inSlot.has(part) ? 'kv' : known ? 'media' : 'none')),
+  );
 }

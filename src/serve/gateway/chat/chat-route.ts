@@ -1,0 +1,47 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { PreparedMedia, Tenant } from '../../seams.ts';
+import { sendAnswer } from '../forward.ts';
+import { answerPrompt, type PipelineParts } from './pipeline.ts';
+import type { TakenApart } from './taken-apart.ts';
+
+export type PromptRoute = {
+  /** The engine's path for the answer, and the one that counts the same body's tokens. */
+  readonly path: string;
+  readonly countPath: string;
+};
+
+/**
+ * Answers one request with a prompt of any interface. The media stay pinned in the store until the
+ * response is over, however it ends.
+ */
+export async function replyToPrompt(
+  parts: PipelineParts,
+  route: PromptRoute,
+  taken: TakenApart,
+  { tenant, signal }: { readonly tenant: Tenant; readonly signal: AbortSignal },
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const media = await preparedMedia(parts, taken, tenant, signal);
+  const release = () => {
+    for (const each of media.flat()) each.release();
+  };
+  if (reply.raw.closed) release();
+  else reply.raw.once('close', release);
+  const { accept } = request.headers;
+  const asked = { ...route, taken, tenant, signal, accept };
+  const { answer, headers } = await answerPrompt(parts, asked, media);
+  for (const [name, value] of Object.entries(headers)) {
+    reply.header(name, typeof value === 'string' ? value : [...value]);
+  }
+  return sendAnswer(reply, answer);
+}
+
+async function preparedMedia(
+  { preparer }: PipelineParts,
+  { parts }: TakenApart,
+  tenant: Tenant,
+  signal: AbortSignal,
+): Promise<readonly (readonly PreparedMedia[])[]> {
+  return parts.length === 0 ? [] : preparer.prepare(parts, tenant, signal);
+}

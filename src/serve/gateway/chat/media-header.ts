@@ -1,0 +1,35 @@
+import type { PreparedMedia } from '../../seams.ts';
+
+/** Where a medium was found: in a slot, prepared in the store, or nowhere. */
+export type MediaHit = 'kv' | 'media' | 'none';
+
+type Shown = Pick<PreparedMedia, 'kind' | 'key' | 'size' | 'seconds' | 'tokens'>;
+
+/**
+ * One value of `X-Mmdeploy-Image` or `X-Mmdeploy-Audio` for each medium, in the order of the request:
+ * `SHA256;1024x768;576tok;hit=kv|media|none;encode_ms=12`. `encodeMs` is the time of the whole prompt that
+ * was encoded ahead for this request; it is told where the medium was not in a slot.
+ */
+export function mediaHeaders(
+  media: readonly Shown[],
+  hits: readonly MediaHit[],
+  encodeMs: number | null,
+): Readonly<Record<string, readonly string[]>> {
+  const headers: Record<string, string[]> = {};
+  for (const [index, medium] of media.entries()) {
+    const name = `x-mmdeploy-${medium.kind}`;
+    (headers[name] ??= []).push(headerOf(medium, hits[index] ?? 'none', encodeMs));
+  }
+  return headers;
+}
+
+function headerOf(
+  { key, size, seconds, tokens }: Shown,
+  hit: MediaHit,
+  encodeMs: number | null,
+): string {
+  const extent = size === null ? `${(seconds ?? 0).toFixed(2)}s` : `${size.width}x${size.height}`;
+  const count = tokens === null ? '?tok' : `${tokens.media + tokens.wrapper}tok`;
+  const encoded = hit === 'kv' || encodeMs === null ? [] : [`encode_ms=${Math.round(encodeMs)}`];
+  return [key, extent, count, `hit=${hit}`, ...encoded].join(';');
+}

@@ -1,0 +1,180 @@
+import { performance } from 'node:perf_hooks';
+import type { Pool } from 'undici';
+import type {
+  EngineSource,
+  MediaPreparer,
+  Observer,
+  PreparedMedia,
+  Tenant,
+  Turn,
+  TurnTaker,
+} from '../../seams.ts';
+import { callEngine, EngineLost, type EngineAnswer, type StreamEnd } from '../engine-call.ts';
+import { parseObject, type Json } from '../json.ts';
+import { mediaHeaders, type MediaHit } from './media-header.ts';
+import { mediaHits, prefixOf, type TakenApart } from './taken-apart.ts';
+import {
+  eventsWithMediaUsage,
+  mediaUsage,
+  promptUsage,
+  withMediaUsage,
+  type MediaUsage,
+} from './usage.ts';
+import type { Witness } from './witness.ts';
+
+/** The parts that a request with a prompt passes on its way to the engine. */
+export type PipelineParts = {
+  readonly source: EngineSource;
+  readonly preparer: MediaPreparer;
+  readonly witness: Pick<Witness, 'check'>;
+  readonly turns: TurnTaker;
+  readonly observer: Observer;
+};
+
+export type PromptRequest = {
+  /** The engine's path for the answer, and the one that counts the same body's tokens. */
+  readonly path: string;
+  readonly countPath: string;
+  readonly taken: TakenApart;
+  readonly tenant: Tenant;
+  readonly accept: string | undefined;
+  /** Aborted when the client hangs up, or the server's time is over. */
+  readonly signal: AbortSignal;
+};
+
+export type PromptAnswer = {
+  readonly answer: EngineAnswer;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+};
+
+/** How often one request is sent to an engine: an engine that dies of it is not fed it for ever. */
+const ATTEMPTS = 2;
+
+/**
+ * The way of a request: its media are prepared, the engine is asked whether it sees them, a slot is
+ * waited for, and the answer begins. An engine that dies before a byte of the answer is there is asked
+ * once more when it is back. `onEnd` of the caller's stream frees the slot; the media stay pinned until
+ * `release`.
+ */
+export async function answerPrompt(
+  parts: PipelineParts,
+  request: PromptRequest,
+  media: readonly (readonly PreparedMedia[])[],
+): Promise<PromptAnswer> {
+  const body = request.taken.putBack(media);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await attemptPrompt(parts, request, body, media);
+    } catch (error) {
+      if (!(error instanceof EngineLost) || attempt === ATTEMPTS) throw error;
+      await parts.source.whenReady(request.signal);
+    }
+  }
+}
+
+async function attemptPrompt(
+  parts: PipelineParts,
+  request: PromptRequest,
+  body: Json,
+  media: readonly (readonly PreparedMedia[])[],
+): Promise<PromptAnswer> {
+  const { source, turns, witness, observer } = parts;
+  const { path, countPath, taken, tenant, signal } = request;
+  const engine = await source.whenReady(signal);
+  if (media.length > 0) await witness.check(engine, countPath, taken, media, signal);
+  const prefix = prefixOf(taken.pieces, media, tenant);
+  const turn = endedOnce(await turns.take({ tenant, path, body, signal, prefix }), signal);
+  try {
+    const flat = media.flat();
+    const answer = await ask(parts, engine, request, body, turn, flat);
+    const hits = mediaHits(taken.pieces, media, turn.held);
+    for (const [index, { kind }] of flat.entries()) observer.media(kind, hits[index] ?? 'none');
+    return { answer, headers: answerHeaders(flat, hits, turn, taken) };
+  } catch (error) {
+    turn.end(error instanceof EngineLost ? 'lost' : 'aborted');
+    throw error;
+  }
+}
+
+/** A stream that nobody began to read has no end of its own: the signal ends its turn. */
+function endedOnce(turn: Turn, signal: AbortSignal): Turn {
+  let ended = false;
+  const end: Turn['end'] = (how, usage) => {
+    if (ended) return;
+    ended = true;
+    signal.removeEventListener('abort', onAbort);
+    turn.end(how, usage);
+  };
+  const onAbort = () => end('aborted');
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  return { ...turn, end };
+}
+
+async function ask(
+  { source, observer }: PipelineParts,
+  engine: Pool,
+  { path, accept, signal }: PromptRequest,
+  body: Json,
+  turn: Turn,
+  media: readonly PreparedMedia[],
+): Promise<EngineAnswer> {
+  const slotted = JSON.stringify({ ...body, id_slot: turn.slot });
+  const startedAt = performance.now();
+  const answer = await callEngine(
+    source,
+    engine,
+    { path, method: 'POST', body: slotted, accept },
+    signal,
+  );
+  turn.begun();
+  const usage = media.length === 0 ? null : mediaUsage(media);
+  if (answer.kind === 'events') {
+    observer.stage('first_token', performance.now() - startedAt);
+    return { ...answer, events: turnEvents(answer.events, turn, usage, observer) };
+  }
+  if (answer.status !== 200) {
+    turn.end('done');
+    return answer;
+  }
+  const document = parseObject(answer.bytes);
+  turn.end('done', promptUsage(document));
+  if (usage === null) return answer;
+  return { ...answer, bytes: Buffer.from(JSON.stringify(withMediaUsage(document, usage))) };
+}
+
+/** The events of an answer; the turn ends with them, however they end. */
+async function* turnEvents(
+  events: AsyncGenerator<Buffer, StreamEnd>,
+  turn: Turn,
+  usage: MediaUsage | null,
+  observer: Observer,
+): AsyncGenerator<Buffer, StreamEnd> {
+  let end: StreamEnd = 'aborted';
+  let before: number | null = null;
+  try {
+    for (;;) {
+      const next = await events.next();
+      if (next.done === true) return (end = next.value);
+      const now = performance.now();
+      if (before !== null) observer.stage('inter_token', now - before);
+      before = now;
+      yield usage === null ? next.value : eventsWithMediaUsage(next.value, usage);
+    }
+  } finally {
+    turn.end(end);
+    await events.return('aborted');
+  }
+}
+
+function answerHeaders(
+  media: readonly PreparedMedia[],
+  hits: readonly MediaHit[],
+  turn: Turn,
+  { reordered }: TakenApart,
+): PromptAnswer['headers'] {
+  return {
+    ...mediaHeaders(media, hits, turn.encodeMs),
+    ...(reordered ? { 'x-mmdeploy-image-order': 'first' } : {}),
+  };
+}

@@ -1,0 +1,66 @@
+import type { MediaTokens, PreparedMedia } from '../../seams.ts';
+
+/** A medium whose count is known, to stand where another one stood. */
+export type Reference = { readonly url: string; readonly tokens: MediaTokens };
+
+export type References = Readonly<Record<PreparedMedia['kind'], Reference | null>>;
+
+type Counted = Pick<PreparedMedia, 'kind' | 'tokens'>;
+
+/**
+ * By how many tokens the engine's count should fall when each medium is replaced by its reference;
+ * null where the model has no rule for one of them.
+ */
+export function expectedDifference(
+  media: readonly Counted[],
+  references: References,
+): number | null {
+  let sum = 0;
+  for (const { kind, tokens } of media) {
+    const reference = references[kind];
+    if (tokens === null || reference === null) return null;
+    sum += total(tokens) - total(reference.tokens);
+  }
+  return sum;
+}
+
+export type Verdict =
+  | { readonly kind: 'seen' }
+  /** Not what an inexact rule says, but of its magnitude: worth a line in the log. */
+  | { readonly kind: 'odd'; readonly message: string }
+  | { readonly kind: 'lost'; readonly message: string };
+
+/**
+ * Whether the engine has seen `media`. `difference` is what `expectedDifference` told, `actual` what
+ * the engine says. Without a rule (`difference` null) the request was compared with one without media:
+ * each medium costs a token at least. A rule that is not `exact` may be off by half.
+ */
+export function judge(
+  media: readonly Counted[],
+  difference: number | null,
+  actual: number,
+): Verdict {
+  if (difference === null) {
+    if (actual >= media.length) return { kind: 'seen' };
+    return {
+      kind: 'lost',
+      message: `the engine counts ${actual} tokens for ${media.length} media: it has not seen all of them`,
+    };
+  }
+  if (actual === difference) return { kind: 'seen' };
+  const expected = media.reduce(
+    (sum, { tokens }) => sum + (tokens === null ? 0 : total(tokens)),
+    0,
+  );
+  const counted = expected + actual - difference;
+  const numbers = `the engine counts ${counted} tokens for the media of this request, expected are ${expected}`;
+  const exact = media.every(({ tokens }) => tokens?.confidence === 'exact');
+  if (!exact && counted >= expected / 2 && counted <= expected * 2) {
+    return { kind: 'odd', message: numbers };
+  }
+  return { kind: 'lost', message: `${numbers}: it has not seen what was sent` };
+}
+
+function total({ media, wrapper }: MediaTokens): number {
+  return media + wrapper;
+}

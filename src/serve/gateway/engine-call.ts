@@ -1,0 +1,157 @@
+import type { Dispatcher, Pool } from 'undici';
+import { messageOf } from '../../errors.ts';
+import type { EngineSource } from '../seams.ts';
+import { GatewayError, errorEvent } from './errors.ts';
+
+export type Upstream = {
+  readonly path: string;
+  readonly method: 'GET' | 'POST';
+  readonly body: Buffer | string | null;
+  /** What the client takes; an engine answers errors and documents by it. */
+  readonly accept?: string | undefined;
+};
+
+/**
+ * What the engine answered, once it is known that it did: a whole document, or a stream of which the
+ * first event is there. Until then nothing is promised to a client, so that the request can be sent again.
+ */
+export type EngineAnswer =
+  | {
+      readonly kind: 'whole';
+      readonly status: number;
+      readonly type: string;
+      readonly bytes: Buffer;
+    }
+  | {
+      readonly kind: 'events';
+      readonly status: number;
+      readonly type: string;
+      /** Whole events, one chunk or more at a time; ends with an error event when the engine goes away. */
+      readonly events: AsyncGenerator<Buffer, StreamEnd>;
+    };
+
+/** How a stream ended; `lost` after the error event was given out. */
+export type StreamEnd = 'done' | 'lost' | 'aborted';
+
+/** The engine went away before a byte of its answer: another one may be asked. */
+export class EngineLost extends GatewayError {
+  constructor(reason: string, retryAfter: number) {
+    const message = `the engine closed the connection before its answer was complete (${reason})`;
+    super(502, 'engine_lost', message, retryAfter);
+  }
+}
+
+/** The engine, or the error that tells a client to come again. */
+export function readyEngine(source: EngineSource): Pool {
+  if (source.engine !== null) return source.engine;
+  throw new GatewayError(
+    503,
+    'engine_not_ready',
+    'the engine is starting or restarting',
+    source.retryAfterSeconds,
+  );
+}
+
+/**
+ * Sends one request to the engine. `abort` ends its work, whether the client has hung up or the server
+ * stops. Throws `EngineLost` while nothing of the answer was given out.
+ */
+export async function callEngine(
+  source: EngineSource,
+  engine: Pool,
+  { path, method, body, accept }: Upstream,
+  abort: AbortSignal,
+): Promise<EngineAnswer> {
+  const lost = (error: unknown) => lostEngine(source, abort, error);
+  const response = await engine
+    .request({
+      path,
+      method,
+      body,
+      headers: { 'content-type': 'application/json', accept: accept ?? 'application/json' },
+      signal: abort,
+    })
+    .catch((error: unknown) => {
+      throw lost(error);
+    });
+  const { statusCode: status } = response;
+  const type = contentTypeOf(response);
+  if (type.startsWith('text/event-stream')) {
+    const rest = wholeEvents(response.body, lost);
+    const first = await rest.next();
+    return { kind: 'events', status, type, events: resume(first, rest, source) };
+  }
+  const read = await response.body.bytes().catch((error: unknown) => {
+    throw lost(error);
+  });
+  if (status < 400) source.requestCompleted();
+  return {
+    kind: 'whole',
+    status,
+    type,
+    bytes: Buffer.from(read.buffer, read.byteOffset, read.length),
+  };
+}
+
+async function* resume(
+  first: IteratorResult<Buffer, StreamEnd>,
+  rest: AsyncGenerator<Buffer, StreamEnd>,
+  source: EngineSource,
+): AsyncGenerator<Buffer, StreamEnd> {
+  try {
+    if (first.done === true) return first.value;
+    yield first.value;
+    const end = yield* rest;
+    if (end === 'done') source.requestCompleted();
+    return end;
+  } finally {
+    // A consumer that stops early must not leave the connection open.
+    await rest.return('aborted');
+  }
+}
+
+/**
+ * The stream's events, each passed on as soon as it is complete and never cut: when the engine dies
+ * the half event is dropped and an error event ends the stream, which a client can tell from an end.
+ * Throws instead while there was no event yet.
+ */
+async function* wholeEvents(
+  body: AsyncIterable<Uint8Array>,
+  lost: (error: unknown) => GatewayError,
+): AsyncGenerator<Buffer, StreamEnd> {
+  let pending = Buffer.alloc(0);
+  let begun = false;
+  try {
+    for await (const chunk of body) {
+      pending = pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([pending, chunk]);
+      const end = pending.lastIndexOf('\n\n');
+      if (end === -1) continue;
+      yield pending.subarray(0, end + 2);
+      begun = true;
+      pending = pending.subarray(end + 2);
+    }
+  } catch (error) {
+    const reason = lost(error);
+    if (!begun) throw reason;
+    yield Buffer.from(errorEvent(reason.status, reason.code, reason.message));
+    return reason instanceof EngineLost ? 'lost' : 'aborted';
+  }
+  if (pending.length > 0) yield pending;
+  return 'done';
+}
+
+/** What broke a call: the client, the server's stop, or the engine. */
+function lostEngine(source: EngineSource, abort: AbortSignal, error: unknown): GatewayError {
+  if (abort.aborted) return abort.reason instanceof GatewayError ? abort.reason : clientGone();
+  return new EngineLost(messageOf(error), source.retryAfterSeconds);
+}
+
+/** Never seen by a client: 499 is what a log calls a request whose client hung up. */
+export function clientGone(): GatewayError {
+  return new GatewayError(499, 'client_closed_request', 'the client hung up');
+}
+
+function contentTypeOf({ headers }: Dispatcher.ResponseData): string {
+  const value = headers['content-type'];
+  return (Array.isArray(value) ? value[0] : value) ?? 'application/json';
+}
