@@ -29,6 +29,7 @@ const PURE_FILES = [
   'src/estimate/read/content.ts',
   'src/estimate/manifest/{anthropic,chat,content,data-uri,item,jsonl,lines,list,long-line,request,responses,row}.ts',
   'src/serve/{restart-policy,state}.ts',
+  'src/serve/media-store/{lru,names}.ts',
   'src/serve/client/{sse,image-kind}.ts',
   'src/serve/gateway/{chat-images,client-fields,errors,estimate-prompt,json}.ts',
   'src/serve/gateway/chat/{chat-request,media-header,media-source,seen,taken-apart,usage}.ts',
