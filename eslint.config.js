@@ -34,6 +34,8 @@ const PURE_FILES = [
   'src/serve/gateway/{chat-images,client-fields,errors,estimate-prompt,json}.ts',
   'src/serve/gateway/chat/{chat-request,media-header,media-source,seen,taken-apart,usage}.ts',
   'src/serve/gateway/{allowed-fields,constraint-limits,field-limits,pattern-cost}.ts',
+  'src/serve/schedule/{engine-life,fair-queue,prediction,prime-body,slot-choice,slot-file-index,trust}.ts',
+  'src/serve/gateway/{chat-images,client-fields,errors,estimate-prompt}.ts',
   'src/serve/supervisor/{engine-env,start-failure}.ts',
   'src/quantize/{drift,made-file,parse}.ts',
   'src/simulate/{apply-layout,cut-encoder,layout-log,load-log,peak-log,plan-args}.ts',

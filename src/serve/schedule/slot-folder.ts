@@ -1,0 +1,58 @@
+import { access, constants, mkdtemp, rm, statfs, unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export type SlotFolder = {
+  /** For the engine's `--slot-save-path`. */
+  readonly path: string;
+  readonly freeBytes: number;
+  /** The files are in memory: writing them costs no disk. */
+  readonly inMemory: boolean;
+  readonly erase: (file: string) => Promise<void>;
+  readonly remove: () => Promise<void>;
+};
+
+/** `statfs` type of tmpfs on Linux. */
+const TMPFS = 0x01021994;
+
+/**
+ * A new folder for slot files that only this user may enter (0700): where there is the most memory to
+ * write to, else on disk. null when none can be made.
+ */
+export async function makeSlotFolder(
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<SlotFolder | null> {
+  const bases = await Promise.all(['/dev/shm', env['XDG_RUNTIME_DIR'], tmpdir()].map(baseOf));
+  const usable = bases
+    .filter((base) => base !== null)
+    .sort((one, other) => rank(other) - rank(one) || other.freeBytes - one.freeBytes);
+  for (const { base, freeBytes, inMemory } of usable) {
+    const path = await mkdtemp(join(base, 'mmdeploy-slots-')).catch(() => null);
+    if (path === null) continue;
+    return {
+      path,
+      freeBytes,
+      inMemory,
+      erase: (file) => unlink(join(path, file)).catch(() => undefined),
+      remove: () => rm(path, { recursive: true, force: true }),
+    };
+  }
+  return null;
+}
+
+type Base = { readonly base: string; readonly freeBytes: number; readonly inMemory: boolean };
+
+async function baseOf(base: string | undefined): Promise<Base | null> {
+  if (base === undefined || base === '') return null;
+  try {
+    await access(base, constants.W_OK);
+    const { type, bavail, bsize } = await statfs(base);
+    return { base, freeBytes: bavail * bsize, inMemory: type === TMPFS };
+  } catch {
+    return null;
+  }
+}
+
+function rank({ inMemory }: Base): number {
+  return inMemory ? 1 : 0;
+}

@@ -1,0 +1,78 @@
+import { GatewayError } from '../gateway/errors.ts';
+import type { Turn, TurnRequest } from '../seams.ts';
+import { neededPieces, tokensOf } from './slot-choice.ts';
+
+/** A request until it has its turn, or an error instead of one. */
+export class Waiting {
+  readonly request: TurnRequest;
+  readonly since: number;
+  readonly hasMedia: boolean;
+  readonly mediaTokens: number;
+  readonly turn: Promise<Turn>;
+  /** It need not wait any longer for a busy slot that holds its media. */
+  tired = false;
+  #patience: NodeJS.Timeout | null = null;
+  #settled = false;
+  #resolve: (turn: Turn) => void = () => undefined;
+  #reject: (error: GatewayError) => void = () => undefined;
+
+  /** `onGone` is called when the request's signal is aborted before it had its turn. */
+  constructor(request: TurnRequest, since: number, onGone: () => void) {
+    this.request = request;
+    this.since = since;
+    this.hasMedia = neededPieces(request.prefix) > 0;
+    this.mediaTokens = tokensOf(request.prefix, 'media');
+    this.turn = new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.refuse(goneError(request.signal));
+        onGone();
+      };
+      const settle = () => {
+        this.#settled = true;
+        this.stopTiring();
+        request.signal.removeEventListener('abort', onAbort);
+      };
+      this.#resolve = (turn) => {
+        settle();
+        resolve(turn);
+      };
+      this.#reject = (error) => {
+        settle();
+        reject(error);
+      };
+      request.signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  grant(turn: Turn): void {
+    if (!this.#settled) this.#resolve(turn);
+  }
+
+  refuse(error: GatewayError): void {
+    if (!this.#settled) this.#reject(error);
+  }
+
+  /** Waits for a busy slot at most `patienceMs` in all, then calls `onTired`. */
+  tireAfter(patienceMs: number, onTired: () => void): void {
+    if (this.tired || this.#patience !== null) return;
+    this.#patience = setTimeout(() => {
+      this.tired = true;
+      onTired();
+    }, patienceMs);
+  }
+
+  stopTiring(): void {
+    if (this.#patience !== null) clearTimeout(this.#patience);
+    this.#patience = null;
+  }
+}
+
+/** The reason that was given, or that the client hung up. */
+export function goneError({ reason }: AbortSignal): GatewayError {
+  if (reason instanceof GatewayError) return reason;
+  return new GatewayError(499, 'client_closed_request', 'the client hung up');
+}
