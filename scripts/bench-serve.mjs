@@ -21,7 +21,7 @@ const PARTS = { coalesce, day, text, large, overhead, many };
 const { values, positionals } = parseArgs({
   options: {
     json: { type: 'string' },
-    // `--node-flags "--cpu-prof --cpu-prof-dir=DIR"`: for the gateway's process.
+    // `--node-flags="--cpu-prof --cpu-prof-dir=DIR"`: for the gateway's process.
     'node-flags': { type: 'string', default: '' },
   },
   allowPositionals: true,
