@@ -1,0 +1,229 @@
+import { contentOf } from '../../estimate/read/content.ts';
+import { MmdeployError } from '../../errors.ts';
+import { GatewayError } from '../gateway/errors.ts';
+import type {
+  MediaPart,
+  MediaPreparer,
+  MediaTokens,
+  Observer,
+  PreparedMedia,
+  Tenant,
+} from '../seams.ts';
+import { Gate } from './gate.ts';
+import { contentKey, rawKey } from './keys.ts';
+import type { MediaLimits } from './limits.ts';
+import { overLimit, refused } from './limits.ts';
+import type { Made, SentFile, Workshop } from './made.ts';
+import { makePicture } from './pictures.ts';
+import type { MediaRules } from './rules.ts';
+import { SharedWork } from './shared-work.ts';
+import type { MediaStore, MediaStores, StoredMedia } from './types.ts';
+
+export type MediaPreparerOptions = {
+  readonly stores: MediaStores;
+  readonly rules: MediaRules;
+  readonly limits: MediaLimits;
+  readonly observer: Pick<Observer, 'stage' | 'mediaBytes'>;
+};
+
+/** Sound has this many samples a second once it is prepared. */
+const SAMPLE_RATE = 16_000;
+
+/** The media firewall: nothing that a client sent reaches the engine but what is made of it here. */
+export function createMediaPreparer(options: MediaPreparerOptions): MediaPreparer {
+  const preparer = new Preparer(options);
+  return { prepare: (parts, tenant, signal) => preparer.prepare(parts, tenant, signal) };
+}
+
+class Preparer {
+  readonly #options: MediaPreparerOptions;
+  readonly #shared = new SharedWork();
+  readonly #gate: Gate;
+
+  constructor(options: MediaPreparerOptions) {
+    this.#options = options;
+    this.#gate = new Gate(options.limits.maxImagePixels);
+  }
+
+  async prepare(
+    parts: readonly MediaPart[],
+    tenant: Tenant,
+    signal: AbortSignal,
+  ): Promise<readonly (readonly PreparedMedia[])[]> {
+    this.#checkCount(parts);
+    const failed = new AbortController();
+    const either = AbortSignal.any([signal, failed.signal]);
+    const settled = await Promise.allSettled(
+      parts.map((part) =>
+        this.#one(part, tenant, either).catch((error: unknown) => {
+          failed.abort(error);
+          throw error;
+        }),
+      ),
+    );
+    const done = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    try {
+      if (done.length < parts.length) throw failed.signal.reason;
+      this.#checkPictures(parts, done);
+      return done;
+    } catch (error) {
+      for (const each of done.flat()) each.release();
+      throw error;
+    }
+  }
+
+  #checkCount(parts: readonly MediaPart[]): void {
+    const { maxImages } = this.#options.limits;
+    const images = parts.filter(({ kind }) => kind === 'image');
+    const first = images[maxImages];
+    if (first === undefined) return;
+    throw overLimit(first.place, `image ${maxImages + 1} of ${images.length}`, maxImages, FLAG);
+  }
+
+  /** Pages are pictures too, and only now it is known how many there are. */
+  #checkPictures(parts: readonly MediaPart[], done: readonly (readonly PreparedMedia[])[]): void {
+    const { maxImages } = this.#options.limits;
+    let images = 0;
+    for (const [index, { kind, place }] of parts.entries()) {
+      if (kind !== 'image') continue;
+      images += done[index]?.length ?? 0;
+      if (images > maxImages) throw overLimit(place, `image ${images} with it`, maxImages, FLAG);
+    }
+  }
+
+  async #one(
+    part: MediaPart,
+    tenant: Tenant,
+    signal: AbortSignal,
+  ): Promise<readonly PreparedMedia[]> {
+    const { rules, stores, observer } = this.#options;
+    refuseSenseless(part, rules);
+    const bytes = bytesOf(part);
+    const key = rawKey(bytes, part.kind, rules.fingerprint, tenant);
+    const store = stores.of(tenant);
+    const known = await store.lookup(key);
+    const share =
+      known === null
+        ? await this.#shared.join(key, signal, (shared) =>
+            this.#make({ part, bytes, key, tenant, store, signal: shared }),
+          )
+        : { media: known, release: () => known.forEach((each) => each.release()) };
+    const handedOn = share.media.reduce((sum, each) => sum + each.bytes, 0);
+    observer.mediaBytes(bytes.length, handedOn);
+    try {
+      return this.#prepared(part.place, share, known !== null);
+    } catch (error) {
+      share.release();
+      throw error;
+    }
+  }
+
+  /** Each of them may be released alone; the file is free when the last one is. */
+  #prepared(
+    place: string,
+    { media, release }: { media: readonly StoredMedia[]; release: () => void },
+    known: boolean,
+  ): readonly PreparedMedia[] {
+    const held = new Set(media.keys());
+    return media.map(({ key, url, meta }, index) => ({
+      kind: meta.kind,
+      key,
+      url,
+      size: meta.kind === 'image' ? { width: meta.width, height: meta.height } : null,
+      seconds: meta.kind === 'audio' ? meta.samples / SAMPLE_RATE : null,
+      tokens: this.#tokensOf(place, meta),
+      known,
+      release: () => {
+        if (held.delete(index) && held.size === 0) release();
+      },
+    }));
+  }
+
+  #tokensOf(place: string, meta: StoredMedia['meta']): MediaTokens | null {
+    const { rules } = this.#options;
+    try {
+      return meta.kind === 'image' ? rules.imageTokens(meta) : rules.audioTokens(meta.samples);
+    } catch (error) {
+      if (error instanceof MmdeployError) throw refused(place, error.message);
+      throw error;
+    }
+  }
+
+  async #make(job: Job): Promise<readonly StoredMedia[]> {
+    const { rules, limits, observer } = this.#options;
+    const { part, bytes, key, tenant, store, signal } = job;
+    const shop: Workshop = { rules, limits, gate: this.#gate, signal };
+    const stored: StoredMedia[] = [];
+    const startedAt = performance.now();
+    try {
+      for await (const made of makersOf({ place: part.place, bytes }, part, shop)) {
+        signal.throwIfAborted();
+        const { meta, samples, encode } = made;
+        const content = contentKey(meta, samples, rules.fingerprint, tenant);
+        stored.push(await store.put({ key: content, bytes: await encode(), meta }));
+      }
+      observer.stage('decode', performance.now() - startedAt);
+      await store.link(
+        key,
+        stored.map((each) => each.key),
+      );
+      return stored;
+    } catch (error) {
+      for (const each of stored) each.release();
+      throw error;
+    }
+  }
+}
+
+const FLAG = '--max-images';
+
+type Job = {
+  readonly part: MediaPart;
+  readonly bytes: Buffer;
+  readonly key: string;
+  readonly tenant: Tenant;
+  readonly store: MediaStore;
+  readonly signal: AbortSignal;
+};
+
+function refuseSenseless({ kind, place }: MediaPart, { blind, deaf }: MediaRules): void {
+  const why = kind === 'audio' ? deaf : blind;
+  if (why !== null) throw new GatewayError(400, 'unsupported_media', `\`${place}\`: ${why}`);
+}
+
+function bytesOf({ source, place }: MediaPart): Buffer {
+  if (source.kind === 'remote') {
+    throw refused(
+      place,
+      'this server fetches no addresses (`--allow-remote-media HOST`): send it as data',
+    );
+  }
+  return source.bytes;
+}
+
+/** By what the file holds; what the client called it only says what it was meant for. */
+async function* makersOf(
+  file: SentFile,
+  { kind, place }: MediaPart,
+  shop: Workshop,
+): AsyncGenerator<Made> {
+  const content = contentOf(file.bytes.subarray(0, HEAD_BYTES));
+  switch (content.kind) {
+    case 'image':
+      if (kind === 'audio') throw refused(place, 'it holds a picture, not a sound');
+      yield await makePicture(file, shop);
+      return;
+    case 'svg':
+      throw refused(place, 'SVG has no pixels: render it to PNG');
+    case 'other':
+      throw refused(place, content.what);
+    case 'text':
+      throw refused(place, 'it holds text');
+    case 'pdf':
+    case 'media':
+      throw new GatewayError(501, 'unsupported_media', `\`${place}\`: not served here`);
+  }
+}
+
+/** As many first bytes as tell the kind of file. */
+const HEAD_BYTES = 8 * 1024;

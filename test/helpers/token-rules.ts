@@ -1,0 +1,63 @@
+import type { tokenRules } from '../../src/tokens/rules/index.ts';
+
+const GRIDS = [
+  { columns: 1, rows: 2 },
+  { columns: 2, rows: 2 },
+];
+/** Parameters of each rule as some model has them. */
+export const RULE_PARAMS = {
+  'aligned-block': { patchSize: 14, merge: 3, minPixels: 200704 },
+  anyres: { imageSize: 336, patchSize: 14, grids: GRIDS },
+  'claude-area': { pixelsPerToken: 750, maxSide: 1568, maxTokens: 1600 },
+  'claude-patch': { maxSide: 1568, maxTokens: 1568 },
+  'deepseek-ocr': {
+    globalSide: 16,
+    tileSize: 640,
+    tileSide: 10,
+    newlines: true,
+    minTiles: 2,
+    maxTiles: 9,
+  },
+  'dynamic-hd': { cropSize: 448, patchSize: 14, maxCrops: 36 },
+  fixed: { tokens: 256, imageSize: 448 },
+  'gemini-budget': { low: 280, medium: 560, high: 1120, ultra_high: 2240, default: 'high' },
+  'gemini-tiles': { tile: 258, small: 384, low: 64, medium: 256 },
+  idefics: { tileSize: 512, patchSize: 16, merge: 4, longestEdge: 2048 },
+  lfm2: {
+    factor: 32,
+    patchSize: 16,
+    minTokens: 64,
+    maxTokens: 256,
+    tileSize: 512,
+    minTiles: 2,
+    maxTiles: 10,
+    tolerance: 2,
+  },
+  'longest-edge': { longestEdge: 1540, factor: 28 },
+  minicpm: { sliceSize: 448, queries: 64 },
+  'fixed-grid': { imageSize: 336, patchSize: 14 },
+  'internvl-aspect': {
+    imageSize: 448,
+    tokensPerTile: 256,
+    minTiles: 1,
+    maxTiles: 12,
+    thumbnail: true,
+  },
+  'internvl-effective': { imageSize: 448, patchSize: 14, merge: 2, minTiles: 1, maxTiles: 12 },
+  'llava-uhd': { imageSize: 336, patchSize: 14, grids: GRIDS },
+  'minicpm-cells': { sliceSize: 448, cell: 56, step: 56 },
+  'nearest-cells': { factor: 28, maxTokens: 4096 },
+  'openai-patch': {
+    multiplier: 2.46,
+    low: { maxSide: 512 },
+    high: { maxPatches: 1536 },
+    auto: 'high',
+  },
+  'openai-tile': { base: 85, tile: 170 },
+  'overlap-crops': { cropSize: 336, patchSize: 14, margin: 4, pool: 2, maxCrops: 12 },
+  'patch-limit': { patchSize: 14, merge: 2, maxPatches: 4096 },
+  'pixel-budget': { factor: 48, budget: 280 },
+  'scale-steps': { factor: 32, merge: 2, maxTokens: 62500 },
+  'window-crops': { imageSize: 728, cropSize: 504, cell: 56, longestEdge: 3024 },
+  'smart-resize': { factor: 28, minPixels: 6272, maxPixels: 3211264, arithmetic: 'c-float32' },
+} satisfies Record<Exclude<keyof typeof tokenRules, 'measured'>, object>;
