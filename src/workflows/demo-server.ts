@@ -1,3 +1,4 @@
+import { MIB } from '../units.ts';
 import type { Context } from './context.ts';
 import type { PreparedServe } from './serve-model.ts';
 import { prepareServe } from './serve-model.ts';
@@ -6,6 +7,7 @@ import { startServing } from './serve.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 const DRAIN_MS = 2_000;
+const CACHE_BYTES = 64 * MIB;
 
 /** Serves the demo model on a free port while `use` runs, and stops it whatever happens. */
 export async function withDemoServer<Result>(
@@ -26,6 +28,8 @@ export async function withDemoServer<Result>(
         command: null,
       },
       llamaServer: null,
+      cacheDir: null,
+      cacheBytes: CACHE_BYTES,
     },
     ctx,
   );

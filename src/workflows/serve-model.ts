@@ -24,11 +24,14 @@ export type ServeWhat =
   | { readonly kind: 'plan-file'; readonly file: string; readonly profilesDir: string | null }
   | { readonly kind: 'demo' };
 
-type ServeListen = Omit<ServeRequest, 'argv' | 'enginePath' | 'modelId' | 'settings'>;
+type ServeListen = Omit<ServeRequest, 'argv' | 'enginePath' | 'modelId' | 'settings' | 'media'>;
 
 export type PrepareServe = {
   readonly what: ServeWhat;
   readonly listen: ServeListen;
+  /** Where prepared media are kept; null: in the cache folder. */
+  readonly cacheDir: string | null;
+  readonly cacheBytes: number;
   /** `--llama-server FILE`. */
   readonly llamaServer: string | null;
 };
@@ -53,7 +56,7 @@ const SUPERVISION_FLAGS: readonly (readonly string[])[] = [
  * `model.mismatch`, `engine.*`, each with the next command.
  */
 export async function prepareServe(
-  { what, listen, llamaServer }: PrepareServe,
+  { what, listen, llamaServer, cacheDir, cacheBytes }: PrepareServe,
   ctx: Context,
 ): Promise<PreparedServe> {
   const plan = await planOf(what, ctx);
@@ -68,6 +71,11 @@ export async function prepareServe(
     request: {
       ...listen,
       argv,
+      media: {
+        cacheDir: resolve(ctx.cwd, cacheDir ?? ctx.folders.cache),
+        maxBytes: cacheBytes,
+        engineReadsFiles: engine.flags.includes('--media-path'),
+      },
       enginePath: engine.engine.path,
       modelId: plan.model.id,
       ...(plan.settings === null

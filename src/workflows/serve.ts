@@ -7,15 +7,18 @@ import type { ImageCounting } from '../serve/gateway/estimate-prompt.ts';
 import { createGateway, DEFAULT_MAX_BODY_BYTES, type Gateway } from '../serve/gateway/gateway.ts';
 import { readKeys } from '../serve/gateway/keys.ts';
 import { DEFAULT_RESTART_POLICY } from '../serve/restart-policy.ts';
+import type { OpenMediaStore } from '../serve/media-store/open.ts';
 import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 import { makeSocketFolder, type SocketFolder } from '../serve/supervisor/socket-folder.ts';
 import { DEFAULT_STOP_TIMINGS } from '../serve/supervisor/stop-process.ts';
 import { Supervisor, type SupervisorPhase } from '../serve/supervisor/supervisor.ts';
 import type { Context } from './context.ts';
+import { mediaPathArgs, openMediaCache, type MediaCacheRequest } from './serve-media.ts';
 
 export type ServeRequest = {
-  /** The engine's arguments, without host and port. */
+  /** The engine's arguments, without host, port and the folder that it reads media from. */
   readonly argv: readonly string[];
+  readonly media: MediaCacheRequest;
   readonly enginePath: string;
   readonly modelId: string;
   /** What it is started with, for the person who watches: context and slots. */
@@ -87,12 +90,13 @@ export async function startServing(
 ): Promise<Serving> {
   await checkEngine(request.enginePath);
   const keys = await readKeys(request.apiKeyFile);
+  const store = await openMediaCache(request.media, ctx);
   const guard = await chooseOrphanGuard(ctx.run, ctx.platform);
   const folder = ctx.platform === 'win32' ? null : await makeSocketFolder(ctx.env);
   const supervisor = new Supervisor({
     command: {
       file: request.enginePath,
-      args: request.argv,
+      args: [...request.argv, ...mediaPathArgs(store)],
       env: ctx.env,
       listen: folder === null ? { kind: 'port' } : { kind: 'socket', path: folder.socketPath },
       guard,
@@ -111,7 +115,7 @@ export async function startServing(
     maxBodyBytes: DEFAULT_MAX_BODY_BYTES,
     prompts: null,
   });
-  const parts = { supervisor, gateway, folder };
+  const parts = { supervisor, gateway, folder, store };
   try {
     const port = await bind(request, keys.length > 0, ctx, gateway);
     const url = localUrl(request.host, port);
@@ -194,10 +198,11 @@ type Parts = {
   readonly supervisor: Supervisor;
   readonly gateway: Gateway;
   readonly folder: SocketFolder | null;
+  readonly store: OpenMediaStore;
 };
 
 async function stopServing(
-  { supervisor, gateway, folder }: Parts,
+  { supervisor, gateway, folder, store }: Parts,
   drainMs: number,
   force: AbortSignal = new AbortController().signal,
 ): Promise<void> {
@@ -209,6 +214,7 @@ async function stopServing(
     await supervisor.stop();
     await gateway.close();
     await folder?.remove();
+    await store.close();
   } finally {
     force.removeEventListener('abort', onForce);
   }

@@ -29,6 +29,7 @@ export async function demoArgs(slots = 1): Promise<readonly string[]> {
 export async function demoRequest(overrides: Partial<ServeRequest> = {}): Promise<ServeRequest> {
   return {
     argv: await demoArgs(),
+    media: { cacheDir: temporaryFolder(), maxBytes: 64_000_000, engineReadsFiles: true },
     enginePath: REAL_ENGINE,
     modelId: 'demo',
     host: '127.0.0.1',

@@ -24,6 +24,8 @@ export function registerServe({ begin, action }: Registrar): void {
     .option('--api-key-file <file>', 'keys that clients must send, one a line')
     .option('--llama-server <file>', 'engine to use (env MMDEPLOY_LLAMA_SERVER)')
     .option('--engine-log <file>', "where the engine's log goes")
+    .option('--cache-dir <dir>', 'where prepared images and sounds are kept')
+    .option('--cache-bytes <size>', 'how much of them; 0 keeps none', '2GiB')
     .option('--ready-timeout <time>', 'longest silence of a loading engine', '120s')
     .option('--drain <time>', 'how long running requests may take at the end', '30s');
   addModelOptions(command);

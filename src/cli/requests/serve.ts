@@ -2,7 +2,7 @@ import { MmdeployError } from '../../errors.ts';
 import type { PrepareServe, ServeWhat } from '../../workflows/serve-model.ts';
 import type { PlanOptions } from './plan.ts';
 import { toPlanRequest } from './plan.ts';
-import { milliseconds, wholeNumber } from './values.ts';
+import { milliseconds, sizeInBytes, wholeNumber } from './values.ts';
 
 export type ServeOptions = PlanOptions & {
   readonly plan?: string;
@@ -12,6 +12,8 @@ export type ServeOptions = PlanOptions & {
   readonly apiKeyFile?: string;
   readonly llamaServer?: string;
   readonly engineLog?: string;
+  readonly cacheDir?: string;
+  readonly cacheBytes: string;
   readonly readyTimeout: string;
   readonly drain: string;
 };
@@ -26,6 +28,8 @@ export function serveRequest(
   return {
     what: whatToServe(options, model),
     llamaServer: options.llamaServer ?? null,
+    cacheDir: options.cacheDir ?? null,
+    cacheBytes: sizeInBytes('--cache-bytes', options.cacheBytes),
     listen: {
       host: options.host,
       port,

@@ -1,4 +1,5 @@
 import { MmdeployError } from '../../errors.ts';
+import { parseSize } from '../../units.ts';
 
 /** A whole number between `least` and `most` from a flag; null when it was not given. */
 export function wholeNumber(
@@ -135,6 +136,15 @@ export function milliseconds(flag: string, value: string): number {
 
 /** A day: longer waits are a mistake, and timers overflow at 24.8 days. */
 const MOST_MS = 86_400_000;
+
+/** `2GiB`, `500 MB`, or 0. */
+export function sizeInBytes(flag: string, value: string): number {
+  const bytes = value.trim() === '0' ? 0 : parseSize(value);
+  if (bytes !== null && Number.isSafeInteger(bytes)) return bytes;
+  throw new MmdeployError('usage.invalid', `\`${shown(flag, value)}\` is not a size`, {
+    hints: [`give a number with its unit, as in \`${flag} 2GiB\``],
+  });
+}
 
 /** Collects the values of a repeatable flag. */
 export function repeated(value: string, before: readonly string[] | undefined): string[] {

@@ -1,7 +1,7 @@
 import { statfs, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MmdeployError, messageOf } from '../../errors.ts';
-import { GIB, MIB } from '../../units.ts';
+import { MIB } from '../../units.ts';
 import type { MediaStores } from '../media/types.ts';
 import { privateFolder } from './private-folder.ts';
 import { RawLinks } from './raw-links.ts';
@@ -11,8 +11,6 @@ import { Shelf, type Entry, type ShelfOptions } from './shelf.ts';
 import { keptFiles, passingFiles } from './shelf-files.ts';
 import { Store, type StoreShelf, type StoreTrouble } from './store.ts';
 
-/** About 2,000 PNG files of a megapixel. */
-export const DEFAULT_CACHE_BYTES = 2 * GIB;
 /** Bounds the index in memory (under 1 KiB an entry) and the time of listing it at the start. */
 const MAX_ENTRIES = 100_000;
 const MAX_MEMORY_BYTES = 256 * MIB;
@@ -20,7 +18,8 @@ const MAX_MEMORY_BYTES = 256 * MIB;
 const MEMORY = 'memory';
 
 export type MediaStoreOptions = {
-  readonly cacheDir: string;
+  /** null: the engine reads no files, and everything is handed over inline. */
+  readonly cacheDir: string | null;
   /** What is kept beyond what is in use; 0 keeps nothing. */
   readonly maxBytes: number;
   /** Where files may go when the cache folder takes none; the first that can be written to. */
@@ -58,11 +57,7 @@ type Opened = { readonly root: string; readonly run: RunFolder };
  */
 export async function openMediaStore(options: MediaStoreOptions): Promise<OpenMediaStore> {
   const { trouble, maxBytes, maxEntries = MAX_ENTRIES, now } = options;
-  const disk = await openFolder(options.cacheDir, 'media').catch((error: unknown) => {
-    if (error instanceof MmdeployError) throw error;
-    trouble('media_disk_open', messageOf(error));
-    return null;
-  });
+  const disk = await openDisk(options);
   const memory = await openMemory(options.memoryFolders);
   const gone = { evicted: 0, damaged: 0, missing: 0 };
   const onGone = (entry: Entry, why: keyof typeof gone) => {
@@ -116,6 +111,17 @@ async function passingShelf(
     const shelf = new Shelf({ ...limits, maxBytes, files: passingFiles(run.path) });
     return { place: 'memory', shelf, prefix: disk === null ? '' : `${MEMORY}/` };
   } catch {
+    return null;
+  }
+}
+
+async function openDisk({ cacheDir, trouble }: MediaStoreOptions): Promise<Opened | null> {
+  if (cacheDir === null) return null;
+  try {
+    return await openFolder(cacheDir, 'media');
+  } catch (error) {
+    if (error instanceof MmdeployError) throw error;
+    trouble('media_disk_open', messageOf(error));
     return null;
   }
 }
