@@ -53,6 +53,7 @@ export const LLAMA_SLOTS: EngineSlots = {
     const [bytes, tokens] = [json['n_written'], json['n_saved']];
     const ms = asObject(json['timings'])['save_ms'];
     if (status !== 200 || typeof bytes !== 'number' || typeof tokens !== 'number') return null;
+    if (tokens === 0) return null;
     return { bytes, tokens, ms: typeof ms === 'number' ? ms : 0 };
   },
 

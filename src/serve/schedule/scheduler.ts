@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import { messageOf } from '../../errors.ts';
+import { EngineLost } from '../gateway/engine-call.ts';
 import { GatewayError } from '../gateway/errors.ts';
 import type { EngineSource, Observer, Turn, TurnRequest, TurnTaker } from '../seams.ts';
 import { EngineLife, type Slot } from './engine-life.ts';
@@ -21,6 +22,8 @@ export type SchedulerOptions = {
   readonly queueLimit: number;
   /** null: no slot files. */
   readonly files: Omit<SlotFilesOptions, 'engineSlots'> | null;
+  /** How long one may wait, in milliseconds; absent: as long as its signal allows. */
+  readonly waitLimitMs?: number;
   readonly isolateTenants: boolean;
   readonly observer: Pick<Observer, 'stage' | 'trouble'>;
   /** Milliseconds that only grow. */
@@ -95,6 +98,8 @@ class SlotScheduler {
     const waiting = new Waiting(request, this.#options.now(), () => {
       this.#queue.remove(tenant, waiting);
     });
+    const { waitLimitMs } = this.#options;
+    if (waitLimitMs !== undefined) waiting.expireAfter(waitLimitMs);
     if (!waiting.hasMedia) this.#lastWordsAt = waiting.since;
     this.#queue.add(tenant, waiting);
     this.#dispatch();
@@ -182,7 +187,9 @@ class SlotScheduler {
       request: waiting.request,
       gone: () => waiting.settled,
       othersWait: () => this.#othersWaitFor(waiting),
-    }).catch((error: unknown) => this.#engineLost(error));
+    }).catch((error: unknown) => {
+      return new EngineLost(messageOf(error), this.#options.source.retryAfterSeconds);
+    });
     if (readied instanceof GatewayError) {
       waiting.refuse(readied);
       life.free(slot, []);
@@ -310,11 +317,6 @@ class SlotScheduler {
       this.#queue.remove(waiting.request.tenant, waiting);
       waiting.refuse(error);
     }
-  }
-
-  #engineLost(error: unknown): GatewayError {
-    const message = `the engine went away before the request was sent (${messageOf(error)})`;
-    return new GatewayError(502, 'engine_lost', message, this.#options.source.retryAfterSeconds);
   }
 
   #notIsolated(): GatewayError {

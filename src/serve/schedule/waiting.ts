@@ -9,27 +9,31 @@ export class Waiting {
   readonly hasMedia: boolean;
   readonly mediaTokens: number;
   readonly turn: Promise<Turn>;
+  readonly #onGone: () => void;
   /** It need not wait any longer for a busy slot that holds its media. */
   tired = false;
   #patience: NodeJS.Timeout | null = null;
+  #expiry: NodeJS.Timeout | null = null;
   #settled = false;
   #resolve: (turn: Turn) => void = () => undefined;
   #reject: (error: GatewayError) => void = () => undefined;
 
-  /** `onGone` is called when the request's signal is aborted before it had its turn. */
+  /** `onGone` is called when its signal is aborted, or its time is over, before it had its turn. */
   constructor(request: TurnRequest, since: number, onGone: () => void) {
     this.request = request;
     this.since = since;
+    this.#onGone = onGone;
     this.hasMedia = neededPieces(request.prefix) > 0;
     this.mediaTokens = tokensOf(request.prefix, 'media');
     this.turn = new Promise((resolve, reject) => {
       const onAbort = () => {
         this.refuse(goneError(request.signal));
-        onGone();
+        this.#onGone();
       };
       const settle = () => {
         this.#settled = true;
-        this.stopTiring();
+        clearTimeout(this.#patience ?? undefined);
+        clearTimeout(this.#expiry ?? undefined);
         request.signal.removeEventListener('abort', onAbort);
       };
       this.#resolve = (turn) => {
@@ -65,9 +69,13 @@ export class Waiting {
     }, patienceMs);
   }
 
-  stopTiring(): void {
-    if (this.#patience !== null) clearTimeout(this.#patience);
-    this.#patience = null;
+  /** Gives up after `limitMs` without a turn (504). */
+  expireAfter(limitMs: number): void {
+    this.#expiry = setTimeout(() => {
+      const message = `no slot became free within ${Math.round(limitMs / 1000)} s`;
+      this.refuse(new GatewayError(504, 'queue_timeout', message));
+      this.#onGone();
+    }, limitMs);
   }
 }
 
