@@ -22,6 +22,7 @@ export async function withDemoServer<Result>(
         host: '127.0.0.1',
         port: 0,
         apiKeyFile: null,
+        corsOrigins: [],
         engineLog: null,
         readyTimeoutMs: READY_TIMEOUT_MS,
         drainMs: DRAIN_MS,

@@ -64,7 +64,10 @@ export async function prepareServe(
   const { model: path, mmproj } = localFiles(plan);
   const loaded = await loadModel({ name: path, mmproj, profilesDir: null }, ctx);
   const engine = await engineFor(what, plan, llamaServer, ctx);
-  const argv = [...listenAt(plan.engine?.args ?? [], []), ...supervisionFlags(engine.flags)];
+  const argv = [
+    ...listenAt(plan.engine?.args ?? [], []),
+    ...supervisionFlags(engine.flags, plan.model.id),
+  ];
   ctx.trace(`engine: ${[engine.engine.path, ...argv].join(' ')}`);
   return {
     plan,
@@ -142,8 +145,10 @@ async function engineFor(
   return selected;
 }
 
-function supervisionFlags(known: readonly string[]): string[] {
-  return SUPERVISION_FLAGS.filter(([flag = '']) => known.includes(flag)).flat();
+function supervisionFlags(known: readonly string[], modelId: string): string[] {
+  // Without a name of its own a model is called by the path of its file in every answer.
+  const flags = [...SUPERVISION_FLAGS, ['--alias', modelId]];
+  return flags.filter(([flag = '']) => known.includes(flag)).flat();
 }
 
 function countingOf(plan: DeploymentPlan, loaded: LoadedModel): ServeTools['counting'] {

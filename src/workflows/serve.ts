@@ -5,7 +5,7 @@ import { runClientCommand } from '../serve/client-command.ts';
 import { isLoopback, listenError, localUrl } from '../serve/gateway/address.ts';
 import type { ImageCounting } from '../serve/gateway/estimate-prompt.ts';
 import { createGateway, DEFAULT_MAX_BODY_BYTES, type Gateway } from '../serve/gateway/gateway.ts';
-import { readKeys } from '../serve/gateway/keys.ts';
+import type { CorsOrigins } from '../serve/gateway/cors.ts';
 import { DEFAULT_RESTART_POLICY } from '../serve/restart-policy.ts';
 import type { OpenMediaStore } from '../serve/media-store/open.ts';
 import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
@@ -13,6 +13,7 @@ import { makeSocketFolder, type SocketFolder } from '../serve/supervisor/socket-
 import { DEFAULT_STOP_TIMINGS } from '../serve/supervisor/stop-process.ts';
 import { Supervisor, type SupervisorPhase } from '../serve/supervisor/supervisor.ts';
 import type { Context } from './context.ts';
+import { openKeys, type ServeKeys } from './serve-keys.ts';
 import { mediaPathArgs, openMediaCache, type MediaCacheRequest } from './serve-media.ts';
 
 export type ServeRequest = {
@@ -27,6 +28,7 @@ export type ServeRequest = {
   readonly host: string;
   readonly port: number;
   readonly apiKeyFile: string | null;
+  readonly corsOrigins: CorsOrigins;
   /** null: `engine.log` in the state folder. */
   readonly engineLog: string | null;
   /** How long the engine may print nothing while it loads. */
@@ -46,6 +48,7 @@ export type ServeTools = {
 export type Serving = {
   /** `http://127.0.0.1:8080`, without `/v1`. */
   readonly url: string;
+  /** A key that is valid while it serves; null where none is asked for. */
   readonly apiKey: string | null;
   /** The engine's process, for diagnosis. */
   readonly enginePid: () => number | undefined;
@@ -89,7 +92,7 @@ export async function startServing(
   tools: ServeTools,
 ): Promise<Serving> {
   await checkEngine(request.enginePath);
-  const keys = await readKeys(request.apiKeyFile);
+  const keys = await openKeys(request.apiKeyFile, request.corsOrigins, ctx.notice);
   const store = await openMediaCache(request.media, ctx);
   const guard = await chooseOrphanGuard(ctx.run, ctx.platform);
   const folder = ctx.platform === 'win32' ? null : await makeSocketFolder(ctx.env);
@@ -111,13 +114,14 @@ export async function startServing(
   const gateway = createGateway({
     engine: supervisor,
     counting: tools.counting,
-    keys,
+    keys: keys.ring,
+    corsOrigins: request.corsOrigins,
     maxBodyBytes: DEFAULT_MAX_BODY_BYTES,
     prompts: null,
   });
-  const parts = { supervisor, gateway, folder, store };
+  const parts = { supervisor, gateway, folder, store, keys };
   try {
-    const port = await bind(request, keys.length > 0, ctx, gateway);
+    const port = await bind(request, keys.ownKey !== null, ctx, gateway);
     const url = localUrl(request.host, port);
     ctx.notice(`engine    ${request.enginePath}`);
     ctx.notice(
@@ -127,7 +131,7 @@ export async function startServing(
     ctx.notice(`ready in ${seconds(tookMs)} s at ${url}`);
     const stop = () => stopServing(parts, request.drainMs, tools.force);
     const { gaveUp } = supervisor;
-    return { url, apiKey: keys[0] ?? null, enginePid: () => supervisor.pid, gaveUp, stop };
+    return { url, apiKey: keys.ownKey, enginePid: () => supervisor.pid, gaveUp, stop };
   } catch (error) {
     await stopServing(parts, 0, tools.force);
     throw error;
@@ -199,10 +203,11 @@ type Parts = {
   readonly gateway: Gateway;
   readonly folder: SocketFolder | null;
   readonly store: OpenMediaStore;
+  readonly keys: ServeKeys;
 };
 
 async function stopServing(
-  { supervisor, gateway, folder, store }: Parts,
+  { supervisor, gateway, folder, store, keys }: Parts,
   drainMs: number,
   force: AbortSignal = new AbortController().signal,
 ): Promise<void> {
@@ -213,6 +218,7 @@ async function stopServing(
     await gateway.drain(drainMs, force);
     await supervisor.stop();
     await gateway.close();
+    keys.ring.close();
     await folder?.remove();
     await store.close();
   } finally {

@@ -47,6 +47,7 @@ export function serveRequest(fake: string, overrides: Partial<ServeRequest> = {}
     host: '127.0.0.1',
     port: 0,
     apiKeyFile: null,
+    corsOrigins: [],
     engineLog: null,
     readyTimeoutMs: 10_000,
     drainMs: 5000,

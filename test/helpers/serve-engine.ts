@@ -35,6 +35,7 @@ export async function demoRequest(overrides: Partial<ServeRequest> = {}): Promis
     host: '127.0.0.1',
     port: 0,
     apiKeyFile: null,
+    corsOrigins: [],
     engineLog: null,
     readyTimeoutMs: 60_000,
     drainMs: 5000,

@@ -5,6 +5,7 @@ import {
   type Gateway,
   type GatewayOptions,
 } from '../../src/serve/gateway/gateway.ts';
+import { fixedKeys } from '../../src/serve/gateway/key-file.ts';
 import type { EngineSource } from '../../src/serve/seams.ts';
 import { fakeEngine, supervise, type Supervised } from './serve-supervisor.ts';
 
@@ -21,7 +22,8 @@ export async function openGateway(
   const gateway = createGateway({
     engine,
     counting: { imageSizeOf: () => null, countImage: () => null },
-    keys: [],
+    keys: fixedKeys([]),
+    corsOrigins: [],
     maxBodyBytes: 1024 * 1024,
     prompts: null,
     ...options,

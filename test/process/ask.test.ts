@@ -3,6 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { MmdeployError } from '../../src/errors.ts';
+import { fixedKeys } from '../../src/serve/gateway/key-file.ts';
+import { plainKey } from '../../src/serve/gateway/keys.ts';
 import { askWorkflow, type AskRequest } from '../../src/workflows/ask.ts';
 import { startServing } from '../../src/workflows/serve.ts';
 import { imageBytes } from '../helpers/images.ts';
@@ -89,7 +91,7 @@ describe('what goes wrong is said with a next step', () => {
   });
 
   test('a wrong key', async () => {
-    const { url } = await serveFake('well-behaved', { keys: ['right'] });
+    const { url } = await serveFake('well-behaved', { keys: fixedKeys([plainKey('right')]) });
     const error = await refusal(asking(url, { apiKey: 'wrong' }));
     expect(error.message).toContain('401');
     expect(error.hints.join()).toContain('OPENAI_API_KEY');

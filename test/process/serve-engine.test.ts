@@ -88,7 +88,8 @@ describe.skipIf(REAL_ENGINE === '')('the real llama-server', () => {
     const { client } = await serveDemo();
     const { data } = await client.models.list();
     expect(data[0]).toMatchObject({
-      architecture: { input_modalities: ['text', 'image', 'video'] },
+      architecture: { input_modalities: ['text', 'image'] },
+      context_length: 4096,
     });
   });
 

@@ -2,6 +2,8 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import OpenAI from 'openai';
 import { describe, expect, test, vi } from 'vitest';
+import { fixedKeys } from '../../src/serve/gateway/key-file.ts';
+import { plainKey } from '../../src/serve/gateway/keys.ts';
 import { chatBody, deadEngine, openGateway, serveFake } from '../helpers/serve-gateway.ts';
 
 const UNTIL = { timeout: 10_000, interval: 10 };
@@ -52,24 +54,6 @@ describe('in front of a fake that behaves', () => {
     };
     expect(Object.keys(kept.body)).toEqual(['messages', 'seed']);
   });
-
-  test('the other routes reach the engine', async () => {
-    const { url } = await serveFake('well-behaved');
-    const models = await (await fetch(`${url}/v1/models`)).json();
-    expect(models).toEqual({ object: 'list', data: [{ id: 'fake' }] });
-    for (const path of ['/v1/completions', '/tokenize']) {
-      expect(await (await fetch(url + path, chatBody())).json()).toMatchObject({ url: path });
-    }
-  });
-
-  test('what the engine offers beyond the routes stays inside', async () => {
-    const { url } = await serveFake('well-behaved');
-    for (const path of ['/slots', '/props', '/tools', '/nothing?x=1', '/v1/chat/completions']) {
-      const response = await fetch(url + path);
-      expect(response.status, path).toBe(404);
-      expect(await response.json()).toEqual(ownError('unknown_route'));
-    }
-  });
 });
 
 describe('bad requests', () => {
@@ -82,13 +66,8 @@ describe('bad requests', () => {
       { headers: { 'content-type': 'text/plain' } },
     ],
     ['no body', 400, 'invalid_json', { body: null, headers: {} }],
-    ['not JSON where it must be read', 400, 'invalid_json', { body: '{"id_slot":' }],
-    [
-      'a byte order mark in front of a dropped field',
-      400,
-      'invalid_json',
-      { body: '\uFEFF{"id_slot":1}' },
-    ],
+    ['not JSON', 400, 'invalid_json', { body: '{"id_slot":' }],
+    ['a byte order mark in front', 400, 'invalid_json', { body: '\uFEFF{"id_slot":1}' }],
   ])('%s: %i', async (_name, status, code, override) => {
     const { url } = await openGateway(deadEngine(true));
     const response = await fetch(url + CHAT, { ...chatBody(), ...override });
@@ -108,7 +87,9 @@ describe('bad requests', () => {
 
 describe('keys', () => {
   test('every route but the probes needs one', async () => {
-    const { url } = await serveFake('well-behaved', { keys: ['one', 'two'] });
+    const { url } = await serveFake('well-behaved', {
+      keys: fixedKeys([plainKey('one'), plainKey('two')]),
+    });
     const ask = async (path: string, key: string | null) => {
       const headers = key === null ? undefined : { authorization: `Bearer ${key}` };
       return (await fetch(url + path, headers === undefined ? {} : { headers })).status;

@@ -21,7 +21,11 @@ export function registerServe({ begin, action }: Registrar): void {
     .optionsGroup('Server:')
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <n>', 'port to listen on; 0 takes a free one', '8080')
-    .option('--api-key-file <file>', 'keys that clients must send, one a line')
+    .option(
+      '--api-key-file <file>',
+      'keys that clients must send, one a line, plain or `sha256:HEX`',
+    )
+    .option('--cors-origin <list>', 'web pages that may ask from a browser; none by default')
     .option('--llama-server <file>', 'engine to use (env MMDEPLOY_LLAMA_SERVER)')
     .option('--engine-log <file>', "where the engine's log goes")
     .option('--cache-dir <dir>', 'where prepared images and sounds are kept')

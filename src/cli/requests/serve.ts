@@ -1,4 +1,5 @@
 import { MmdeployError } from '../../errors.ts';
+import { corsOrigins } from '../../serve/gateway/cors.ts';
 import type { PrepareServe, ServeWhat } from '../../workflows/serve-model.ts';
 import type { PlanOptions } from './plan.ts';
 import { toPlanRequest } from './plan.ts';
@@ -10,6 +11,7 @@ export type ServeOptions = PlanOptions & {
   readonly host: string;
   readonly port: string;
   readonly apiKeyFile?: string;
+  readonly corsOrigin?: string;
   readonly llamaServer?: string;
   readonly engineLog?: string;
   readonly cacheDir?: string;
@@ -34,6 +36,7 @@ export function serveRequest(
       host: options.host,
       port,
       apiKeyFile: options.apiKeyFile ?? null,
+      corsOrigins: options.corsOrigin === undefined ? [] : corsOrigins(options.corsOrigin),
       engineLog: options.engineLog ?? null,
       readyTimeoutMs: milliseconds('--ready-timeout', options.readyTimeout),
       drainMs: milliseconds('--drain', options.drain),

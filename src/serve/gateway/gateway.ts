@@ -6,22 +6,25 @@ import { MIB } from '../../units.ts';
 import { takeChatApart, type ImageOrder } from './chat/chat-request.ts';
 import { replyToPrompt } from './chat/chat-route.ts';
 import type { PipelineParts } from './chat/pipeline.ts';
-import { cleanBody, withoutOperatorFields } from './client-fields.ts';
+import { corsHeaders, preflightHeaders, type CorsOrigins } from './cors.ts';
 import { parseObject } from './json.ts';
 import { GatewayError, errorBody } from './errors.ts';
 import { estimatePrompt, type ImageCounting } from './estimate-prompt.ts';
-import type { EngineSource } from '../seams.ts';
+import type { EngineSource, Tenant } from '../seams.ts';
 import { readyEngine } from './engine-call.ts';
-import { forward } from './forward.ts';
 import { InFlight } from './in-flight.ts';
-import { keyCheck } from './keys.ts';
+import type { KeyRing } from './key-file.ts';
+import { ANONYMOUS, tenantOf } from './keys.ts';
 import { promptEngine } from './prompt-engine.ts';
+import { registerForwarded } from './routes/forwarded.ts';
+import { registerModels } from './routes/models.ts';
+import { allowedBody, bodyOf, type Client, type ClientOf } from './routes/request.ts';
 
 export type GatewayOptions = {
   readonly engine: EngineSource;
   readonly counting: ImageCounting;
-  /** Accepted keys; empty: no key is asked for. */
-  readonly keys: readonly string[];
+  readonly keys: KeyRing;
+  readonly corsOrigins: CorsOrigins;
   readonly maxBodyBytes: number;
   /** What chat requests pass on their way; null passes them on as they are. */
   readonly prompts: PromptOptions | null;
@@ -45,7 +48,6 @@ export type Gateway = {
 /** Liveness and readiness are for orchestrators: no key, and answered while draining. */
 const PROBES = ['/health', '/ready'];
 const CHAT = '/v1/chat/completions';
-const PASSED_ON = ['/v1/completions', '/tokenize'];
 const REQUEST_TIMEOUT_MS = 300_000;
 /** For the last error events to reach their clients. */
 const FLUSH_MS = 1000;
@@ -68,21 +70,26 @@ export function createGateway(options: GatewayOptions): Gateway {
     done(null, body);
   });
   app.setErrorHandler((error, _request, reply) => sendError(error, reply));
-  app.setNotFoundHandler((request, reply) => {
-    const what = `${request.method} ${request.url.split('?')[0] ?? ''}`;
-    return sendError(new GatewayError(404, 'unknown_route', `no such route: ${what}`), reply);
-  });
-  const accepts = keyCheck(options.keys);
+  app.setNotFoundHandler((request, reply) => sendError(unknownRoute(app, request, reply), reply));
+  const tenants = new WeakMap<FastifyRequest, Tenant>();
   app.addHook('onRequest', (request, reply, done) => {
     inFlight.add(reply.raw);
-    done(
-      PROBES.includes(request.routeOptions.url ?? '')
-        ? undefined
-        : refusal(request, accepts, draining),
-    );
+    reply.headers(corsHeaders(options.corsOrigins, request.headers));
+    if (options.corsOrigins.length > 0 && isPreflight(request)) {
+      // A browser sends no key with it, and learns nothing but what is allowed.
+      reply.code(204).headers(preflightHeaders(request.headers)).send();
+      return;
+    }
+    const tenant = tenantOf(options.keys.current(), request.headers);
+    tenants.set(request, tenant ?? ANONYMOUS);
+    done(PROBES.includes(request.routeOptions.url ?? '') ? undefined : refusal(tenant, draining));
   });
   addProbes(app, options.engine, () => draining);
-  addRoutes(app, options, inFlight);
+  const clientOf = (request: FastifyRequest, reply: FastifyReply): Client => ({
+    tenant: tenants.get(request) ?? ANONYMOUS,
+    signal: inFlight.signalOf(reply.raw),
+  });
+  addRoutes(app, options, clientOf);
   return {
     listen: async (host, port) => {
       await app.listen({ host, port });
@@ -99,19 +106,31 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
-function refusal(
-  request: FastifyRequest,
-  accepts: (authorization: string | undefined) => boolean,
-  draining: boolean,
-): GatewayError | undefined {
-  if (!accepts(request.headers.authorization)) {
-    return new GatewayError(
-      401,
-      'invalid_api_key',
-      'give a valid key: `Authorization: Bearer KEY`',
-    );
+function isPreflight({ method, headers }: FastifyRequest): boolean {
+  return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
+}
+
+function refusal(tenant: Tenant | null, draining: boolean): GatewayError | undefined {
+  if (tenant !== null) return draining ? stopping() : undefined;
+  return new GatewayError(401, 'invalid_api_key', 'give a valid key: `Authorization: Bearer KEY`');
+}
+
+/** 405 where the path has another method, else 404. */
+function unknownRoute(
+  app: FastifyInstance,
+  { method, url }: FastifyRequest,
+  reply: FastifyReply,
+): GatewayError {
+  const path = url.split('?')[0] ?? '';
+  const others = (['GET', 'POST'] as const).filter((each) =>
+    app.hasRoute({ method: each, url: path }),
+  );
+  if (others.length === 0) {
+    return new GatewayError(404, 'unknown_route', `no such route: ${method} ${path}`);
   }
-  return draining ? stopping() : undefined;
+  reply.header('allow', others.join(', '));
+  const message = `${path} takes ${others.join(' and ')}, not ${method}`;
+  return new GatewayError(405, 'method_not_allowed', message);
 }
 
 function stopping(): GatewayError {
@@ -127,23 +146,17 @@ function addProbes(app: FastifyInstance, engine: EngineSource, draining: () => b
   });
 }
 
-function addRoutes(app: FastifyInstance, options: GatewayOptions, inFlight: InFlight): void {
+function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: ClientOf): void {
   const { engine, counting, prompts } = options;
-  if (prompts !== null) addChat(app, { ...prompts, source: engine }, prompts.imageOrder, inFlight);
-  for (const path of prompts === null ? [CHAT, ...PASSED_ON] : PASSED_ON) {
-    app.post(path, (request, reply) => {
-      const body = cleanBody(bodyOf(request));
-      const abort = inFlight.signalOf(reply.raw);
-      return forward(engine, { path, method: 'POST', body }, request, reply, abort);
-    });
-  }
-  app.get('/v1/models', (request, reply) => {
-    const upstream = { path: '/v1/models', method: 'GET', body: null } as const;
-    return forward(engine, upstream, request, reply, inFlight.signalOf(reply.raw));
-  });
+  const parts = prompts === null ? null : { ...prompts, source: engine };
+  if (parts === null) registerForwarded(app, { source: engine, clientOf }, CHAT, 'chat');
+  else addChat(app, parts, parts.imageOrder, clientOf);
+  registerForwarded(app, { source: engine, clientOf }, '/v1/completions', 'completions');
+  registerForwarded(app, { source: engine, clientOf }, '/tokenize', 'tokenize');
+  registerModels(app, { source: engine, clientOf });
   app.post('/mmdeploy/v1/estimate', async (request, reply) => {
     const chat = parseObject(bodyOf(request));
-    const asked = promptEngine(readyEngine(engine), inFlight.signalOf(reply.raw));
+    const asked = promptEngine(readyEngine(engine), clientOf(request, reply).signal);
     try {
       return await estimatePrompt(chat, asked, counting);
     } catch (error) {
@@ -157,19 +170,14 @@ function addChat(
   app: FastifyInstance,
   parts: PipelineParts,
   order: ImageOrder,
-  inFlight: InFlight,
+  clientOf: ClientOf,
 ): void {
   const route = { path: CHAT, countPath: `${CHAT}/input_tokens` };
   app.post(CHAT, (request, reply) => {
-    const body = withoutOperatorFields(parseObject(bodyOf(request)));
-    const client = { tenant: 'anonymous', signal: inFlight.signalOf(reply.raw) };
+    const body = allowedBody(request, reply, 'chat');
+    const client = clientOf(request, reply);
     return replyToPrompt(parts, route, takeChatApart(body, order), client, request, reply);
   });
-}
-
-function bodyOf(request: FastifyRequest): Buffer {
-  if (Buffer.isBuffer(request.body)) return request.body;
-  throw new GatewayError(400, 'invalid_json', 'the request has no body');
 }
 
 function sendError(error: unknown, reply: FastifyReply): FastifyReply {
