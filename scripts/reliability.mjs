@@ -1,0 +1,115 @@
+// `npm run reliability [-- ITEM…]`: the reliability bar of `mmdeploy serve`, whole, against the built program
+// from outside: a process that is killed, fed broken files, filled, stopped. Prints each finding; with all
+// items run it writes docs/reliability.md. Linux only (it looks at /proc). Needs a llama-server.
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { rolldown } from 'rolldown';
+import { createContext } from '../dist/workflows/create-context.js';
+import { selectEngine } from '../dist/workflows/engine.js';
+
+const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const REPORT = at('docs/reliability.md');
+
+const { values, positionals } = parseArgs({
+  options: { small: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+
+/** The drivers are shared with the tests, and so are TypeScript. */
+async function loadDrivers() {
+  const file = at('node_modules/.cache/mmdeploy-reliability.mjs');
+  const bundle = await rolldown({
+    input: at('test/reliability/all.ts'),
+    platform: 'node',
+    external: (id) => !/^[./]/.test(id),
+  });
+  await bundle.write({ file, format: 'esm' });
+  return import(file);
+}
+
+const { ITEMS, SMALL, WHOLE, markdown, startServed } = await loadDrivers();
+const unknown = positionals.find((name) => !(name in ITEMS));
+if (unknown !== undefined) {
+  throw new Error(`no item \`${unknown}\`: there are ${Object.keys(ITEMS).join(', ')}`);
+}
+const names = positionals.length === 0 ? Object.keys(ITEMS) : positionals;
+
+const { engine } = await selectEngine(createContext(), { flag: null, gpus: [] });
+const root = mkdtempSync(join(tmpdir(), 'mmdeploy-reliability-'));
+let folders = 0;
+const folder = () => {
+  const path = join(root, String(++folders));
+  mkdirSync(path);
+  return path;
+};
+
+/** Every server has folders of its own: nothing is known from the one before. */
+function serve({ fake, flags = [], wrapper = [] } = {}) {
+  const home = folder();
+  const env = {
+    ...process.env,
+    XDG_STATE_HOME: join(home, 'state'),
+    XDG_DATA_HOME: join(home, 'data'),
+    XDG_CACHE_HOME: join(home, 'cache'),
+    MMDEPLOY_LLAMA_SERVER: engine.path,
+    MMDEPLOY_FAKE: fake === undefined ? '' : at(`test/fakes/${fake}.mjs`),
+  };
+  const file = fake === undefined ? [] : ['--llama-server', at('test/fakes/as-llama-server.mjs')];
+  const port = flags.includes('--port') ? [] : ['--port', '0'];
+  return startServed({
+    command: [...wrapper, process.execPath, at('bin/mmdeploy.js')],
+    args: ['serve', '--demo', ...file, ...port, ...flags],
+    env,
+  });
+}
+
+const world = { sizes: values.small ? SMALL : WHOLE, serve, folder };
+const items = [];
+const started = performance.now();
+try {
+  for (const name of names) {
+    const begun = performance.now();
+    console.log(`\n${name}`);
+    const item = await ITEMS[name](world).catch((error) => failed(name, error));
+    items.push(item);
+    for (const { what, found, bar, holds } of item.findings) {
+      console.log(`  ${holds ? 'holds' : 'DOES NOT HOLD'}  ${what}: ${found}  (bar: ${bar})`);
+    }
+    if (positionals.length > 0) console.log((item.details ?? []).join('\n'));
+    console.log(`  ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+  }
+} finally {
+  rmSync(root, { recursive: true, force: true });
+}
+
+function failed(name, error) {
+  const found = String(error?.message ?? error).split('\n')[0];
+  console.error(error);
+  return {
+    id: name,
+    title: name,
+    findings: [{ what: name, found, bar: 'it can be run', holds: false }],
+  };
+}
+
+const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+if (positionals.length === 0 && !values.small) {
+  writeFileSync(REPORT, markdown(items, head()));
+  console.log(`\nwrote docs/reliability.md after ${minutes} minutes`);
+}
+if (items.some(({ findings }) => findings.some(({ holds }) => !holds))) process.exitCode = 1;
+
+function head() {
+  const day = new Date().toISOString().slice(0, 10);
+  return [
+    '# Reliability of `mmdeploy serve`',
+    '',
+    `Made by \`npm run reliability\` on ${day} with llama.cpp ${engine.version} (build ${engine.build}) and the demo`,
+    `model, ${availableParallelism()} cores, ${process.platform}-${process.arch}, Node ${process.version}: ${minutes} minutes. Each item runs against the built program as a`,
+    'process, from outside. `npm test` runs the same items, smaller.',
+  ];
+}

@@ -1,0 +1,28 @@
+import { clientsMisbehave, halfOpen, keys } from './client-items.ts';
+import { crashLoop, drains, engineKilled, engineStopped, ports } from './engine-items.ts';
+import { addressesNotFetched, lookalikes, malformedMedia, typedMarkers } from './media-items.ts';
+import { noDisk, soak } from './memory-items.ts';
+import type { Item } from './report.ts';
+import type { World } from './world.ts';
+
+export { markdown } from './report.ts';
+export { startServed } from './served.ts';
+export { SMALL, WHOLE } from './world.ts';
+
+/** The bar's items by name, in its order. */
+export const ITEMS: Readonly<Record<string, (world: World) => Promise<Item>>> = {
+  kills: engineKilled,
+  'crash-loop': crashLoop,
+  drain: drains,
+  ports,
+  malformed: malformedMedia,
+  addresses: addressesNotFetched,
+  'half-open': halfOpen,
+  clients: clientsMisbehave,
+  disk: noDisk,
+  stopped: engineStopped,
+  soak,
+  keys,
+  lookalikes,
+  markers: typedMarkers,
+};

@@ -1,0 +1,257 @@
+import sharp from 'sharp';
+import { ask, counts, mediaChat, tally, textChat, type Asked } from './asking.ts';
+import { openCanary } from './canary.ts';
+import { oddFiles } from './odd-files.ts';
+import { tinyPng } from './png.ts';
+import { privateAddresses } from './private-addresses.ts';
+import { type Finding, type Item } from './report.ts';
+import { residentMib } from './served.ts';
+import type { World } from './world.ts';
+
+const AT_ONCE = 8;
+const MEMORY_LIMIT_MIB = 300;
+const SEED = 20261122;
+
+/**
+ * Items 5 and 6: files that no encoder would have written. Each is answered with its image counted, or
+ * refused by a 4xx with a reason; nothing else.
+ */
+export async function malformedMedia({ sizes, serve }: World): Promise<Item> {
+  const server = await serve();
+  try {
+    const engine = server.enginePid();
+    const results: { kind: string; asked: Asked }[] = [];
+    let peak = residentMib(server.pid);
+    const watch = setInterval(() => (peak = Math.max(peak, residentMib(server.pid))), 50);
+    const files = oddFiles(SEED, sizes.malformed);
+    const client = async () => {
+      for (;;) {
+        const next = await files.next();
+        if (next.done === true) return;
+        const { kind, bytes, type } = next.value;
+        const asked = await ask(
+          server.url,
+          mediaChat(`data:${type};base64,${bytes.toString('base64')}`),
+        );
+        results.push({ kind, asked });
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, client));
+    clearInterval(watch);
+    const told = results.filter(
+      ({ asked }) => asked.fate !== 'answered' && asked.fate !== 'refused',
+    );
+    const unseen = results.filter(({ asked }) => asked.fate === 'answered' && !sawImage(asked));
+    const alive = await ask(server.url, textChat('still there?'));
+    return {
+      id: '5, 6',
+      title: 'Malformed media',
+      findings: [
+        {
+          what: `${results.length} malformed files (seed ${SEED})`,
+          found: tally(results.map(({ asked }) => asked.fate)),
+          bar: 'answered, or refused with a reason (4xx)',
+          holds: told.length === 0 && results.length === sizes.malformed,
+        },
+        {
+          what: 'answered without a word of the image',
+          found: String(unseen.length),
+          bar: '0',
+          holds: unseen.length === 0,
+        },
+        {
+          what: 'the engine meanwhile',
+          found:
+            engine === server.enginePid() && alive.fate === 'answered'
+              ? 'the same process'
+              : 'another process',
+          bar: 'the same process',
+          holds: engine === server.enginePid() && alive.fate === 'answered',
+        },
+        {
+          what: 'memory of the gateway meanwhile',
+          found: `at most ${peak.toFixed(0)} MiB`,
+          bar: `under ${2 * MEMORY_LIMIT_MIB} MiB`,
+          holds: peak < 2 * MEMORY_LIMIT_MIB,
+        },
+      ],
+      details: kindsTable(results),
+    };
+  } finally {
+    await server.stop();
+  }
+}
+
+/** The answer says which image it is about. */
+function sawImage({ headers }: Asked): boolean {
+  return String(headers['x-mmdeploy-image'] ?? '').includes('tok');
+}
+
+function kindsTable(results: readonly { kind: string; asked: Asked }[]): string[] {
+  const kinds = [...new Set(results.map(({ kind }) => kind))].sort();
+  return [
+    '| kind | files | what became of them |',
+    '| --- | --- | --- |',
+    ...kinds.map((kind) => {
+      const own = results.filter((each) => each.kind === kind);
+      const outcomes = own.map(({ asked }) =>
+        asked.fate === 'answered' ? 'answered' : `${asked.status} ${asked.code}`,
+      );
+      return `| ${kind} | ${own.length} | ${tally(outcomes)} |`;
+    }),
+  ];
+}
+
+/** Item 7: addresses behind which a server could be asked for what its client may not see. */
+export async function addressesNotFetched({ serve }: World): Promise<Item> {
+  const canary = await openCanary();
+  const findings: Finding[] = [];
+  const details: string[] = [
+    '| address | by default | with `--allow-remote-media` |',
+    '| --- | --- | --- |',
+  ];
+  try {
+    const urls = privateAddresses(canary.port);
+    const outcomes: string[][] = [];
+    for (const flags of [[], allowAll(urls)]) {
+      const server = await serve({ flags });
+      const asked: Asked[] = [];
+      for (const url of urls) asked.push(await ask(server.url, mediaChat(url), { hungMs: 30_000 }));
+      await server.stop();
+      outcomes.push(asked.map(({ status, code }) => `${status} ${code}`));
+      findings.push({
+        what: `${urls.length} addresses ${flags.length === 0 ? 'by default' : 'with every one of their hosts allowed'}`,
+        found: `${tally(asked.map(({ fate }) => fate))}; ${canary.reached()} connections at the canary`,
+        bar: 'all refused, 0 connections',
+        holds: asked.every(({ fate }) => fate === 'refused') && canary.reached() === 0,
+      });
+    }
+    urls.forEach((url, index) => {
+      details.push(
+        `| \`${url.replaceAll(String(canary.port), 'PORT')}\` | ${outcomes[0]?.[index] ?? ''} | ${outcomes[1]?.[index] ?? ''} |`,
+      );
+    });
+  } finally {
+    await canary.close();
+  }
+  return { id: '7', title: 'Addresses that must not be fetched', findings, details };
+}
+
+/** Hosts as a careless operator would allow them. */
+function allowAll(urls: readonly string[]): string[] {
+  const hosts = new Set<string>();
+  for (const url of urls) {
+    const host = /^https?:\/\/(?:[^@/]*@)?(\[[^\]]+\]|[^/:?#]+)/i.exec(url)?.[1];
+    if (host !== undefined) hosts.add(host);
+  }
+  return [...hosts].flatMap((host) => ['--allow-remote-media', host]);
+}
+
+/** Item 15: pixels that are the same numbers in another shape, or mean other colours, are other images. */
+export async function lookalikes({ serve }: World): Promise<Item> {
+  const server = await serve();
+  try {
+    const seen: string[] = [];
+    for (const bytes of await lookalikeFiles()) {
+      const { headers, fate } = await ask(
+        server.url,
+        mediaChat(`data:image/png;base64,${bytes.toString('base64')}`),
+      );
+      seen.push(
+        fate === 'answered'
+          ? (String(headers['x-mmdeploy-image'] ?? '').split(';')[0] ?? '')
+          : fate,
+      );
+    }
+    const distinct = counts(seen).size;
+    return {
+      id: '15',
+      title: 'Images that look alike to a careless cache',
+      findings: [
+        {
+          what: 'the same bytes as 60x40, 40x60, one row more, with another palette, with another transparency',
+          found: `${distinct} different images of ${seen.length}`,
+          bar: `${seen.length} different`,
+          holds: distinct === seen.length && !seen.includes(''),
+        },
+      ],
+    };
+  } finally {
+    await server.stop();
+  }
+}
+
+async function lookalikeFiles(): Promise<Buffer[]> {
+  const pixels = Buffer.from(Array.from({ length: 60 * 40 * 3 }, (_, index) => (index * 7) % 251));
+  const shaped = (width: number, height: number) =>
+    sharp(pixels, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
+  const alpha = (value: number) =>
+    sharp(pixels, { raw: { width: 60, height: 40, channels: 3 } })
+      .ensureAlpha(value)
+      .png()
+      .toBuffer();
+  const swapped = sharp(pixels, { raw: { width: 60, height: 40, channels: 3 } })
+    .recomb([
+      [0, 0, 1],
+      [0, 1, 0],
+      [1, 0, 0],
+    ])
+    .png()
+    .toBuffer();
+  return Promise.all([shaped(60, 40), shaped(40, 60), shaped(30, 80), alpha(0.5), swapped]);
+}
+
+/** Item 16: what looks like a place for an image is text where a client typed it. */
+export async function typedMarkers({ serve }: World): Promise<Item> {
+  const server = await serve();
+  try {
+    const markers = [
+      '<__media__>',
+      '<image>',
+      '<img>',
+      '[IMG]',
+      '<|vision_start|><|image_pad|><|vision_end|>',
+      '<__media__><__media__>',
+    ];
+    const fates: string[] = [];
+    for (const marker of markers) {
+      const asked = await ask(server.url, textChat(`What is ${marker} here?`));
+      const beside = await ask(
+        server.url,
+        mediaChat(`data:image/png;base64,${tinyPng(1).toString('base64')}`, {}),
+      );
+      const both = await ask(server.url, {
+        ...mediaChat(`data:image/png;base64,${tinyPng(1).toString('base64')}`),
+        messages: [
+          {
+            role: 'user',
+            content: [
+              { type: 'text', text: `Before ${marker}` },
+              {
+                type: 'image_url',
+                image_url: { url: `data:image/png;base64,${tinyPng(1).toString('base64')}` },
+              },
+            ],
+          },
+        ],
+      });
+      fates.push(asked.fate, beside.fate, both.fate);
+    }
+    return {
+      id: '16',
+      title: 'Markers typed as text',
+      findings: [
+        {
+          what: `${markers.length} markers as text, alone and beside an image`,
+          found: tally(fates),
+          bar: 'none makes or moves an image: all answered, or refused with a reason',
+          holds: fates.every((fate) => fate === 'answered' || fate === 'refused'),
+        },
+      ],
+    };
+  } finally {
+    await server.stop();
+  }
+}
