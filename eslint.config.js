@@ -28,7 +28,7 @@ const PURE_FILES = [
   'src/estimate/{advice,baseline,budget,compare,given-price,price-warnings,size-tally}.ts',
   'src/estimate/read/content.ts',
   'src/estimate/manifest/{anthropic,chat,content,data-uri,item,jsonl,lines,list,long-line,request,responses,row}.ts',
-  'src/serve/{restart-policy,state}.ts',
+  'src/serve/{out-of-memory,progress,quarantine,relief,restart-policy,state}.ts',
   'src/serve/media-store/{lru,names}.ts',
   'src/serve/client/{sse,image-kind}.ts',
   'src/serve/gateway/{chat-images,cors,keys,errors,estimate-prompt,json}.ts',

@@ -11,7 +11,8 @@ import type { OpenMediaStore } from '../serve/media-store/open.ts';
 import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 import { makeSocketFolder, type SocketFolder } from '../serve/supervisor/socket-folder.ts';
 import { DEFAULT_STOP_TIMINGS } from '../serve/supervisor/stop-process.ts';
-import { Supervisor, type SupervisorPhase } from '../serve/supervisor/supervisor.ts';
+import type { SupervisorPhase } from '../serve/supervisor/options.ts';
+import { Supervisor } from '../serve/supervisor/supervisor.ts';
 import type { Context } from './context.ts';
 import { openKeys, type ServeKeys } from './serve-keys.ts';
 import { mediaPathArgs, openMediaCache, type MediaCacheRequest } from './serve-media.ts';
@@ -215,6 +216,7 @@ async function stopServing(
   if (force.aborted) onForce();
   force.addEventListener('abort', onForce, { once: true });
   try {
+    supervisor.drain();
     await gateway.drain(drainMs, force);
     await supervisor.stop();
     await gateway.close();

@@ -49,11 +49,12 @@ async function chat(body, response, { words = ['a', ' small', ' fake'], onWord =
 }
 
 /** Starts to listen where the arguments say; `loaded` tells whether loading is over. */
-export function serve({ loaded = () => true, onChat, ...habits } = {}) {
+export function serve({ loaded = () => true, slots, onChat, ...habits } = {}) {
   const host = valueOf('--host') ?? '127.0.0.1';
   const server = createServer((request, response) => {
     if (!loaded()) return json(response, 503, { error: { code: 503, message: 'Loading model' } });
     if (request.url === '/health') return json(response, 200, { status: 'ok' });
+    if (request.url === '/slots' && slots !== undefined) return json(response, 200, slots());
     if (request.url === '/v1/models') {
       return json(response, 200, { object: 'list', data: [{ id: 'fake' }] });
     }

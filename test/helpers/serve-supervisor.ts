@@ -4,11 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { EngineCommand } from '../../src/serve/supervisor/engine-process.ts';
-import {
-  Supervisor,
-  type SupervisorOptions,
-  type SupervisorPhase,
-} from '../../src/serve/supervisor/supervisor.ts';
+import type { SupervisorOptions, SupervisorPhase } from '../../src/serve/supervisor/options.ts';
+import { Supervisor } from '../../src/serve/supervisor/supervisor.ts';
 
 const FAKES = fileURLToPath(new URL('../fakes/', import.meta.url));
 

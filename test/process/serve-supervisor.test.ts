@@ -202,7 +202,12 @@ describe('crashes', () => {
       'loading',
       'ready',
     ]);
-    expect(phases[2]).toEqual({ kind: 'crashed', reason: 'signal SIGKILL', restartInMs: 0 });
+    expect(phases[2]).toEqual({
+      kind: 'crashed',
+      reason: 'signal SIGKILL',
+      restartInMs: 0,
+      relieved: false,
+    });
   });
 
   test('an engine that comes up only to die is given up, with its state and its last words', async () => {

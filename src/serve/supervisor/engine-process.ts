@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { killGroup } from '../../process/run.ts';
 import type { EngineTarget } from '../engine-target.ts';
+import { outOfMemoryIn, type OutOfMemory } from '../out-of-memory.ts';
 import { engineEnv } from './engine-env.ts';
 import { openEngineLog, type EngineLog } from './engine-log.ts';
 import { guardedCommand, type OrphanGuard } from './orphan-guard.ts';
@@ -32,6 +33,8 @@ export type EngineProcess = {
   /** Resolves once the process is gone (reaped), its group too, and its output is read. */
   readonly exited: Promise<ProcessEnd>;
   readonly end: () => ProcessEnd | null;
+  /** Whose memory ran out in this life, by the log; null as long as none did. */
+  readonly outOfMemory: () => OutOfMemory | null;
   readonly signalGroup: (signal: NodeJS.Signals) => void;
 };
 
@@ -46,7 +49,9 @@ export function startEngineProcess(command: EngineCommand): EngineProcess {
   let target: EngineTarget | null = listen.kind === 'socket' ? listen : null;
   let lastOutput = performance.now();
   let end: ProcessEnd | null = null;
+  let outOfMemory: OutOfMemory | null = null;
   const log = openEngineLog(command.logFile, (line) => {
+    outOfMemory ??= outOfMemoryIn(line);
     if (listen.kind === 'port' && target === null) target = targetIn(line);
   });
   const child = spawnEngine(command);
@@ -64,6 +69,7 @@ export function startEngineProcess(command: EngineCommand): EngineProcess {
     quietMs: () => performance.now() - lastOutput,
     exited,
     end: () => end,
+    outOfMemory: () => outOfMemory,
     signalGroup: (signal) => {
       if (end === null) killGroup(child.pid, signal);
     },

@@ -1,52 +1,54 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
-import { MmdeployError, messageOf } from '../../errors.ts';
-import { connectEngine, type EngineTarget } from '../engine-target.ts';
-import { decideRestart, type RestartPolicy } from '../restart-policy.ts';
+import { messageOf, type MmdeployError } from '../../errors.ts';
+import { connectEngine } from '../engine-target.ts';
+import type { ProgressSample } from '../progress.ts';
+import { NO_RELIEF, nextRelief, withRelief, type Relief } from '../relief.ts';
+import { decideRestart } from '../restart-policy.ts';
 import { nextState, type EngineEvent, type EngineState } from '../state.ts';
-import { startEngineProcess, type EngineCommand, type EngineProcess } from './engine-process.ts';
-import { waitUntilReady, type Readiness } from './readiness.ts';
-import { classifyStartFailure, describeEnd, type ProcessEnd } from './start-failure.ts';
-import { stopProcess, type StopTimings } from './stop-process.ts';
+import { Changes } from './changes.ts';
+import { startEngineProcess, type EngineProcess } from './engine-process.ts';
+import { DEFAULT_WATCH, type SupervisorOptions } from './options.ts';
+import { waitUntilReady } from './readiness.ts';
+import { crashLoop, interrupted, startError } from './start-error.ts';
+import { describeEnd, type ProcessEnd } from './start-failure.ts';
+import { stopProcess } from './stop-process.ts';
+import { rhythmOf, watchEngine } from './watchdog.ts';
 
-export type SupervisorPhase =
-  | { readonly kind: 'loading'; readonly pid: number | undefined; readonly logFile: string | null }
-  | { readonly kind: 'ready'; readonly tookMs: number; readonly target: EngineTarget }
-  | { readonly kind: 'crashed'; readonly reason: string; readonly restartInMs: number | null };
+/** An engine that outlived its lack of memory may finish what it runs, for so long. */
+const RELIEF_PATIENCE_MS = 30_000;
 
-export type SupervisorOptions = {
-  readonly command: EngineCommand;
-  /** How long the engine may print nothing while it loads. */
-  readonly readyTimeoutMs: number;
-  readonly stop: StopTimings;
-  readonly restart: RestartPolicy;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  readonly onPhase: (phase: SupervisorPhase) => void;
-};
-
-const TAIL_LINES = 20;
-
-/** Keeps one engine running: starts it, waits until it is ready, restarts it after a crash, stops it. */
+/**
+ * Keeps one engine running: starts it, waits until it is ready, restarts it after a crash or when it
+ * hangs, with less when memory ran out, unloads it when nobody asks, stops it.
+ */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #stopping = new AbortController();
   readonly #forcing = new AbortController();
+  readonly #changes = new Changes();
   #state: EngineState = 'stopped';
   #process: EngineProcess | null = null;
   #client: Pool | null = null;
+  #life = 0;
+  #relief: Relief;
   #fruitlessCrashes = 0;
   #completedRequests = 0;
   #nextStartAt: number | null = null;
-  #life = 0;
-  #waiting = new Set<() => void>();
+  #lastUsedAt = 0;
+  #asleep = false;
+  #draining = false;
+  #recovering = false;
+  #stuck: string | null = null;
+  #failure: MmdeployError | null = null;
   #giveUp: (error: MmdeployError) => void = () => undefined;
   /** Resolves when the restarts are used up; never otherwise. */
   readonly gaveUp: Promise<MmdeployError>;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#relief = options.relief?.initial ?? NO_RELIEF;
     this.gaveUp = new Promise((resolve) => {
       this.#giveUp = resolve;
     });
@@ -61,9 +63,9 @@ export class Supervisor {
     return this.#process?.pid;
   }
 
-  /** A client of the engine, only while it is ready: a caller cannot reach one that still loads. */
+  /** A client of the engine while it is ready or draining: nobody can reach one that still loads. */
   get engine(): Pool | null {
-    return this.#state === 'ready' ? this.#client : null;
+    return this.#state === 'ready' || this.#state === 'draining' ? this.#client : null;
   }
 
   /** Counts the engine's starts. */
@@ -71,26 +73,31 @@ export class Supervisor {
     return this.#life;
   }
 
-  /** The engine as soon as it is ready; rejects when `signal` is aborted or no engine will come. */
+  /** With how much less than planned the engine of this `life` runs. */
+  get relief(): Relief {
+    return this.#relief;
+  }
+
+  /** Unloaded because nobody asked: able to serve, after a start that `whenReady` sets off. */
+  get asleep(): boolean {
+    return this.#asleep;
+  }
+
+  /**
+   * The engine as soon as it is ready; an engine that sleeps is woken. Rejects when `signal` is aborted
+   * (with its reason), with `engine.crashed` once the restarts are used up, and with `interrupted` when
+   * the server stops.
+   */
   async whenReady(signal: AbortSignal): Promise<Pool> {
     for (;;) {
       signal.throwIfAborted();
+      this.#lastUsedAt = performance.now();
       if (this.engine !== null) return this.engine;
-      if (this.#state === 'failed' || this.#stopping.signal.aborted) throw interrupted();
-      await this.#stateChange(signal);
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#isOver()) throw interrupted('the server is stopping');
+      if (this.#asleep) this.#wake();
+      await this.#changes.next(signal);
     }
-  }
-
-  #stateChange(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const settle = () => {
-        this.#waiting.delete(settle);
-        signal.removeEventListener('abort', settle);
-        resolve();
-      };
-      this.#waiting.add(settle);
-      signal.addEventListener('abort', settle, { once: true });
-    });
   }
 
   /** Whole seconds, at least 1, after which asking again is worth it. */
@@ -105,21 +112,34 @@ export class Supervisor {
   }
 
   /**
-   * Starts the engine and returns when it is ready. A first start that fails is not repeated: it
-   * throws `engine.start` with the reason and the log's tail, or `interrupted` when stopped meanwhile.
+   * Starts the engine and returns when it is ready. A first start that fails is repeated only with less
+   * memory: it throws `engine.start` with the reason and the log's tail, or `interrupted` when stopped
+   * meanwhile.
    */
   async start(): Promise<void> {
-    await this.#launch();
+    for (;;) {
+      try {
+        await this.#launch();
+        return;
+      } catch (error) {
+        if (this.#stopping.signal.aborted || !(await this.#relieve())) throw error;
+      }
+    }
+  }
+
+  /** From now on the engine finishes what it has; a crash is not made good any more. */
+  drain(): void {
+    this.#draining = true;
+    if (this.#state === 'ready') this.#apply('drain');
+    this.#changes.tell();
   }
 
   /** Ends the engine and every restart; returns when its process is gone. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    if (this.#process !== null && this.#process.end() === null) {
-      this.#apply('stop');
-      await stopProcess(this.#process, this.#options.stop, this.#forcing.signal);
-    }
-    await this.#disconnect();
+    this.#asleep = false;
+    this.#changes.tell();
+    await this.#endProcess();
   }
 
   /** Turns a `stop` that is waiting, or the next one, into a kill. */
@@ -129,102 +149,160 @@ export class Supervisor {
 
   async #launch(): Promise<void> {
     const { command, readyTimeoutMs, onPhase } = this.#options;
-    if (this.#stopping.signal.aborted) throw interrupted();
+    const { signal } = this.#stopping;
+    if (this.#stopping.signal.aborted) throw interrupted('stopped before the engine started');
     this.#apply('start');
     this.#nextStartAt = null;
+    this.#stuck = null;
     const startedAt = performance.now();
-    const engine = startEngineProcess(command);
+    const args = withRelief(command.args, this.#relief);
+    const engine = startEngineProcess({ ...command, args });
     this.#process = engine;
     void engine.exited.then((end) => this.#onExit(engine, end));
     onPhase({ kind: 'loading', pid: engine.pid, logFile: engine.log.path });
-    const { signal } = this.#stopping;
     const polled = await waitUntilReady(engine, readyTimeoutMs, signal);
     // It may have been stopped, or have died, while the last poll was answered.
     const readiness = signal.aborted ? 'aborted' : engine.end() === null ? polled : 'exited';
     const target = engine.target();
     if (readiness !== 'ready' || target === null) {
       await stopProcess(engine, this.#options.stop, this.#forcing.signal);
-      throw await this.#startError(engine, readiness);
+      throw await startError(engine, readiness, readyTimeoutMs);
     }
     this.#client = connectEngine(target);
     this.#life += 1;
     this.#completedRequests = 0;
+    this.#lastUsedAt = performance.now();
     this.#apply('healthy');
+    if (this.#draining) this.#apply('drain');
     onPhase({ kind: 'ready', tookMs: performance.now() - startedAt, target });
+    void this.#watch(engine, this.#client);
+  }
+
+  async #watch(engine: EngineProcess, client: Pool): Promise<void> {
+    const { watch = DEFAULT_WATCH, idleUnloadMs } = this.#options;
+    const over = new AbortController();
+    void engine.exited.then(() => over.abort());
+    const everyMs = rhythmOf([watch.stallMs, watch.silenceMs, idleUnloadMs ?? Infinity]);
+    const signal = AbortSignal.any([over.signal, this.#stopping.signal]);
+    let lackingSince: number | null = null;
+    const reason = await watchEngine(client, watch, everyMs, signal, (sample) => {
+      if (engine.outOfMemory() !== null) lackingSince ??= performance.now();
+      this.#onSample(sample, lackingSince);
+    });
+    if (reason === null || engine.end() !== null) return;
+    this.#stuck = reason;
+    engine.signalGroup('SIGKILL');
+  }
+
+  #onSample(sample: ProgressSample, lackingSince: number | null): void {
+    const now = performance.now();
+    const idle = sample.kind === 'slots' && !sample.busy;
+    if (!idle) this.#lastUsedAt = now;
+    if (this.#state !== 'ready') return;
+    if (lackingSince !== null && (idle || now - lackingSince > RELIEF_PATIENCE_MS)) {
+      if (this.#nextRelief() !== null) void this.#restartWithLess();
+      return;
+    }
+    const { idleUnloadMs = null } = this.#options;
+    if (idleUnloadMs !== null && idle && now - this.#lastUsedAt >= idleUnloadMs) {
+      void this.#unload(idleUnloadMs);
+    }
+  }
+
+  async #unload(afterMs: number): Promise<void> {
+    await this.#endProcess();
+    if (this.#isOver()) return;
+    this.#asleep = true;
+    this.#options.onPhase({ kind: 'asleep', afterMs });
+    // Whoever asked in the meantime wakes it.
+    this.#changes.tell();
+  }
+
+  #wake(): void {
+    this.#asleep = false;
+    void this.#recover(null);
+  }
+
+  async #restartWithLess(): Promise<void> {
+    await this.#endProcess();
+    if (this.#isOver() || !(await this.#relieve())) return;
+    await this.#recover(null);
   }
 
   #onExit(engine: EngineProcess, end: ProcessEnd): void {
     if (this.#process !== engine) return;
     const crashed = this.#state === 'ready' && !this.#stopping.signal.aborted;
     this.#apply('exited');
-    if (crashed) void this.#restart(describeEnd(end));
+    if (crashed) void this.#recover(this.#stuck ?? describeEnd(end));
   }
 
-  async #restart(firstReason: string): Promise<void> {
-    let reason = firstReason;
+  /** Brings the engine back; `crash` is why it went, null when it was stopped on purpose. */
+  async #recover(crash: string | null): Promise<void> {
+    this.#recovering = true;
     await this.#disconnect();
-    for (;;) {
-      const decision = this.#decide();
-      const restartInMs = decision.action === 'restart' ? decision.delayMs : null;
-      this.#options.onPhase({ kind: 'crashed', reason, restartInMs });
-      if (restartInMs === null) {
-        this.#end(reason);
-        return;
-      }
-      this.#nextStartAt = performance.now() + restartInMs;
+    let reason = crash;
+    while (reason === null || (await this.#mayRestart(reason))) {
       try {
-        await delay(restartInMs, undefined, { signal: this.#stopping.signal });
         await this.#launch();
-        return;
+        break;
       } catch (error) {
-        if (this.#stopping.signal.aborted) return;
+        if (this.#stopping.signal.aborted) break;
         reason = messageOf(error);
       }
     }
+    this.#recovering = false;
+    this.#changes.tell();
   }
 
-  #decide() {
-    const crash = { completedRequests: this.#completedRequests, jitter: this.#options.random() };
-    const decision = decideRestart(this.#fruitlessCrashes, crash, this.#options.restart);
+  /** Waits as long as the policy says; false when it gives up, or the supervisor is stopped. */
+  async #mayRestart(reason: string): Promise<boolean> {
+    const { onPhase, restart, random } = this.#options;
+    if (this.#nextRelief() !== null) {
+      onPhase({ kind: 'crashed', reason, restartInMs: 0, relieved: true });
+      return this.#relieve();
+    }
+    const crash = { completedRequests: this.#completedRequests, jitter: random() };
+    const decision = decideRestart(this.#fruitlessCrashes, crash, restart);
     this.#fruitlessCrashes = decision.fruitlessCrashes;
     this.#completedRequests = 0;
-    return decision;
-  }
-
-  #end(reason: string): void {
-    this.#apply('gave-up');
-    const message = `llama-server crashed ${this.#fruitlessCrashes} times in a row without answering a request; last: ${reason}`;
-    this.#giveUp(new MmdeployError('engine.crashed', message, { details: this.#tail() }));
-  }
-
-  async #startError(engine: EngineProcess, readiness: Readiness): Promise<MmdeployError> {
-    const end = await engine.exited;
-    if (readiness === 'aborted') return interrupted();
-    if (readiness === 'silent') {
-      const seconds = Math.round(this.#options.readyTimeoutMs / 1000);
-      return new MmdeployError(
-        'engine.start',
-        `llama-server did not become ready and printed nothing for ${seconds} s`,
-        {
-          details: this.#tail(),
-          hints: ['if the disk is just slow, allow more: `mmdeploy serve … --ready-timeout 600s`'],
-        },
-      );
+    const restartInMs = decision.action === 'restart' ? decision.delayMs : null;
+    onPhase({ kind: 'crashed', reason, restartInMs, relieved: false });
+    if (restartInMs === null) {
+      this.#failure = crashLoop(this.#fruitlessCrashes, reason, this.#process);
+      this.#apply('gave-up');
+      this.#giveUp(this.#failure);
+      return false;
     }
-    const { reason, hints } = classifyStartFailure(engine.log.tail(Infinity), end);
-    return new MmdeployError('engine.start', `llama-server did not start: ${reason}`, {
-      details: this.#tail(),
-      hints,
-    });
+    this.#nextStartAt = performance.now() + restartInMs;
+    const { signal } = this.#stopping;
+    await delay(restartInMs, undefined, { signal }).catch(() => undefined);
+    return !signal.aborted;
   }
 
-  #tail(): readonly string[] {
-    const log = this.#process?.log;
-    if (log === undefined) return [];
-    return [
-      log.path === null ? "the engine's last lines:" : `last lines of ${log.path}:`,
-      ...log.tail(TAIL_LINES),
-    ];
+  #nextRelief(): Relief | null {
+    const { command, relief } = this.#options;
+    const memory = this.#process?.outOfMemory() ?? null;
+    if (relief === undefined || memory === null) return null;
+    return nextRelief(command.args, this.#relief, relief.scope, memory);
+  }
+
+  /** Takes the next step when the last life ended for want of memory; false when there is none. */
+  async #relieve(): Promise<boolean> {
+    const next = this.#nextRelief();
+    if (next === null) return false;
+    this.#relief = next;
+    this.#options.onPhase({ kind: 'relieved', relief: next });
+    // What cannot be remembered is found out again.
+    await this.#options.relief?.remember(next).catch(() => undefined);
+    return true;
+  }
+
+  async #endProcess(): Promise<void> {
+    if (this.#process !== null && this.#process.end() === null) {
+      this.#apply('stop');
+      await stopProcess(this.#process, this.#options.stop, this.#forcing.signal);
+    }
+    await this.#disconnect();
   }
 
   async #disconnect(): Promise<void> {
@@ -233,14 +311,15 @@ export class Supervisor {
     await client?.destroy();
   }
 
+  #isOver(): boolean {
+    if (this.#stopping.signal.aborted) return true;
+    return this.#draining && this.#state === 'stopped' && !this.#recovering;
+  }
+
   #apply(event: EngineEvent): void {
     const state = nextState(this.#state, event);
     if (state === null) throw new Error(`engine event \`${event}\` in state \`${this.#state}\``);
     this.#state = state;
-    for (const settle of [...this.#waiting]) settle();
+    this.#changes.tell();
   }
-}
-
-function interrupted(): MmdeployError {
-  return new MmdeployError('interrupted', 'stopped while the engine was loading');
 }

@@ -9,10 +9,11 @@ test('the whole table, so that no transition appears or vanishes by accident', (
     ]),
   );
   expect(table).toEqual({
-    stopped: 'start: starting, healthy: -, exited: -, stop: stopped, gave-up: failed',
-    starting: 'start: -, healthy: ready, exited: stopped, stop: stopping, gave-up: -',
-    ready: 'start: -, healthy: -, exited: stopped, stop: stopping, gave-up: -',
-    stopping: 'start: -, healthy: -, exited: stopped, stop: stopping, gave-up: -',
-    failed: 'start: starting, healthy: -, exited: -, stop: failed, gave-up: -',
+    stopped: 'start: starting, healthy: -, drain: -, exited: -, stop: stopped, gave-up: failed',
+    starting: 'start: -, healthy: ready, drain: -, exited: stopped, stop: stopping, gave-up: -',
+    ready: 'start: -, healthy: -, drain: draining, exited: stopped, stop: stopping, gave-up: -',
+    draining: 'start: -, healthy: -, drain: draining, exited: stopped, stop: stopping, gave-up: -',
+    stopping: 'start: -, healthy: -, drain: -, exited: stopped, stop: stopping, gave-up: -',
+    failed: 'start: starting, healthy: -, drain: -, exited: -, stop: failed, gave-up: -',
   });
 });

@@ -1,0 +1,21 @@
+/** Lets any number of callers wait for the next change of something. */
+export class Changes {
+  readonly #waiting = new Set<() => void>();
+
+  /** Resolves at the next `tell`, or when `signal` is aborted. */
+  next(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const settle = () => {
+        this.#waiting.delete(settle);
+        signal.removeEventListener('abort', settle);
+        resolve();
+      };
+      this.#waiting.add(settle);
+      signal.addEventListener('abort', settle, { once: true });
+    });
+  }
+
+  tell(): void {
+    for (const settle of [...this.#waiting]) settle();
+  }
+}
