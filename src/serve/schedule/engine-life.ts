@@ -3,6 +3,9 @@ import { NO_RATES, measured, type Rates } from './prediction.ts';
 import type { SlotView } from './slot-choice.ts';
 import { FULL_TRUST, trusts, withOutcome, type HeldBy, type Trust } from './trust.ts';
 
+/** The longest breath between two encodes, as a share of the first: what throughput may lose for it. */
+const BREATH = 0.1;
+
 /** One slot of the engine. */
 export type Slot = {
   readonly id: number;
@@ -20,6 +23,9 @@ export class EngineLife {
   readonly slots: readonly Slot[];
   /** Who encodes an image now, or holds the place for it. */
   gate: Slot | null = null;
+  /** Slots given to words whose answer has not begun. */
+  readonly #awaited = new Set<Slot>();
+  #breathesUntil = 0;
   #rates: Rates = NO_RATES;
   #trust: Trust = FULL_TRUST;
   #uses = 0;
@@ -63,9 +69,31 @@ export class EngineLife {
     return this.slots.filter((slot) => slot.busy && slot.media).length;
   }
 
+  /** How long the breath after the last encode still lasts, at most. */
+  breathMs(now: number): number {
+    return Math.max(0, this.#breathesUntil - now);
+  }
+
+  /** A request of words has its slot, and no token yet. */
+  wordsAwaited(): boolean {
+    return this.#awaited.size > 0;
+  }
+
+  /** An encode of so many milliseconds has ended. */
+  encoded(ms: number, now: number): void {
+    this.#breathesUntil = now + BREATH * ms;
+  }
+
+  /** The answer on this slot has begun. */
+  begun(slot: Slot): void {
+    this.#awaited.delete(slot);
+    this.open(slot);
+  }
+
   occupy(slot: Slot, tenant: Tenant, media: boolean): void {
     slot.busy = true;
     slot.media = media;
+    if (!media) this.#awaited.add(slot);
     slot.owner = tenant;
     slot.lastUsed = ++this.#uses;
   }
@@ -75,7 +103,7 @@ export class EngineLife {
     slot.media = false;
     slot.content = content;
     slot.lastUsed = ++this.#uses;
-    this.open(slot);
+    this.begun(slot);
   }
 
   /** The next image may be encoded, if it was `slot` that kept the gate closed. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import type { PromptUsage } from '../seams.ts';
 import { primeBody } from './prime-body.ts';
@@ -64,6 +65,23 @@ export const LLAMA_SLOTS: EngineSlots = {
 
   erase: async (engine, slot) => (await act(engine, slot, 'erase', {})).status === 200,
 };
+
+const FIRST_LOOK_MS = 10;
+const LONGEST_LOOK_MS = 250;
+
+/** Returns when the engine is done with a request whose client is gone, or is `over` itself. Never rejects. */
+export async function untilIdle(
+  slots: EngineSlots,
+  engine: Pool,
+  slot: number,
+  over: () => boolean,
+): Promise<void> {
+  for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_LOOK_MS)) {
+    // It lets a stopping process end.
+    await delay(waitMs, undefined, { ref: false });
+    if (over() || !(await slots.isBusy(engine, slot).catch(() => false))) return;
+  }
+}
 
 /** The prompt's figures in an answer of OpenAI's shape; null where it has none. */
 export function promptUsage(answer: Readonly<Record<string, unknown>>): PromptUsage | null {

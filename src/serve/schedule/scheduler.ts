@@ -1,18 +1,17 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import { messageOf } from '../../errors.ts';
 import { EngineLost } from '../gateway/engine-call.ts';
 import { GatewayError } from '../gateway/errors.ts';
 import type { EngineSource, Observer, Turn, TurnRequest, TurnTaker } from '../seams.ts';
 import { EngineLife, type Slot } from './engine-life.ts';
-import { LLAMA_SLOTS, type EngineSlots } from './engine-slots.ts';
+import { LLAMA_SLOTS, untilIdle, type EngineSlots } from './engine-slots.ts';
 import { FairQueue } from './fair-queue.ts';
-import { encodeMs, retryAfterSeconds, tokensToEncode, turnMs } from './prediction.ts';
+import { encodeMs, turnMs } from './prediction.ts';
 import { readySlot, type Readied } from './ready-slot.ts';
 import { chooseSlot, neededPieces, tokensOf, type Choice } from './slot-choice.ts';
 import { SlotFiles, type SlotFilesOptions } from './slot-files.ts';
 import { giveTurn } from './turn.ts';
-import { Waiting, goneError } from './waiting.ts';
+import { Waiting, goneError, secondsOfWork } from './waiting.ts';
 
 export type SchedulerOptions = {
   readonly source: EngineSource;
@@ -57,8 +56,6 @@ export type Scheduler = TurnTaker & {
 
 /** So long after a request of words only, one slot is kept from requests with media. */
 const WORDS_ARE_RECENT_MS = 60_000;
-const FIRST_LOOK_MS = 10;
-const LONGEST_LOOK_MS = 250;
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const scheduler = new SlotScheduler(options);
@@ -81,6 +78,7 @@ class SlotScheduler {
   /** An engine is being waited for, or asked about its slots. */
   #entering = false;
   #lastWordsAt = -Infinity;
+  #breath: NodeJS.Timeout | null = null;
   #counts = { encodes: 0, hits: 0, missedHits: 0, refused: 0 };
 
   constructor(options: SchedulerOptions) {
@@ -122,6 +120,7 @@ class SlotScheduler {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    clearTimeout(this.#breath ?? undefined);
     this.#refuseAll(new GatewayError(503, 'server_stopping', 'the server is stopping', 5));
     await this.#files?.clear();
   }
@@ -136,18 +135,23 @@ class SlotScheduler {
       this.#enter();
       return;
     }
+    const breathes = this.#breathes(life);
     for (;;) {
-      const next = this.#queue.take((waiting) => this.#mayStart(waiting, life));
+      const next = this.#queue.take((waiting) => this.#mayStart(waiting, life, breathes));
       if (next === null) return;
       void this.#run(next.item, next.start.choice, engine, life);
     }
   }
 
-  #mayStart(waiting: Waiting, life: EngineLife): { choice: Run; cost: number } | null {
+  #mayStart(
+    waiting: Waiting,
+    life: EngineLife,
+    breathes: boolean,
+  ): { choice: Run; cost: number } | null {
     const choice = chooseSlot(waiting.request, {
       slots: life.views(),
       hasFile: (tenant, digest) => life.trusts('file') && this.#holdsFile(tenant, digest),
-      gateOpen: life.gate === null,
+      gateOpen: life.gate === null && !breathes,
       mediaMayStart: life.mediaAtWork() < this.#mediaSlots(life),
       isolate: this.#options.isolateTenants,
       tiredOfWaiting: waiting.tired,
@@ -165,6 +169,19 @@ class SlotScheduler {
     if (choice.prime) life.gate = slot;
     const missing = tokensOf(waiting.request.prefix.slice(choice.held), 'media');
     return { choice, cost: turnMs(rates) + (choice.prime ? encodeMs(rates, missing) : 0) };
+  }
+
+  /** Words come first for a moment after each encode; the images go on when it is over. */
+  #breathes(life: EngineLife): boolean {
+    const breathMs = life.breathMs(this.#options.now());
+    if (breathMs === 0) return false;
+    const wordsWait = [...this.#queue.items()].some((waiting) => !waiting.hasMedia);
+    if (!wordsWait && !life.wordsAwaited()) return false;
+    this.#breath ??= setTimeout(() => {
+      this.#breath = null;
+      this.#dispatch();
+    }, breathMs);
+    return true;
   }
 
   /**
@@ -186,7 +203,7 @@ class SlotScheduler {
     const readied = await readySlot(tools, engine, life, slot, choice, {
       request: waiting.request,
       gone: () => waiting.settled,
-      othersWait: () => this.#othersWaitFor(waiting),
+      othersWait: () => waiting.isAwaitedBy(this.#queue.items()),
     }).catch((error: unknown) => {
       return new EngineLost(messageOf(error), this.#options.source.retryAfterSeconds);
     });
@@ -216,6 +233,7 @@ class SlotScheduler {
     if (readied.encodeMs !== null) {
       this.#counts.encodes += 1;
       this.#options.observer.stage('encode', readied.encodeMs);
+      life.encoded(readied.encodeMs, this.#options.now());
     } else if (waiting.hasMedia && readied.held >= neededPieces(prefix)) this.#counts.hits += 1;
     // Encoded ahead: the next image may be. Otherwise it waits until this answer begins.
     if (readied.heldBy !== null) life.open(slot);
@@ -232,23 +250,12 @@ class SlotScheduler {
       queuedMs,
       now: this.#options.now,
       changed: () => this.#dispatch(),
-      settled: () => this.#untilIdle(engine, life, slot),
+      settled: () => untilIdle(this.#engineSlots, engine, slot.id, () => this.#isOver(life)),
       missed: () => {
         this.#counts.missedHits += 1;
       },
     });
     waiting.grant(turn);
-  }
-
-  /** Returns when the engine is done with a request whose client is gone. Never rejects. */
-  async #untilIdle(engine: Pool, life: EngineLife, slot: Slot): Promise<void> {
-    const { signal } = this.#closing;
-    for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_LOOK_MS)) {
-      await delay(waitMs, undefined, { signal }).catch(() => undefined);
-      const { source } = this.#options;
-      if (signal.aborted || source.engine === null || source.life !== life.number) return;
-      if (!(await this.#engineSlots.isBusy(engine, slot.id).catch(() => false))) return;
-    }
   }
 
   /** Waits for an engine, and asks it how many slots it has. */
@@ -281,35 +288,24 @@ class SlotScheduler {
     const refused = pushedOut ?? newest;
     this.#queue.remove(tenant, refused);
     this.#counts.refused += 1;
-    const retryAfter = this.#retryAfterSeconds();
+    const retryAfter =
+      this.#life === null
+        ? this.#options.source.retryAfterSeconds
+        : secondsOfWork([...this.#queue.items()], this.#life, (other, digest) =>
+            this.#holdsFile(other, digest),
+          );
     const { queueLimit } = this.#options;
     const message = `${queueLimit} requests are waiting already; try again in ${retryAfter} s`;
     refused.refuse(new GatewayError(429, 'queue_full', message, retryAfter));
   }
 
-  #retryAfterSeconds(): number {
-    const life = this.#life;
-    if (life === null) return this.#options.source.retryAfterSeconds;
-    const mediaTokens = tokensToEncode(
-      [...this.#queue.items()].map(({ request }) => request),
-      life.slots.map(({ content }) => content),
-      (tenant, digest) => this.#holdsFile(tenant, digest),
-    );
-    const running = life.slots.filter((slot) => slot.busy).length;
-    const turns = this.#queue.size + running;
-    return retryAfterSeconds(life.rates, { mediaTokens, turns, slots: life.slots.length });
-  }
-
-  #othersWaitFor({ request }: Waiting): boolean {
-    const digest = request.prefix[neededPieces(request.prefix) - 1]?.digest;
-    for (const other of this.#queue.items()) {
-      if (other.request.prefix.some((piece) => piece.digest === digest)) return true;
-    }
-    return false;
-  }
-
   #holdsFile(tenant: string, digest: string): boolean {
     return this.#files?.has(tenant, digest) ?? false;
+  }
+
+  #isOver({ number }: EngineLife): boolean {
+    const { source } = this.#options;
+    return this.#closing.signal.aborted || source.engine === null || source.life !== number;
   }
 
   #refuseAll(error: GatewayError): void {

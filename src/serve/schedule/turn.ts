@@ -27,8 +27,8 @@ export function giveTurn(given: GivenTurn): Turn {
   const allHeld = readied.heldBy !== null && needed > 0;
   let ended = false;
   const begun = () => {
-    if (ended || life.gate !== slot) return;
-    life.open(slot);
+    if (ended) return;
+    life.begun(slot);
     given.changed();
   };
   const end = async (how: 'done' | 'aborted' | 'lost', usage?: PromptUsage) => {

@@ -1,5 +1,7 @@
 import { GatewayError } from '../gateway/errors.ts';
-import type { Turn, TurnRequest } from '../seams.ts';
+import type { Tenant, Turn, TurnRequest } from '../seams.ts';
+import type { EngineLife } from './engine-life.ts';
+import { retryAfterSeconds, tokensToEncode } from './prediction.ts';
 import { neededPieces, tokensOf } from './slot-choice.ts';
 
 /** A request until it has its turn, or an error instead of one. */
@@ -69,6 +71,16 @@ export class Waiting {
     }, patienceMs);
   }
 
+  /** Some of `others` want what is being encoded for this one. */
+  isAwaitedBy(others: Iterable<Waiting>): boolean {
+    const { prefix } = this.request;
+    const digest = prefix[neededPieces(prefix) - 1]?.digest;
+    for (const other of others) {
+      if (other.request.prefix.some((piece) => piece.digest === digest)) return true;
+    }
+    return false;
+  }
+
   /** Gives up after `limitMs` without a turn (504). */
   expireAfter(limitMs: number): void {
     this.#expiry = setTimeout(() => {
@@ -77,6 +89,21 @@ export class Waiting {
       this.#onGone();
     }, limitMs);
   }
+}
+
+/** Whole seconds until what waits now, and what runs, is worked off; for `Retry-After`. */
+export function secondsOfWork(
+  waiting: readonly Waiting[],
+  { slots, rates }: EngineLife,
+  hasFile: (tenant: Tenant, digest: string) => boolean,
+): number {
+  const mediaTokens = tokensToEncode(
+    waiting.map(({ request }) => request),
+    slots.map(({ content }) => content),
+    hasFile,
+  );
+  const turns = waiting.length + slots.filter((slot) => slot.busy).length;
+  return retryAfterSeconds(rates, { mediaTokens, turns, slots: slots.length });
 }
 
 /** The reason that was given, or that the client hung up. */

@@ -275,4 +275,32 @@ describe('with time', () => {
     await encoded();
     expect(await granted(second)).toMatchObject({ slot: 1, media: 'none' });
   });
+
+  test('after an encode words come first, for a tenth of its time at most', async () => {
+    let clock = 0;
+    const { take, encoded, done } = fakeEngine({ slots: 3 }, { now: () => clock });
+    const first = take('s A');
+    await settled();
+    clock = 1000;
+    const [second, words, third] = [take('s B'), take('t'), take('s C')];
+    await encoded();
+    (await granted(first)).end('done');
+    // The words are on their way: the second image waits for their first token …
+    const turn = await granted(words);
+    expect(await now(second)).toBe('waits');
+    expect(done.filter((what) => what.startsWith('prime'))).toHaveLength(1);
+    turn.begun();
+    await settled();
+    expect(done.filter((what) => what.startsWith('prime'))).toHaveLength(2);
+    // … but not for ever.
+    await granted(take('u'));
+    clock = 2000;
+    await encoded();
+    (await granted(second)).end('done');
+    expect(done.filter((what) => what.startsWith('prime'))).toHaveLength(2);
+    clock = 2100;
+    await vi.advanceTimersByTimeAsync(100);
+    await encoded();
+    (await granted(third)).end('done');
+  });
 });
