@@ -15,7 +15,11 @@ const isPackage = (id) => !/^[./]|^[A-Za-z]:\\|^\0|^mmdeploy:/.test(id);
 const isBundled = (id) => BUNDLED.some((name) => id === name || id.startsWith(`${name}/`));
 
 const bundle = await rolldown({
-  input: { mmdeploy: dist('cli/main.js') },
+  input: {
+    mmdeploy: dist('cli/main.js'),
+    // A thread of its own; the module that starts it looks for it beside itself.
+    'decode-worker': dist('serve/media/worker/decode-worker.js'),
+  },
   platform: 'node',
   external: (id) => isPackage(id) && !isBundled(id),
   plugins: [

@@ -26,6 +26,9 @@ export function llavaRules(): MediaRules {
   };
 }
 
+/** A thread cannot run TypeScript: tests take the built one, as the program does. */
+const WORKER = new URL('../../dist/serve/media/worker/decode-worker.js', import.meta.url);
+
 type Preparing = {
   readonly stores: FolderStores;
   readonly prepare: (
@@ -42,6 +45,8 @@ export function preparing(options: Partial<MediaPreparerOptions> = {}): Preparin
     stores,
     rules: llavaRules(),
     limits: { ...DEFAULT_MEDIA_LIMITS, maxRemoteBytes: 1024 * 1024 },
+    remote: null,
+    workerFile: WORKER,
     observer: { stage: () => undefined, mediaBytes: () => undefined },
     ...options,
   });

@@ -4,6 +4,7 @@ import { encodePicture } from './decode-picture.ts';
 import type { Gate } from './gate.ts';
 import type { MediaRules } from './rules.ts';
 import type { MediaMeta } from './types.ts';
+import type { DecodeThread } from './worker/decode-thread.ts';
 
 /** A medium as a client sent it, before anything is known of it. */
 export type SentFile = {
@@ -18,6 +19,9 @@ export type Workshop = {
   readonly limits: MediaLimits;
   /** Weighed in pixels. */
   readonly gate: Gate;
+  readonly thread: DecodeThread;
+  /** The program's name or path; it need not be there. */
+  readonly ffmpeg: string;
   readonly signal: AbortSignal;
 };
 

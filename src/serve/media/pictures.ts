@@ -2,6 +2,7 @@ import { MmdeployError } from '../../errors.ts';
 import type { ImageSize } from '../../tokens/rules/define.ts';
 import { convertPicture, decodePicture, pictureSize } from './decode-picture.ts';
 import type { RawPicture } from './decode-picture.ts';
+import { inThread } from './in-thread.ts';
 import { checkPixels, refused } from './limits.ts';
 import type { Made, SentFile, Workshop } from './made.ts';
 import { madePicture } from './made.ts';
@@ -12,7 +13,12 @@ import { shrunkSize } from './shrink.ts';
 export async function makePicture({ place, bytes }: SentFile, shop: Workshop): Promise<Made> {
   const format = pictureFormat(bytes);
   if (format.decoder === null) throw refused(place, format.why);
-  const size = await pictureSize(place, bytes, shop.limits.maxImagePixels);
+  const { maxImagePixels: maxPixels } = shop.limits;
+  if (format.decoder !== 'sharp') {
+    const job = { kind: format.decoder, file: bytes, maxPixels } as const;
+    return makeOfRaw(place, await inThread(place, job, shop), shop);
+  }
+  const size = await pictureSize(place, bytes, maxPixels);
   const wanted = wantedSize(place, size, shop);
   const pixels = await shop.gate.run(size.width * size.height, shop.signal, () =>
     decodePicture(place, bytes, size, wanted),

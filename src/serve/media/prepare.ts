@@ -1,4 +1,3 @@
-import { contentOf } from '../../estimate/read/content.ts';
 import { MmdeployError } from '../../errors.ts';
 import { GatewayError } from '../gateway/errors.ts';
 import type {
@@ -13,17 +12,25 @@ import { Gate } from './gate.ts';
 import { contentKey, rawKey } from './keys.ts';
 import type { MediaLimits } from './limits.ts';
 import { overLimit, refused } from './limits.ts';
-import type { Made, SentFile, Workshop } from './made.ts';
-import { makePicture } from './pictures.ts';
+import { makersOf } from './makers.ts';
+import type { RemoteMedia } from './remote-media.ts';
+import { notAllowed } from './remote-media.ts';
 import type { MediaRules } from './rules.ts';
 import { SharedWork } from './shared-work.ts';
 import type { MediaStore, MediaStores, StoredMedia } from './types.ts';
+import { DecodeThread } from './worker/decode-thread.ts';
 
 export type MediaPreparerOptions = {
   readonly stores: MediaStores;
   readonly rules: MediaRules;
   readonly limits: MediaLimits;
   readonly observer: Pick<Observer, 'stage' | 'mediaBytes'>;
+  /** null: no address is fetched. */
+  readonly remote: RemoteMedia | null;
+  /** The worker's file, where it does not stand beside the compiled module. */
+  readonly workerFile?: URL;
+  /** The program that decodes sound and film; `ffmpeg` of the PATH where left out. */
+  readonly ffmpeg?: string;
 };
 
 /** Sound has this many samples a second once it is prepared. */
@@ -39,10 +46,12 @@ class Preparer {
   readonly #options: MediaPreparerOptions;
   readonly #shared = new SharedWork();
   readonly #gate: Gate;
+  readonly #thread: DecodeThread;
 
   constructor(options: MediaPreparerOptions) {
     this.#options = options;
     this.#gate = new Gate(options.limits.maxImagePixels);
+    this.#thread = new DecodeThread(options.workerFile ?? null);
   }
 
   async prepare(
@@ -98,7 +107,7 @@ class Preparer {
   ): Promise<readonly PreparedMedia[]> {
     const { rules, stores, observer } = this.#options;
     refuseSenseless(part, rules);
-    const bytes = bytesOf(part);
+    const bytes = await this.#bytesOf(part, signal);
     const key = rawKey(bytes, part.kind, rules.fingerprint, tenant);
     const store = stores.of(tenant);
     const known = await store.lookup(key);
@@ -116,6 +125,18 @@ class Preparer {
       share.release();
       throw error;
     }
+  }
+
+  async #bytesOf({ source, place }: MediaPart, signal: AbortSignal): Promise<Buffer> {
+    if (source.kind === 'bytes') return source.bytes;
+    const { remote, observer } = this.#options;
+    if (remote === null) {
+      throw notAllowed(place, URL.canParse(source.url) ? new URL(source.url).hostname : null);
+    }
+    const startedAt = performance.now();
+    const bytes = await remote.fetch(place, source.url, signal);
+    observer.stage('fetch', performance.now() - startedAt);
+    return bytes;
   }
 
   /** Each of them may be released alone; the file is free when the last one is. */
@@ -150,13 +171,13 @@ class Preparer {
   }
 
   async #make(job: Job): Promise<readonly StoredMedia[]> {
-    const { rules, limits, observer } = this.#options;
+    const { rules, limits, observer, ffmpeg = 'ffmpeg' } = this.#options;
     const { part, bytes, key, tenant, store, signal } = job;
-    const shop: Workshop = { rules, limits, gate: this.#gate, signal };
+    const shop = { rules, limits, gate: this.#gate, thread: this.#thread, ffmpeg, signal };
     const stored: StoredMedia[] = [];
     const startedAt = performance.now();
     try {
-      for await (const made of makersOf({ place: part.place, bytes }, part, shop)) {
+      for await (const made of makersOf({ place: part.place, bytes }, part.kind, shop)) {
         signal.throwIfAborted();
         const { meta, samples, encode } = made;
         const content = contentKey(meta, samples, rules.fingerprint, tenant);
@@ -190,40 +211,3 @@ function refuseSenseless({ kind, place }: MediaPart, { blind, deaf }: MediaRules
   const why = kind === 'audio' ? deaf : blind;
   if (why !== null) throw new GatewayError(400, 'unsupported_media', `\`${place}\`: ${why}`);
 }
-
-function bytesOf({ source, place }: MediaPart): Buffer {
-  if (source.kind === 'remote') {
-    throw refused(
-      place,
-      'this server fetches no addresses (`--allow-remote-media HOST`): send it as data',
-    );
-  }
-  return source.bytes;
-}
-
-/** By what the file holds; what the client called it only says what it was meant for. */
-async function* makersOf(
-  file: SentFile,
-  { kind, place }: MediaPart,
-  shop: Workshop,
-): AsyncGenerator<Made> {
-  const content = contentOf(file.bytes.subarray(0, HEAD_BYTES));
-  switch (content.kind) {
-    case 'image':
-      if (kind === 'audio') throw refused(place, 'it holds a picture, not a sound');
-      yield await makePicture(file, shop);
-      return;
-    case 'svg':
-      throw refused(place, 'SVG has no pixels: render it to PNG');
-    case 'other':
-      throw refused(place, content.what);
-    case 'text':
-      throw refused(place, 'it holds text');
-    case 'pdf':
-    case 'media':
-      throw new GatewayError(501, 'unsupported_media', `\`${place}\`: not served here`);
-  }
-}
-
-/** As many first bytes as tell the kind of file. */
-const HEAD_BYTES = 8 * 1024;

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { killGroup } from './run.ts';
+
+export type PipeOptions = {
+  /** What the program reads on its standard input; a program that stops reading is no error. */
+  readonly input: Uint8Array;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+};
+
+/** The program is not there, ended with another code than 0, or was given up. */
+export class PipeError extends Error {
+  readonly reason: 'not-found' | 'failed' | 'timeout';
+
+  constructor(reason: PipeError['reason'], message: string) {
+    super(message);
+    this.name = 'PipeError';
+    this.reason = reason;
+  }
+}
+
+const MOST_STDERR = 64 * 1024;
+
+/**
+ * Bytes through a program: argv array, no shell, own process group. What it prints comes as it is
+ * printed, and is not read faster than it is taken; whoever stops taking ends the program. Throws
+ * `PipeError`, and the signal's reason.
+ */
+export async function* pipeThrough(
+  file: string,
+  args: readonly string[],
+  { input, timeoutMs, signal }: PipeOptions,
+): AsyncGenerator<Buffer> {
+  signal.throwIfAborted();
+  const child = spawn(file, args, {
+    detached: process.platform !== 'win32',
+    stdio: ['pipe', 'pipe', 'pipe'],
+    windowsHide: true,
+  });
+  const ended = new Promise<PipeError | null>((resolve) => {
+    child.on('error', ({ message }) => resolve(new PipeError('not-found', message)));
+    child.on('close', (code) =>
+      resolve(code === 0 ? null : new PipeError('failed', lastLine(stderr) || `exit code ${code}`)),
+    );
+  });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (stderr.length < MOST_STDERR) stderr += chunk.toString('utf8');
+  });
+  const limit = AbortSignal.timeout(timeoutMs);
+  const stop = () => killGroup(child.pid, 'SIGKILL');
+  const either = AbortSignal.any([signal, limit]);
+  either.addEventListener('abort', stop, { once: true });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
+  try {
+    for await (const chunk of child.stdout) yield chunk as Buffer;
+    const failure = await ended;
+    signal.throwIfAborted();
+    if (limit.aborted) throw new PipeError('timeout', `${file} took over ${timeoutMs / 1000} s`);
+    if (failure !== null) throw failure;
+  } finally {
+    either.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1)?.trim() ?? '';
+}
