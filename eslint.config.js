@@ -32,7 +32,7 @@ const PURE_FILES = [
   'src/serve/media-store/{lru,names}.ts',
   'src/serve/client/{sse,image-kind}.ts',
   'src/serve/gateway/{chat-images,cors,keys,errors,estimate-prompt,json}.ts',
-  'src/serve/gateway/chat/{chat-request,media-header,media-source,seen,taken-apart,usage}.ts',
+  'src/serve/gateway/chat/{chat-request,media-header,media-source,responses-request,seen,taken-apart,usage}.ts',
   'src/serve/gateway/{allowed-fields,constraint-limits,field-limits,pattern-cost}.ts',
   'src/serve/schedule/{engine-life,fair-queue,prediction,prime-body,slot-choice,slot-file-index,trust}.ts',
   'src/serve/gateway/{chat-images,cors,keys,errors,estimate-prompt}.ts',

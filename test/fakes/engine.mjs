@@ -49,7 +49,7 @@ async function chat(body, response, { words = ['a', ' small', ' fake'], onWord =
 }
 
 /** Starts to listen where the arguments say; `loaded` tells whether loading is over. */
-export function serve({ loaded = () => true, slots, onChat, ...habits } = {}) {
+export function serve({ loaded = () => true, slots, onChat, routes, ...habits } = {}) {
   const host = valueOf('--host') ?? '127.0.0.1';
   const server = createServer((request, response) => {
     if (!loaded()) return json(response, 503, { error: { code: 503, message: 'Loading model' } });
@@ -57,6 +57,9 @@ export function serve({ loaded = () => true, slots, onChat, ...habits } = {}) {
     if (request.url === '/slots' && slots !== undefined) return json(response, 200, slots());
     if (request.url === '/v1/models') {
       return json(response, 200, { object: 'list', data: [{ id: 'fake' }] });
+    }
+    if (routes !== undefined && !routes.includes(request.url)) {
+      return json(response, 404, { error: { code: 404, message: 'File Not Found' } });
     }
     void readBody(request).then((body) => {
       if (request.url !== '/v1/chat/completions')

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { messageOf } from '../../errors.ts';
 import { MIB } from '../../units.ts';
 import { takeChatApart, type ImageOrder } from './chat/chat-request.ts';
+import { takeResponsesApart } from './chat/responses-request.ts';
 import { replyToPrompt } from './chat/chat-route.ts';
 import type { PipelineParts } from './chat/pipeline.ts';
 import { corsHeaders, preflightHeaders, type CorsOrigins } from './cors.ts';
@@ -18,6 +19,7 @@ import { ANONYMOUS, tenantOf } from './keys.ts';
 import { promptEngine } from './prompt-engine.ts';
 import { registerForwarded } from './routes/forwarded.ts';
 import { registerModels } from './routes/models.ts';
+import { registerPrompts, type PromptRouteOptions } from './routes/prompts.ts';
 import { allowedBody, bodyOf, type Client, type ClientOf } from './routes/request.ts';
 
 export type GatewayOptions = {
@@ -48,6 +50,12 @@ export type Gateway = {
 /** Liveness and readiness are for orchestrators: no key, and answered while draining. */
 const PROBES = ['/health', '/ready'];
 const CHAT = '/v1/chat/completions';
+const RESPONSES: PromptRouteOptions = {
+  path: '/v1/responses',
+  countPath: '/v1/responses/input_tokens',
+  format: 'responses',
+  takeApart: takeResponsesApart,
+};
 const REQUEST_TIMEOUT_MS = 300_000;
 /** For the last error events to reach their clients. */
 const FLUSH_MS = 1000;
@@ -150,7 +158,10 @@ function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: Clie
   const { engine, counting, prompts } = options;
   const parts = prompts === null ? null : { ...prompts, source: engine };
   if (parts === null) registerForwarded(app, { source: engine, clientOf }, CHAT, 'chat');
-  else addChat(app, parts, parts.imageOrder, clientOf);
+  else {
+    addChat(app, parts, parts.imageOrder, clientOf);
+    registerPrompts(app, parts, clientOf, RESPONSES);
+  }
   registerForwarded(app, { source: engine, clientOf }, '/v1/completions', 'completions');
   registerForwarded(app, { source: engine, clientOf }, '/tokenize', 'tokenize');
   registerModels(app, { source: engine, clientOf });

@@ -23,17 +23,22 @@ export function mediaUsage(media: readonly Pick<PreparedMedia, 'kind' | 'tokens'
 
 /**
  * A document (an answer, or one event of a stream) with its `usage` told by modality, in OpenAI's
- * words: `prompt_tokens_details.image_tokens` and `audio_tokens`. A document without usage is itself.
+ * words: `prompt_tokens_details.image_tokens` and `audio_tokens`, for `/v1/responses` in
+ * `input_tokens_details`. A document without usage is itself.
  */
 export function withMediaUsage(document: Json, usage: MediaUsage): Json {
+  const { response } = document;
+  // The last event of a stream of `/v1/responses` holds the whole document.
+  if (isObject(response)) return { ...document, response: withMediaUsage(response, usage) };
   const told = document['usage'];
   if (!isObject(told)) return document;
-  const details = isObject(told['prompt_tokens_details']) ? told['prompt_tokens_details'] : {};
+  const name = 'input_tokens' in told ? 'input_tokens_details' : 'prompt_tokens_details';
+  const details = isObject(told[name]) ? told[name] : {};
   return {
     ...document,
     usage: {
       ...told,
-      prompt_tokens_details: {
+      [name]: {
         ...details,
         ...(usage.image === null ? {} : { image_tokens: usage.image }),
         ...(usage.audio === null ? {} : { audio_tokens: usage.audio }),
@@ -69,8 +74,9 @@ function lineWithUsage(line: string, usage: MediaUsage): string {
 /** What the engine says of the prompt it answered: tokens, and how many of them its slot already held. */
 export function promptUsage(document: Json): PromptUsage | undefined {
   const usage = document['usage'];
-  const promptTokens = fieldOf(usage, 'prompt_tokens');
-  const cachedTokens = fieldOf(fieldOf(usage, 'prompt_tokens_details'), 'cached_tokens');
+  const promptTokens = fieldOf(usage, 'prompt_tokens') ?? fieldOf(usage, 'input_tokens');
+  const details = fieldOf(usage, 'prompt_tokens_details') ?? fieldOf(usage, 'input_tokens_details');
+  const cachedTokens = fieldOf(details, 'cached_tokens');
   if (typeof promptTokens !== 'number' || typeof cachedTokens !== 'number') return undefined;
   return { promptTokens, cachedTokens };
 }

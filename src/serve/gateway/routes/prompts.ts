@@ -1,0 +1,72 @@
+import type { FastifyInstance } from 'fastify';
+import type { EngineSource } from '../../seams.ts';
+import type { BodyFormat } from '../allowed-fields.ts';
+import { replyToPrompt, type PromptRoute } from '../chat/chat-route.ts';
+import type { PipelineParts } from '../chat/pipeline.ts';
+import type { TakenApart } from '../chat/taken-apart.ts';
+import { callEngine } from '../engine-call.ts';
+import { GatewayError } from '../errors.ts';
+import type { Json } from '../json.ts';
+import { allowedBody, type ClientOf } from './request.ts';
+
+export type PromptRouteOptions = PromptRoute & {
+  readonly format: BodyFormat;
+  readonly takeApart: (request: Json) => TakenApart;
+};
+
+/**
+ * An interface with prompts that not every engine has: one route for answers, one that counts. What the
+ * engine has is asked once in its life, with a body that it refuses before it does any work.
+ */
+export function registerPrompts(
+  app: FastifyInstance,
+  parts: PipelineParts,
+  clientOf: ClientOf,
+  { format, takeApart, ...route }: PromptRouteOptions,
+): void {
+  const requireRoute = routeFinder(parts.source);
+  app.post(route.path, async (request, reply) => {
+    const taken = takeApart(allowedBody(request, reply, format));
+    const client = clientOf(request, reply);
+    await requireRoute(route.path, client.signal);
+    return replyToPrompt(parts, route, taken, client, request, reply);
+  });
+  app.post(route.countPath, async (request, reply) => {
+    const taken = takeApart(allowedBody(request, reply, format));
+    const { tenant, signal } = clientOf(request, reply);
+    await requireRoute(route.countPath, signal);
+    const media =
+      taken.parts.length === 0 ? [] : await parts.preparer.prepare(taken.parts, tenant, signal);
+    try {
+      const body = JSON.stringify(taken.putBack(media));
+      const upstream = { path: route.countPath, method: 'POST', body } as const;
+      const engine = await parts.source.whenReady(signal);
+      const answer = await callEngine(parts.source, engine, upstream, signal);
+      if (answer.kind !== 'whole')
+        throw new GatewayError(502, 'engine_answer', 'a stream of counts');
+      return await reply.code(answer.status).header('content-type', answer.type).send(answer.bytes);
+    } finally {
+      for (const each of media.flat()) each.release();
+    }
+  });
+}
+
+/** Throws `unsupported_route` (501) where the engine has no such route. */
+function routeFinder(source: EngineSource): (path: string, signal: AbortSignal) => Promise<void> {
+  const known = new Map<string, boolean>();
+  let life = -1;
+  return async (path, signal) => {
+    const engine = await source.whenReady(signal);
+    if (life !== source.life) known.clear();
+    life = source.life;
+    let has = known.get(path);
+    if (has === undefined) {
+      const asked = { path, method: 'POST', body: '{}' } as const;
+      has = (await callEngine(source, engine, asked, signal)).status !== 404;
+      known.set(path, has);
+    }
+    if (has) return;
+    const message = `this engine has no ${path}: use /v1/chat/completions`;
+    throw new GatewayError(501, 'unsupported_route', message);
+  };
+}

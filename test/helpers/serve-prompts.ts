@@ -1,0 +1,47 @@
+import type { PromptOptions } from '../../src/serve/gateway/gateway.ts';
+import type { MediaPart, PreparedMedia } from '../../src/serve/seams.ts';
+
+/** The way of a prompt without firewall, store and queue: media as they are, always the first slot. */
+export function plainPrompts(overrides: Partial<PromptOptions> = {}): PromptOptions {
+  return {
+    imageOrder: 'as-sent',
+    preparer: {
+      prepare: (parts) => Promise.resolve(parts.map((part) => [asSent(part)])),
+    },
+    witness: { check: () => Promise.resolve(true) },
+    turns: {
+      take: () =>
+        Promise.resolve({
+          slot: 0,
+          held: 0,
+          media: 'none',
+          queuedMs: 0,
+          encodeMs: null,
+          begun: () => undefined,
+          end: () => undefined,
+        }),
+    },
+    observer: {
+      stage: () => undefined,
+      media: () => undefined,
+      encoded: () => undefined,
+      mediaBytes: () => undefined,
+      trouble: () => undefined,
+    },
+    ...overrides,
+  };
+}
+
+function asSent({ source, place }: MediaPart): PreparedMedia {
+  if (source.kind === 'remote') throw new Error(`${place} is an address`);
+  return {
+    kind: 'image',
+    key: source.bytes.toString('hex').slice(0, 64),
+    url: `data:image/png;base64,${source.bytes.toString('base64')}`,
+    size: { width: 1, height: 1 },
+    seconds: null,
+    tokens: { media: 576, wrapper: 0, confidence: 'exact' },
+    known: false,
+    release: () => undefined,
+  };
+}
