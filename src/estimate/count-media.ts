@@ -6,6 +6,8 @@ import { countVideo as countFrames } from '../match/media.ts';
 import { countVideo } from '../tokens/rules/media-rate.ts';
 import type { TokenSettings } from '../tokens/settings.ts';
 import { soundRefusal } from './formats.ts';
+import { countWrapper } from '../tokens/text/chat.ts';
+import { sum } from '../units.ts';
 import { wrapperTokens } from './wrapper.ts';
 import type { CountedModel } from './count.ts';
 
@@ -68,20 +70,38 @@ export function countFilm(
   }));
 }
 
-/** A film as the frames that the engine takes of it; its texts are counted from none to most. */
+/**
+ * A film as the frames that the engine takes of it. Its texts are counted by the model's vocabulary, from none
+ * to most without one.
+ */
 function countSampled(
-  { seconds, width, height }: EstimateInput,
+  input: EstimateInput,
   model: CountedModel,
   { imageMaxTokens }: TokenSettings,
 ): MediaOutcome {
+  const { description, engine, vocabulary } = model;
+  const { seconds, width, height } = decodedFilm(input, engine);
   if (seconds === null || width === null || height === null) return unknown(model, 'video');
   return guarded(() => {
-    const { description, engine } = model;
     const count = countFrames(description, engine, { seconds, width, height }, imageMaxTokens);
     if (count === null) return unknown(model, 'video');
-    const { tokens, wrapper, text, detail } = count;
-    return { tokens, low: tokens - text, high: tokens, wrapper, rule: 'video-frames', detail };
+    const { tokens, wrapper, wrapped, text, texts, detail } = count;
+    const use = description.imageTokens[engine];
+    if (vocabulary === null || vocabulary.frame !== null || use === undefined) {
+      return { tokens, low: tokens - text, high: tokens, wrapper, rule: 'video-frames', detail };
+    }
+    const around = wrapperTokens(model, use.wrapper) * wrapped;
+    const written = sum(texts.map((each) => countWrapper(each, vocabulary)));
+    const all = tokens - wrapper - text + around + written;
+    return { tokens: all, low: all, high: all, wrapper: around, rule: 'video-frames', detail };
   });
+}
+
+/** llama.cpp takes the size of a film as it is coded, and so sees a turned one on its side, torn into rows. */
+function decodedFilm({ seconds, width, height, turned }: EstimateInput, engine: EngineName) {
+  return turned && engine === 'llama.cpp'
+    ? { seconds, width: height, height: width }
+    : { seconds, width, height };
 }
 
 function unknown({ id, engine, description }: CountedModel, what: 'audio' | 'video'): MediaOutcome {

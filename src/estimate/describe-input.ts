@@ -80,7 +80,7 @@ export function audioInput(
 export function videoInput(
   input: string,
   film: Required<Pick<EstimateInput, 'width' | 'height' | 'seconds' | 'format'>> &
-    Partial<Pick<EstimateInput, 'fps' | 'soundSeconds'>>,
+    Partial<Pick<EstimateInput, 'fps' | 'soundSeconds' | 'turned'>>,
 ): EstimateInput {
   return { ...BLANK, input, modality: 'video', ...film };
 }

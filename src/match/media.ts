@@ -68,6 +68,9 @@ export function videoPictures(model: ModelDescription, workload: Workload | null
 export type VideoCount = {
   readonly tokens: number;
   readonly wrapper: number;
+  /** Pictures in it that have a wrapper of their own. */
+  readonly wrapped: number;
+  readonly texts: readonly string[];
   /** Of `tokens`: the texts between the pictures, above what any vocabulary needs. */
   readonly text: number;
   readonly detail: string;
@@ -88,10 +91,11 @@ export function countVideo(
   if (picture === null) return null;
   const around = model.imageTokens[engine]?.wrapper.tokens ?? 0;
   // vLLM puts its wrapper around the video, llama.cpp around each picture.
-  const wrapper = isVllm ? around : around * video.pictures;
-  const text = video.textTokens;
+  const wrapped = isVllm ? 1 : video.pictures;
+  const wrapper = around * wrapped;
+  const { texts, textTokens: text } = video;
   const tokens = video.pictures * (picture - around) + wrapper + text;
-  return { tokens, wrapper, text, detail: howSampled(engine, video) };
+  return { tokens, wrapper, wrapped, texts, text, detail: howSampled(engine, video) };
 }
 
 /** The videos of a request; null when there are none, or they cannot be counted. */

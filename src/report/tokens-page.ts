@@ -66,8 +66,10 @@ export function tokensPage(
     '## Film',
     '',
     'llama.cpp takes frames of a film (`--video-fps`, 4 a second by default) and counts each as an image, with',
-    'a text every 5 s; Qwen joins two frames that follow each other. This follows its code',
-    '(b11118 tools/mtmd/mtmd-helper.cpp), and only builds with ffmpeg beside them do it: status `formula`.',
+    'a text every 5 s; Qwen joins two frames that follow each other. Only builds with ffmpeg beside them do it.',
+    'Status `exact` where a GGUF file gives the vocabulary of the texts: `test/process/exactness-films.test.ts`',
+    'compares films of MP4, MKV, WebM, AVI and MPEG-TS; of one whose frames are not evenly spaced the count may be',
+    'a frame off. The engine takes no note of a rotation.',
     'Vendors charge by the second, as the profiles say.',
     '',
   ].join('\n');

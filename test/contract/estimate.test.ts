@@ -243,7 +243,7 @@ describe('a folder of everything', () => {
       'gpt-4o on api: 1 input not counted: the API takes no TIFF: convert it to PNG or JPEG',
       'qwen2.5-vl-7b on llama.cpp: 1 input not counted: llama.cpp takes no TIFF: convert it to PNG or JPEG',
       'qwen2.5-vl-7b on llama.cpp: WebP needs ffmpeg in PATH',
-      expect.stringMatching(/1 input with an EXIF rotation/),
+      expect.stringMatching(/1 input with a rotation noted/),
     ]);
     expect(incomplete(document)).toMatchObject({ code: 'input.incomplete', exitCode: 7 });
   });

@@ -73,6 +73,7 @@ function inputOf(path: string, format: string, json: string): EstimateInput | nu
   const turned = Math.abs(rotation ?? 0) % 180 === 90;
   return videoInput(path, {
     ...(turned ? { width: height, height: width } : { width, height }),
+    turned,
     seconds,
     format,
     fps: rate(picture.avg_frame_rate),

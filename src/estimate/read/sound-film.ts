@@ -97,6 +97,7 @@ async function filmOf(
   const heard = sound === null ? 0 : (await paceOf(sound)).seconds;
   return videoInput(path, {
     ...(turned ? { width: height, height: width } : { width, height }),
+    turned,
     seconds,
     format,
     fps: perSecond > 0 ? perSecond : null,
