@@ -12,8 +12,9 @@ import { startLlama } from '../helpers/llama.ts';
 import { writeSmallPair } from '../helpers/small-pair.ts';
 
 const llamaServer = inject('llamaServer');
-const encoders = spawnSync('ffmpeg', ['-v', 'quiet', '-encoders'], { encoding: 'utf8' }).stdout;
-const ready = llamaServer !== null && encoders !== null && encoders.includes('libx264');
+const ffmpegCan = spawnSync('ffmpeg', ['-v', 'quiet', '-encoders'], { encoding: 'utf8' });
+const ready =
+  llamaServer !== null && ffmpegCan.status === 0 && ffmpegCan.stdout.includes('libx264');
 
 /** Seconds of films that are given by hand: none, one and two frames, both sides of a timestamp. */
 const LENGTHS = [0.1, 0.12, 0.2, 0.3, 0.36, 0.4, 1, 4.9, 5, 5.1, 5.2, 10, 10.2];
