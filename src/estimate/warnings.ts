@@ -31,7 +31,9 @@ function decoding(model: CountedModel, { needs, turned }: TallyState): string[] 
   return [
     ...needs.map(({ value }) => `WebP needs ${value}`),
     ...(turned > 0 && model.engine === 'llama.cpp'
-      ? [`${inputs(turned)} with a rotation noted in the file, which it ignores: it sees them on their side`]
+      ? [
+          `${inputs(turned)} with a rotation noted in the file, which it ignores: it sees them on their side`,
+        ]
       : []),
   ];
 }
