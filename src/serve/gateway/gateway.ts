@@ -7,6 +7,13 @@ import { takeChatApart, type ImageOrder } from './chat/chat-request.ts';
 import { takeResponsesApart } from './chat/responses-request.ts';
 import { replyToPrompt } from './chat/chat-route.ts';
 import type { PipelineParts } from './chat/pipeline.ts';
+import {
+  capConnections,
+  DEFAULT_CONNECTION_LIMITS,
+  endWhenStalled,
+  timeoutOptions,
+  type ConnectionLimits,
+} from './connection-limits.ts';
 import { corsHeaders, preflightHeaders, type CorsOrigins } from './cors.ts';
 import { parseObject } from './json.ts';
 import { GatewayError, errorBody } from './errors.ts';
@@ -28,6 +35,7 @@ export type GatewayOptions = {
   readonly keys: KeyRing;
   readonly corsOrigins: CorsOrigins;
   readonly maxBodyBytes: number;
+  readonly connections?: ConnectionLimits;
   /** What chat requests pass on their way; null passes them on as they are. */
   readonly prompts: PromptOptions | null;
 };
@@ -56,23 +64,25 @@ const RESPONSES: PromptRouteOptions = {
   format: 'responses',
   takeApart: takeResponsesApart,
 };
-const REQUEST_TIMEOUT_MS = 300_000;
 /** For the last error events to reach their clients. */
 const FLUSH_MS = 1000;
 
 /** The HTTP server that clients see: OpenAI's interface in front of a supervised engine. */
 export function createGateway(options: GatewayOptions): Gateway {
   const inFlight = new InFlight();
+  const limits = options.connections ?? DEFAULT_CONNECTION_LIMITS;
   let draining = false;
   const app = Fastify({
     bodyLimit: options.maxBodyBytes,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: limits.requestMs,
+    http: timeoutOptions(limits),
     forceCloseConnections: true,
     frameworkErrors: (error, _request, reply) => {
       void sendError(error, reply);
     },
     clientErrorHandler: refuseMalformed,
   });
+  capConnections(app.server, limits);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     done(null, body);
@@ -82,6 +92,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const tenants = new WeakMap<FastifyRequest, Tenant>();
   app.addHook('onRequest', (request, reply, done) => {
     inFlight.add(reply.raw);
+    endWhenStalled(reply.raw, limits);
     reply.headers(corsHeaders(options.corsOrigins, request.headers));
     if (options.corsOrigins.length > 0 && isPreflight(request)) {
       // A browser sends no key with it, and learns nothing but what is allowed.
