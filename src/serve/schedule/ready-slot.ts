@@ -68,7 +68,7 @@ export async function readySlot(
   }
   const needed = neededPieces(prefix);
   if (!choice.prime || asked.gone()) {
-    const heldBy = needed === 0 || choice.prime ? null : choice.restore === null ? 'slot' : 'file';
+    const heldBy = needed === 0 || choice.prime ? null : heldFrom(slot, choice);
     return { kind: 'ready', held: choice.held, heldBy, encodeMs: null };
   }
   if (!life.trusts('prime'))
@@ -96,4 +96,9 @@ export async function readySlot(
   }
   const held = encoded ? choice.held : needed;
   return { kind: 'ready', held, heldBy: 'prime', encodeMs: encoded ? encodeMs : null };
+}
+
+function heldFrom(slot: Slot, { restore, held }: Extract<Choice, { kind: 'run' }>): HeldBy {
+  if (restore !== null) return 'file';
+  return slot.content.length > held ? 'branch' : 'slot';
 }

@@ -154,6 +154,7 @@ class SlotScheduler {
       gateOpen: life.gate === null && !breathes,
       mediaMayStart: life.mediaAtWork() < this.#mediaSlots(life),
       isolate: this.#options.isolateTenants,
+      canBranch: life.trusts('branch'),
       tiredOfWaiting: waiting.tired,
     });
     const { rates } = life;

@@ -27,6 +27,8 @@ export type ChoiceState = {
   readonly mediaMayStart: boolean;
   /** No tenant's prompt stays in a slot that another takes. */
   readonly isolate: boolean;
+  /** The engine can go back to an earlier point of a prompt in a slot and go on from there. */
+  readonly canBranch: boolean;
   /** The request has waited long enough for a busy slot that holds its media. */
   readonly tiredOfWaiting: boolean;
 };
@@ -59,7 +61,7 @@ export type Choice =
  */
 export function chooseSlot(wanted: Wanted, state: ChoiceState): Choice {
   const slots = state.slots.map((slot) =>
-    isForeign(slot, wanted, state) ? { ...slot, content: [] } : slot,
+    isUsable(slot, wanted, state) ? slot : { ...slot, content: [] },
   );
   const free = slots.filter((slot) => !slot.busy);
   const needed = neededPieces(wanted.prefix);
@@ -156,12 +158,15 @@ function bestBase(wanted: Wanted, free: readonly SlotView[], state: ChoiceState)
 
 /** An own or nobody's slot first (isolated), then an empty one, then one whose media a file keeps, then the oldest. */
 function leastLoss(wanted: Wanted, free: readonly SlotView[], state: ChoiceState): SlotView {
-  const rank = (slot: SlotView): readonly number[] => [
-    isForeign(slot, wanted, state) ? 1 : 0,
-    slot.content.length === 0 ? 0 : 1,
-    losesMedia(slot, state) ? 1 : 0,
-    slot.lastUsed,
-  ];
+  const rank = (slot: SlotView): readonly number[] => {
+    const whole = state.slots.find(({ id }) => id === slot.id) ?? slot;
+    return [
+      isForeign(slot, wanted, state) ? 1 : 0,
+      whole.content.length === 0 ? 0 : 1,
+      losesMedia(whole, state) ? 1 : 0,
+      slot.lastUsed,
+    ];
+  };
   const [least] = [...free].sort((one, other) => compare(rank(one), rank(other)));
   if (least === undefined) throw new Error('no slot is free');
   return least;
@@ -170,6 +175,11 @@ function leastLoss(wanted: Wanted, free: readonly SlotView[], state: ChoiceState
 function losesMedia({ content, owner }: SlotView, state: ChoiceState): boolean {
   const last = content[neededPieces(content) - 1];
   return last !== undefined && owner !== null && !state.hasFile(owner, last.digest);
+}
+
+function isUsable(slot: SlotView, wanted: Wanted, state: ChoiceState): boolean {
+  if (isForeign(slot, wanted, state)) return false;
+  return state.canBranch || sharedPieces(slot.content, wanted.prefix) === slot.content.length;
 }
 
 function isForeign({ owner }: SlotView, { tenant }: Wanted, { isolate }: ChoiceState): boolean {

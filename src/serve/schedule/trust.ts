@@ -7,8 +7,10 @@ import type { PromptUsage } from '../seams.ts';
 export type HeldBy =
   /** The same request, sent ahead. */
   | 'prime'
-  /** An earlier request on this slot. */
+  /** An earlier request on this slot, which this one goes on with. */
   | 'slot'
+  /** An earlier request on this slot with the same beginning: the engine has to go back first. */
+  | 'branch'
   | 'file';
 
 type Tally = { readonly hits: number; readonly misses: number };
@@ -17,14 +19,15 @@ type Tally = { readonly hits: number; readonly misses: number };
 export type Trust = Readonly<Record<HeldBy, Tally>>;
 
 const NONE: Tally = { hits: 0, misses: 0 };
-export const FULL_TRUST: Trust = { prime: NONE, slot: NONE, file: NONE };
+export const FULL_TRUST: Trust = { prime: NONE, slot: NONE, branch: NONE, file: NONE };
 
-/** A single miss may be the request's own (a template that changes with the date): two without a hit are not. */
+/** A single miss may be the request's own (a template that changes with the date). */
 const MISSES = 2;
 
+/** Whether promises of this kind are kept more often than not. */
 export function trusts(trust: Trust, heldBy: HeldBy): boolean {
   const { hits, misses } = trust[heldBy];
-  return hits > 0 || misses < MISSES;
+  return misses < MISSES || hits >= misses;
 }
 
 /** What the engine's count says of media that should have been in the slot: fewer cached tokens is a miss. */

@@ -136,13 +136,15 @@ describe('slot files', () => {
 });
 
 describe('trust', () => {
-  test('is lost by two misses without a hit, by each source for itself', () => {
+  test('is lost by two misses and more misses than hits, by each source for itself', () => {
     const once = withOutcome(FULL_TRUST, 'file', false);
     expect(trusts(once, 'file')).toBe(true);
     const twice = withOutcome(once, 'file', false);
     expect(trusts(twice, 'file')).toBe(false);
     expect(trusts(twice, 'slot')).toBe(true);
-    expect(trusts(withOutcome(withOutcome(once, 'file', true), 'file', false), 'file')).toBe(true);
+    const even = withOutcome(twice, 'file', true);
+    expect(trusts(even, 'file')).toBe(false);
+    expect(trusts(withOutcome(even, 'file', true), 'file')).toBe(true);
   });
 });
 

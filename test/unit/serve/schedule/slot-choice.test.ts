@@ -21,6 +21,7 @@ function state(slots: readonly SlotView[], more: Partial<ChoiceState> = {}): Cho
     gateOpen: true,
     mediaMayStart: true,
     isolate: false,
+    canBranch: true,
     tiredOfWaiting: false,
     ...more,
   };
@@ -74,6 +75,13 @@ describe('the slot of a request', () => {
     const slots = [slot(0, 's t u v w'), slot(1, '')];
     expect(chooseSlot(me('s t u v w x'), state(slots))).toMatchObject({ slot: 0, held: 5 });
     expect(chooseSlot(me('s x'), state(slots))).toMatchObject({ slot: 1, held: 0 });
+  });
+
+  test('an engine that cannot go back is only given what goes on where the slot stands', () => {
+    const slots = [slot(0, 's A x'), slot(1, '')];
+    const cannot = state(slots, { canBranch: false });
+    expect(chooseSlot(me('s A x y'), cannot)).toMatchObject({ slot: 0, held: 3, prime: false });
+    expect(chooseSlot(me('s A z'), cannot)).toMatchObject({ slot: 1, held: 0, prime: true });
   });
 
   test('encodes only the second image on top of the first', () => {
@@ -136,6 +144,7 @@ const anyState = fc.record({
   gateOpen: fc.boolean(),
   mediaMayStart: fc.boolean(),
   isolate: fc.boolean(),
+  canBranch: fc.boolean(),
   tiredOfWaiting: fc.boolean(),
 });
 
@@ -162,7 +171,9 @@ describe('whatever the slots hold', () => {
           expect(choice.held).toBeLessThan(needed);
         } else expect(choice.held).toBeGreaterThanOrEqual(needed === 0 ? 0 : needed);
         if (choice.restore === null && !choice.erase) {
-          expect(choice.held).toBe(sharedPieces(chosen?.content ?? [], wanted.prefix));
+          const content = chosen?.content ?? [];
+          const shared = sharedPieces(content, wanted.prefix);
+          expect(choice.held).toBe(rest.canBranch || shared === content.length ? shared : 0);
         }
         if (choice.restore !== null) expect(digests.has(choice.restore)).toBe(true);
         const foreign = chosen?.owner === 'them';
@@ -184,6 +195,7 @@ describe('whatever the slots hold', () => {
           ({ busy, content, owner }) =>
             !busy &&
             sharedPieces(content, wanted.prefix) >= needed &&
+            (rest.canBranch || content.length <= sharedPieces(content, wanted.prefix)) &&
             !(rest.isolate && owner === 'them'),
         );
         fc.pre(inFile || inSlot);
