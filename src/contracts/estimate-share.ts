@@ -29,6 +29,9 @@ const tallySchema = z.strictObject({
   template: whole.nullable(),
   requests: whole,
   long: z.strictObject({ requests: whole, input: whole, audio: whole }),
+  answers: z.strictObject({
+    ...{ limited: whole, tokens: whole, longTokens: whole, unlimited: whole },
+  }),
   taken: whole,
   uncounted: whole,
   ranged: whole,

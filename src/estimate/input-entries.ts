@@ -23,6 +23,8 @@ export type OpenPlace = {
   /** One of several inputs that a line of a manifest lists. */
   readonly ofLine: boolean;
   part: number;
+  /** Of a chat request whose first input is yet to come: the limit of its answers, null for none. */
+  answer?: number | null;
 };
 
 /** How a line of a manifest changes what its files hold: `count`, `detail`. */
@@ -103,7 +105,10 @@ export function inputEntry(
   const { index, ofLine } = place;
   const part = place.part++;
   const standing = placeOf(requests, { index, part, count: input.count, ofLine });
-  return { kind: 'input', input, place: standing, digest };
+  const { answer } = place;
+  if (answer === undefined) return { kind: 'input', input, place: standing, digest };
+  delete place.answer;
+  return { kind: 'input', input, place: { ...standing, answer }, digest };
 }
 
 function isMedia(found: ReadResult[number]): boolean {

@@ -34,6 +34,12 @@ export function mergeTallies(parts: readonly TallyState[], options: MergeOptions
       requests: total(({ long }) => long.requests),
       ...{ input: total(({ long }) => long.input), audio: total(({ long }) => long.audio) },
     },
+    answers: {
+      limited: total(({ answers }) => answers.limited),
+      tokens: total(({ answers }) => answers.tokens),
+      longTokens: total(({ answers }) => answers.longTokens),
+      unlimited: total(({ answers }) => answers.unlimited),
+    },
     ...{ taken: total(({ taken }) => taken), uncounted: total(({ uncounted }) => uncounted) },
     ...{ ranged: total(({ ranged }) => ranged), images: total(({ images }) => images) },
     imagesTaken: total(({ imagesTaken }) => imagesTaken),

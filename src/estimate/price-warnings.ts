@@ -1,6 +1,7 @@
 import type { EngineName } from '../contracts/basis.ts';
 import type { PriceInUse } from './cost.ts';
 import type { RequestMode } from './entry.ts';
+import type { AnswerLimits } from './tally.ts';
 import { STALE_DAYS, priceAgeDays } from './cost.ts';
 
 export type PricedRequest = {
@@ -11,6 +12,8 @@ export type PricedRequest = {
   readonly inputTokens: number | null;
   /** How inputs make requests; `one` where left out. */
   readonly requests?: RequestMode;
+  /** The limits by which answers are priced; null or left out where `--output-tokens` says. */
+  readonly answers?: AnswerLimits | null;
 };
 
 type Priced = { readonly id: string; readonly engine: EngineName };
@@ -19,7 +22,32 @@ type Priced = { readonly id: string; readonly engine: EngineName };
 export function priceWarnings(
   { id, engine }: Priced,
   price: PriceInUse | null,
-  { now, asOf, inputTokens, requests = 'one' }: PricedRequest,
+  priced: PricedRequest,
+): string[] {
+  const { now, asOf, inputTokens, requests = 'one', answers = null } = priced;
+  const answering = price === null || answers === null ? [] : answerWarnings(id, answers);
+  return [
+    ...listWarnings({ id, engine }, price, { now, asOf, inputTokens, requests }),
+    ...answering,
+  ];
+}
+
+/** What a bill by the limits of answers is. */
+function answerWarnings(id: string, { limited, tokens, unlimited }: AnswerLimits): string[] {
+  const have = unlimited === 1 ? 'request has' : 'requests have';
+  const none =
+    unlimited === 0
+      ? ''
+      : `${unlimited} ${have} no limit and count without an answer (\`--output-tokens N\`)`;
+  if (limited === 0) return none === '' ? [] : [`${id}: ${none}`];
+  const most = `answers are priced at the limits of their requests, at most ${tokens} tokens`;
+  return [`${id}: ${most}${none === '' ? '' : `; ${none}`}`];
+}
+
+function listWarnings(
+  { id, engine }: Priced,
+  price: PriceInUse | null,
+  { now, asOf, inputTokens, requests }: Required<Omit<PricedRequest, 'answers'>>,
 ): string[] {
   if (price?.given !== undefined) return [];
   if (engine !== 'api') return [];

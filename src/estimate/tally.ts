@@ -27,6 +27,8 @@ export type TallyState = {
   readonly requests: number;
   /** Requests above the length from which a vendor charges more, and their tokens. */
   readonly long: { readonly requests: number; readonly input: number; readonly audio: number };
+  /** Of the chat requests among the inputs. */
+  readonly answers: AnswerLimits;
   /** Inputs that were counted, and that were not taken. */
   readonly taken: number;
   readonly uncounted: number;
@@ -48,12 +50,25 @@ export type TallyState = {
   readonly items: readonly Seen<EstimateItem>[] | null;
 };
 
+/** What requests say of their answers (`max_tokens` and its like). */
+export type AnswerLimits = {
+  /** Requests that limit their answers, and the sum of their limits. */
+  readonly limited: number;
+  readonly tokens: number;
+  /** Of `tokens`: those of requests that are counted as long. */
+  readonly longTokens: number;
+  /** Requests that leave the length to the model. */
+  readonly unlimited: number;
+};
+
 /** Where an input stands: its place among all inputs, and the request it is part of. */
 export type Place = {
   readonly order: number;
   readonly request: number;
   /** Equal requests that it stands for. */
   readonly copies: number;
+  /** On the first input of a chat request: the limit of its answers; null where it has none. */
+  readonly answer?: number | null;
 };
 
 export type TallyOptions = {
@@ -69,11 +84,13 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Sums = Mutable<Omit<TallyState, 'rules' | 'needs' | 'refusals' | 'costliest' | 'items'>> & {
   tokens: Record<Modality, number>;
   long: { requests: number; input: number; audio: number };
+  answers: { limited: number; tokens: number; longTokens: number; unlimited: number };
 };
 
 const nothing = (): Sums => ({
   ...{ tokens: { text: 0, image: 0, audio: 0, video: 0 }, wrapper: 0, low: 0, high: 0 },
   ...{ template: 0, requests: 0, long: { requests: 0, input: 0, audio: 0 } },
+  answers: { limited: 0, tokens: 0, longTokens: 0, unlimited: 0 },
   ...{
     taken: 0,
     uncounted: 0,
@@ -94,6 +111,7 @@ type OpenRequest = {
   readonly parts: CountedInput[];
   input: number;
   audio: number;
+  answer: number;
   texts: number;
   heard: number;
 };
@@ -124,9 +142,18 @@ export class ModelTally {
     }
     if (!this.#rules.has(item.rule)) this.#rules.set(item.rule, place.order);
     const times = input.count;
+    this.#answer(place.answer);
     if (input.modality === 'image') this.#sums.images += times;
     if (refused === null) this.#take(counted, place, times);
     else this.#refuse(refused, place.order, times);
+  }
+
+  #answer(limit: number | null | undefined): void {
+    const { answers } = this.#sums;
+    if (limit === null) answers.unlimited += 1;
+    if (typeof limit !== 'number') return;
+    answers.limited += 1;
+    answers.tokens += limit;
   }
 
   #refuse(why: string, order: number, times: number): void {
@@ -161,11 +188,12 @@ export class ModelTally {
   }
 
   #open(counted: CountedInput, place: Place): void {
-    this.#request ??= { place, parts: [], input: 0, audio: 0, texts: 0, heard: 0 };
+    this.#request ??= { place, parts: [], input: 0, audio: 0, answer: 0, texts: 0, heard: 0 };
     const request = this.#request;
     const times = counted.input.count / place.copies;
     const tokens = counted.item.tokens ?? 0;
     request.input += tokens * times;
+    request.answer += place.answer ?? 0;
     if (counted.input.modality === 'audio') request.audio += (tokens - counted.wrapper) * times;
     const { modality } = counted.input;
     if (modality === 'text') request.texts += 1;
@@ -179,7 +207,7 @@ export class ModelTally {
     const request = this.#request;
     if (request === null) return;
     this.#request = null;
-    const { place, input, audio } = request;
+    const { place, input, audio, answer } = request;
     const sums = this.#sums;
     const template = this.#templateOf(request);
     sums.template =
@@ -188,6 +216,7 @@ export class ModelTally {
     const { longAbove } = this.#options;
     if (longAbove === null || input + (template ?? 0) <= longAbove) return;
     sums.long.requests += place.copies;
+    sums.answers.longTokens += answer;
     sums.long.input += (input + (template ?? 0)) * place.copies;
     sums.long.audio += audio * place.copies;
   }
@@ -212,11 +241,11 @@ export class ModelTally {
   /** What was added so far; the open request ends here. */
   state(): TallyState {
     this.#close();
-    const { tokens, long, ...sums } = this.#sums;
+    const { tokens, long, answers, ...sums } = this.#sums;
     const list = (seen: Map<string, number>) =>
       [...seen].map(([value, order]) => ({ value, order }));
     return {
-      ...{ ...sums, tokens: { ...tokens }, long: { ...long } },
+      ...{ ...sums, tokens: { ...tokens }, long: { ...long }, answers: { ...answers } },
       rules: list(this.#rules),
       needs: list(this.#needs),
       refusals: [...this.#refusals].map(([value, { order, count }]) => ({ value, order, count })),

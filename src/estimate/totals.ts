@@ -10,8 +10,8 @@ import { templateCounter } from './template-tokens.ts';
 
 export type TotalOptions = {
   readonly price: PriceInUse | null;
-  /** Of one request. */
-  readonly outputTokens: number;
+  /** Of one request; null: as chat requests limit their answers, none of others. */
+  readonly outputTokens: number | null;
 };
 
 /** One model's entry of the document. */
@@ -27,7 +27,7 @@ export function estimateOf(
   const stated = worse(statedConfidence(model, tally), textConfidence(model, tally));
   const confidence = worse(confidenceOf(tally), stated);
   const unknown = confidence === 'unknown';
-  const output = options.outputTokens * tally.requests;
+  const answers = answersOf(tally, options.outputTokens);
   return {
     id: model.id,
     engine: model.engine,
@@ -46,8 +46,8 @@ export function estimateOf(
       options.price === null || unknown
         ? null
         : costOf(options.price, {
-            ...{ input: total, audio, image, video, output },
-            long: { ...tally.long, output: options.outputTokens * tally.long.requests },
+            ...{ input: total, audio, image, video, output: answers.all },
+            long: { ...tally.long, output: answers.long },
           }),
     priceAsOf: options.price?.asOf ?? null,
     priceAgeDays: null,
@@ -56,6 +56,13 @@ export function estimateOf(
     costliest: tally.costliest.map(({ value }) => value),
     items: (tally.items ?? []).map(({ value }) => value),
   };
+}
+
+/** Answers to be priced, and what of them is to long requests. */
+function answersOf({ answers, requests, long }: TallyState, each: number | null) {
+  return each === null
+    ? { all: answers.tokens, long: answers.longTokens }
+    : { all: each * requests, long: each * long.requests };
 }
 
 /** The same for inputs at hand, all of them one request. */

@@ -113,7 +113,7 @@ export function documentOf(
   now: Date,
 ): Estimate {
   const settings = settingsOf(request);
-  const outputTokens = wholeNumber('output-tokens', request.outputTokens) ?? 0;
+  const outputTokens = wholeNumber('output-tokens', request.outputTokens);
   const { hidden } = inputs;
   const warnings = [
     ...before,
@@ -129,6 +129,7 @@ export function documentOf(
       asOf: request.asOf,
       inputTokens: total.tokens.total,
       requests: request.requests,
+      answers: outputTokens === null ? tally.answers : null,
     };
     warnings.push(...warningsOf(model, tally, settings), ...priceWarnings(model, price, priced));
     const asked = { model, settings, price };

@@ -82,7 +82,11 @@ async function batchEntries(
       continue;
     }
     // The messages of a request are one request in any case; a list of inputs is one line of several.
-    const place = { index, ofLine: row.messages === null, part: 0 };
+    const { messages, settings } = row;
+    const place = {
+      ...{ index, ofLine: messages === null, part: 0 },
+      ...(messages === null ? {} : { answer: settings?.outputTokens ?? null }),
+    };
     for (const part of row.parts) {
       // Awaiting what is known already would take most of the time of a manifest of sizes.
       if (part.kind === 'described') entries.push(inputEntry(part.input, null, place, options));
