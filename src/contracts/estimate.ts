@@ -30,6 +30,8 @@ export type EstimateInput = {
   /** Seconds of the sound beside the picture of a film; 0 for a silent one, null where it is not known. */
   readonly soundSeconds: number | null;
   readonly text: string | null;
+  /** Whether `text` is the JSON of tools or of an answer's schema, which every engine writes in a way of its own. */
+  readonly definition?: boolean;
   /** Given token count of a text (`--text-tokens`). */
   readonly textTokens: number | null;
   /** `detail` of this one image part of a request; null: as `--detail` says for all. */

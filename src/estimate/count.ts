@@ -10,7 +10,7 @@ import type { MediaOutcome } from './count-media.ts';
 import { countFilm, countSound } from './count-media.ts';
 import { pictureRefusal } from './formats.ts';
 import type { TextCount } from './text.ts';
-import { approximateText, exactText, known } from './text.ts';
+import { approximateText, definitionText, exactText, known } from './text.ts';
 import { wrapperTokens } from './wrapper.ts';
 
 /** A model on one engine, with what is known of its text side. */
@@ -85,7 +85,8 @@ function countText(input: EstimateInput, model: CountedModel): CountedInput {
 function textCount(input: EstimateInput, { id, vocabulary }: CountedModel): TextCount {
   if (input.textTokens !== null) return known(input.textTokens, 'given', '--text-tokens');
   const text = input.text ?? '';
-  return vocabulary === null ? approximateText(text, id) : exactText(text, vocabulary);
+  const count = vocabulary === null ? approximateText(text, id) : exactText(text, vocabulary);
+  return input.definition === true ? definitionText(count) : count;
 }
 
 function imageCounter(model: CountedModel, settings: TokenSettings) {

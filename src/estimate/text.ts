@@ -19,6 +19,22 @@ export function known(tokens: number, rule: string, detail: string): TextCount {
   return { tokens, low: tokens, high: tokens, rule, detail };
 }
 
+/** What chat templates say about tools before they list them. */
+const PREAMBLE_TOKENS = 250;
+
+/**
+ * Tools or a schema by their JSON, from the count of its text. Vendors rewrite it in a form that they do not
+ * publish, down to half as long; templates of open models indent it and explain it.
+ */
+export function definitionText({ tokens, low, high, rule }: TextCount): TextCount {
+  const detail =
+    'by its JSON: how it is written into the prompt is not published, or the template’s';
+  return {
+    ...{ tokens, rule, detail },
+    ...{ low: Math.floor(low / 2), high: high * 2 + PREAMBLE_TOKENS },
+  };
+}
+
 /** Chinese, Japanese and Korean signs are about a token each in the vocabularies in use. */
 const IDEOGRAPHS = /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}/gu;
 /** English prose has 4 to 5 characters a token, code and other European languages 2.5 to 3.5. */

@@ -74,3 +74,24 @@ describe('answers of batch requests', () => {
     expect(JSON.parse(merged.stdout)).toEqual(whole);
   });
 });
+
+describe('tools and schemas of a request', () => {
+  const schema = { type: 'object', properties: { colour: { type: 'string' } } };
+  const plain = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Describe it.' }] };
+  const tools = [{ type: 'function', function: { name: 'paint', parameters: schema } }];
+  const form = { type: 'json_schema', json_schema: { name: 'colours', schema } };
+
+  it.each([
+    ['tools', { ...plain, tools }],
+    ['response_format', { ...plain, response_format: form }],
+    ['text.format', { model: 'gpt-4o', input: 'Hi', text: { format: { ...form, schema } } }],
+    ['a bare schema', { ...plain, response_format: { type: 'json_object', schema } }],
+  ])('are in the count as a range (%s)', async (_, body) => {
+    writeFileSync(join(folder, 'with.jsonl'), JSON.stringify({ custom_id: 'a', body }));
+    const { models } = await estimate('with.jsonl', ['--items']);
+    const row = models[0]?.items.find(({ detail }) => detail.startsWith('by its JSON'));
+    expect(row?.tokens).toBeGreaterThan(5);
+    expect(models[0]?.confidence).toBe('range');
+    expect(models[0]?.range?.high).toBeGreaterThan((models[0]?.tokens.total ?? 0) + 200);
+  });
+});

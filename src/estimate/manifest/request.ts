@@ -1,7 +1,7 @@
 import { addMessages } from './chat.ts';
 import { addResponsesInput } from './responses.ts';
 import type { OpenRow, Problem } from './row.ts';
-import { addText, isObject, shown, unreadable } from './row.ts';
+import { addDefinition, isObject, shown, unreadable } from './row.ts';
 import { addSystem } from './anthropic.ts';
 import type { RowSettings } from './types.ts';
 
@@ -52,12 +52,25 @@ function addBody(row: OpenRow, body: Json): Problem {
   }
   for (const key of ['tools', 'functions']) {
     const tools = body[key];
-    if (Array.isArray(tools) && tools.length > 0) addText(row, key, JSON.stringify(tools));
+    if (Array.isArray(tools) && tools.length > 0) addDefinition(row, key, tools);
   }
+  const schema = answerSchema(body);
+  if (schema !== null) addDefinition(row, 'schema of the answer', schema);
   if ('messages' in body)
     return addSystem(row, body['system']) ?? addMessages(row, body['messages']);
   if ('input' in body) return addResponsesInput(row, body);
   return 'body: neither messages nor input';
+}
+
+/** The schema that the answer has to follow: of chat completions, of responses, of llama-server; null: none. */
+function answerSchema(body: Json): object | null {
+  const inText = isObject(body['text']) ? body['text']['format'] : undefined;
+  for (const format of [body['response_format'], inText]) {
+    if (!isObject(format)) continue;
+    const named = isObject(format['json_schema']) ? format['json_schema'] : format;
+    if (isObject(named['schema'])) return named['schema'];
+  }
+  return null;
 }
 
 function requestSettings(body: Json): RowSettings | string {

@@ -102,6 +102,13 @@ export function addText(row: OpenRow, where: string, text: string, count = 1): v
   describe(row, namedInput(`${row.key}: ${where}`, 'text', { text, count }));
 }
 
+/** Adds the JSON of tools or of an answer's schema. */
+export function addDefinition(row: OpenRow, where: string, value: unknown): void {
+  const text = JSON.stringify(value);
+  const input = namedInput(`${row.key}: ${where}`, 'text', { text, count: 1 });
+  describe(row, { ...input, definition: true });
+}
+
 export function describe(row: OpenRow, input: EstimateInput): void {
   row.parts.push({ kind: 'described', input });
 }
