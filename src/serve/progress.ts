@@ -23,6 +23,13 @@ export type WatchLimits = {
   readonly silenceMs: number;
 };
 
+const MOST_SILENCE_MS = 60_000;
+
+/** Limits that follow from the one that is asked for: `/health` is answered whatever the engine does. */
+export function watchLimits(stallMs: number): WatchLimits {
+  return { stallMs, silenceMs: Math.min(stallMs, MOST_SILENCE_MS) };
+}
+
 export type Watch = {
   readonly mark: string | null;
   readonly stalledMs: number;

@@ -15,6 +15,8 @@ const calibrationSchema = z.object({
 });
 export type Calibration = z.output<typeof calibrationSchema>;
 
+type Planned = Pick<DeploymentPlan, 'files' | 'machine' | 'engine'>;
+
 /**
  * Where the measurement of just this is kept: the files as they are, the machine, the engine's build and
  * every setting and share of the layers that memory depends on.
@@ -22,29 +24,36 @@ export type Calibration = z.output<typeof calibrationSchema>;
 export async function calibrationFile(
   stateFolder: string,
   engine: Verification['engine'],
-  {
-    files,
-    machine,
-    memory,
-    engine: planned,
-  }: Pick<DeploymentPlan, 'files' | 'machine' | 'memory' | 'engine'>,
+  plan: Planned & Pick<DeploymentPlan, 'memory'>,
 ): Promise<string> {
+  const stamp = await planStamp(engine, plan);
+  // Cards share the layers by what is free on them, which no argument tells.
+  const shares = plan.memory.devices.map(({ id, items }) => [
+    id,
+    items.find(({ part }) => part === 'weights')?.bytes ?? 0,
+  ]);
+  return join(stateFolder, 'calibrations', `${digestOf([...stamp, shares])}.json`);
+}
+
+/** What the memory of a plan's engine depends on: build, cards, machine, the files as they are, settings. */
+export async function planStamp(
+  engine: Verification['engine'],
+  { files, machine, engine: planned }: Planned,
+): Promise<readonly unknown[]> {
   const named = [files.model, files.mmproj].flatMap((file) => (file === null ? [] : [file.path]));
   const stamps = await Promise.all(named.map(stampOf));
-  const key = JSON.stringify([
+  return [
     { path: engine.path, build: engine.build },
     machine.gpus.map(({ name, uuid, driverVersion }) => [name, uuid, driverVersion]),
     [machine.cpu.model, machine.memory.totalBytes],
     stamps,
     layoutArgs(planned?.args ?? []),
-    // Cards share the layers by what is free on them, which no argument tells.
-    memory.devices.map(({ id, items }) => [
-      id,
-      items.find(({ part }) => part === 'weights')?.bytes ?? 0,
-    ]),
-  ]);
-  const digest = createHash('sha256').update(key).digest('hex');
-  return join(stateFolder, 'calibrations', `${digest.slice(0, 32)}.json`);
+  ];
+}
+
+/** A file name for a stamp. */
+export function digestOf(stamp: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(stamp)).digest('hex').slice(0, 32);
 }
 
 /** A file that was replaced has another length or another time. */

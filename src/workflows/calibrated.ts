@@ -6,22 +6,27 @@ import type { Calibration } from '../simulate/calibration.ts';
 import { sum } from '../units.ts';
 import type { Context } from './context.ts';
 import { recheck, withEngineFigures } from './engine-figures.ts';
+import { relievedPlan } from './engine-relief.ts';
 import { engineOf } from './engine.ts';
 import { loadModel } from './model.ts';
 import type { PlanRequest } from './plan.ts';
 import { planWorkflow } from './plan.ts';
 
 /**
- * The plan, with what `--verify` measured in place of the formulas where these very files were loaded on
- * this machine by this engine with these settings. Throws as `planWorkflow`.
+ * The plan: with less where this machine's engine ran out of memory with it, and with what `--verify`
+ * measured in place of the formulas where these very files were loaded on this machine by this engine
+ * with these settings. Throws as `planWorkflow`.
  */
 export async function calibratedPlan(request: PlanRequest, ctx: Context): Promise<DeploymentPlan> {
-  const plan = await planWorkflow(request, ctx);
+  const planned = await planWorkflow(request, ctx);
   const { gpus, machineFile } = request.machine;
   const isHere = gpus.length === 0 && machineFile === null;
-  if (!isHere || plan.engine?.name !== 'llama.cpp' || plan.verdict === 'no') return plan;
-  const engine = await engineOf(plan.machine);
-  if (engine === null) return plan;
+  if (!isHere || planned.engine?.name !== 'llama.cpp' || planned.verdict === 'no') return planned;
+  const engine = await engineOf(planned.machine);
+  if (engine === null) return planned;
+  const relieved = await relievedPlan(request, planned, engine, ctx);
+  const warnings = [...relieved.plan.warnings, ...relieved.caveats];
+  const plan = { ...relieved.plan, warnings };
   const calibration = await readCalibration(await calibrationFile(ctx.folders.state, engine, plan));
   if (calibration === null) return plan;
   const build = engine.build === null ? '' : ` b${engine.build}`;

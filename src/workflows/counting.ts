@@ -39,3 +39,21 @@ export function imageCounting(
     },
   };
 }
+
+/**
+ * Counts as the engine that runs now does: one that ran out of memory was told a lower cap (null: it was
+ * not), and every image takes as much less.
+ */
+export function followingCounting(
+  planned: ImageCounting,
+  countingWith: (imageMaxTokens: number) => ImageCounting,
+  currentCap: () => number | null,
+): ImageCounting {
+  return {
+    imageSizeOf: planned.imageSizeOf,
+    countImage: (size) => {
+      const cap = currentCap();
+      return (cap === null ? planned : countingWith(cap)).countImage(size);
+    },
+  };
+}

@@ -5,8 +5,10 @@ import { listenAt } from '../engines/llama-cpp.ts';
 import { MmdeployError } from '../errors.ts';
 import { NO_WISHES } from '../match/types.ts';
 import { counted } from '../plan/wording.ts';
+import { checkClientCommand } from '../serve/client-command.ts';
 import type { Context } from './context.ts';
 import { imageCounting } from './counting.ts';
+import { relievedPlan, reliefOptions } from './engine-relief.ts';
 import type { SelectedEngine } from './engine.ts';
 import { requireGpuEngine, selectEngine } from './engine.ts';
 import { ensureEngine } from './engine-install.ts';
@@ -38,7 +40,7 @@ export type PrepareServe = {
 
 export type PreparedServe = {
   readonly request: ServeRequest;
-  readonly tools: Pick<ServeTools, 'counting'>;
+  readonly tools: Pick<ServeTools, 'counting' | 'countingWith' | 'relief'>;
   readonly plan: DeploymentPlan;
 };
 
@@ -59,11 +61,15 @@ export async function prepareServe(
   { what, listen, llamaServer, cacheDir, cacheBytes }: PrepareServe,
   ctx: Context,
 ): Promise<PreparedServe> {
-  const plan = await planOf(what, ctx);
-  if (plan.verdict === 'no') throw noFit(plan);
-  const { model: path, mmproj } = localFiles(plan);
+  if (listen.command !== null) {
+    await checkClientCommand({ argv: listen.command, env: ctx.env, cwd: ctx.cwd }, ctx.platform);
+  }
+  const planned = await planOf(what, ctx);
+  if (planned.verdict === 'no') throw noFit(planned);
+  const { model: path, mmproj } = localFiles(planned);
   const loaded = await loadModel({ name: path, mmproj, profilesDir: null }, ctx);
-  const engine = await engineFor(what, plan, llamaServer, ctx);
+  const engine = await engineFor(what, planned, llamaServer, ctx);
+  const plan = await withLess(what, planned, engine, ctx);
   const argv = [
     ...listenAt(plan.engine?.args ?? [], []),
     ...supervisionFlags(engine.flags, plan.model.id),
@@ -87,7 +93,16 @@ export async function prepareServe(
             settings: `${plan.settings.contextPerSlot} tokens of context, ${counted(plan.settings.slots, 'slot')}`,
           }),
     },
-    tools: { counting: countingOf(plan, loaded) },
+    tools: {
+      counting: countingOf(plan, loaded),
+      countingWith: (imageMaxTokens) => countingOf(plan, loaded, imageMaxTokens),
+      relief: await reliefOptions(
+        plan,
+        loaded.source.model,
+        { ...engine.engine, flags: engine.flags },
+        ctx,
+      ),
+    },
   };
 }
 
@@ -104,6 +119,19 @@ export async function demoPlan(gpus: readonly string[], ctx: Context): Promise<D
     },
     ctx,
   );
+}
+
+/** A plan of ours is made again with what memory allowed last time; one from a file stays as it is. */
+async function withLess(
+  what: ServeWhat,
+  planned: DeploymentPlan,
+  { engine }: SelectedEngine,
+  ctx: Context,
+): Promise<DeploymentPlan> {
+  if (what.kind !== 'model') return planned;
+  const { plan, caveats } = await relievedPlan(what.plan, planned, engine, ctx);
+  for (const caveat of caveats) ctx.notice(`warning: ${caveat}`);
+  return plan;
 }
 
 async function planOf(what: ServeWhat, ctx: Context): Promise<DeploymentPlan> {
@@ -151,11 +179,12 @@ function supervisionFlags(known: readonly string[], modelId: string): string[] {
   return flags.filter(([flag = '']) => known.includes(flag)).flat();
 }
 
-function countingOf(plan: DeploymentPlan, loaded: LoadedModel): ServeTools['counting'] {
-  return imageCounting(loaded, {
-    imageMaxTokens: plan.settings?.imageMaxTokens ?? null,
-    ubatch: plan.settings?.ubatch ?? null,
-  });
+function countingOf(
+  plan: DeploymentPlan,
+  loaded: LoadedModel,
+  imageMaxTokens: number | null = plan.settings?.imageMaxTokens ?? null,
+): ServeTools['counting'] {
+  return imageCounting(loaded, { imageMaxTokens, ubatch: plan.settings?.ubatch ?? null });
 }
 
 function noFit(plan: DeploymentPlan): MmdeployError {

@@ -11,9 +11,12 @@ import type { OpenMediaStore } from '../serve/media-store/open.ts';
 import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 import { makeSocketFolder, type SocketFolder } from '../serve/supervisor/socket-folder.ts';
 import { DEFAULT_STOP_TIMINGS } from '../serve/supervisor/stop-process.ts';
-import type { SupervisorPhase } from '../serve/supervisor/options.ts';
+import { watchLimits } from '../serve/progress.ts';
+import { DEFAULT_WATCH, type ReliefOptions } from '../serve/supervisor/options.ts';
 import { Supervisor } from '../serve/supervisor/supervisor.ts';
 import type { Context } from './context.ts';
+import { followingCounting } from './counting.ts';
+import { phaseNotices, seconds } from './serve-notices.ts';
 import { openKeys, type ServeKeys } from './serve-keys.ts';
 import { mediaPathArgs, openMediaCache, type MediaCacheRequest } from './serve-media.ts';
 
@@ -36,12 +39,22 @@ export type ServeRequest = {
   readonly readyTimeoutMs: number;
   /** How long running requests may take once a stop was asked for. */
   readonly drainMs: number;
+  /** How long running requests may make no progress before the engine is killed; 10 min where absent. */
+  readonly stallTimeoutMs?: number;
+  /** After so long without requests the engine is unloaded until the next; null: never. */
+  readonly idleUnloadMs?: number | null;
   /** A program to run once ready, after whose end the server stops. */
   readonly command: readonly string[] | null;
 };
 
 export type ServeTools = {
   readonly counting: ImageCounting;
+  /** The same with another `--image-max-tokens`, which an engine short of memory was given. */
+  readonly countingWith?: (imageMaxTokens: number) => ImageCounting;
+  /** What may be given up when memory runs out; absent: nothing. */
+  readonly relief?: ReliefOptions;
+  /** For the line that says where the server listens; `notice` where absent. */
+  readonly announce?: (line: string) => void;
   /** A second Ctrl-C: no more waiting. */
   readonly force?: AbortSignal;
 };
@@ -109,12 +122,19 @@ export async function startServing(
     readyTimeoutMs: request.readyTimeoutMs,
     stop: DEFAULT_STOP_TIMINGS,
     restart: DEFAULT_RESTART_POLICY,
+    watch: watchLimits(request.stallTimeoutMs ?? DEFAULT_WATCH.stallMs),
+    ...(tools.relief === undefined ? {} : { relief: tools.relief }),
+    idleUnloadMs: request.idleUnloadMs ?? null,
     random: Math.random,
     onPhase: phaseNotices(ctx.notice),
   });
   const gateway = createGateway({
     engine: supervisor,
-    counting: tools.counting,
+    counting: followingCounting(
+      tools.counting,
+      tools.countingWith ?? (() => tools.counting),
+      () => supervisor.settings.relief.imageMaxTokens,
+    ),
     keys: keys.ring,
     corsOrigins: request.corsOrigins,
     maxBodyBytes: DEFAULT_MAX_BODY_BYTES,
@@ -129,7 +149,8 @@ export async function startServing(
       `starting  ${request.modelId}${request.settings === undefined ? '' : `, ${request.settings}`}`,
     );
     const tookMs = await startUnlessStopped(supervisor, ctx.signal);
-    ctx.notice(`ready in ${seconds(tookMs)} s at ${url}`);
+    const announce = tools.announce ?? ctx.notice;
+    announce(`ready in ${seconds(tookMs)} s at ${url}`);
     const stop = () => stopServing(parts, request.drainMs, tools.force);
     const { gaveUp } = supervisor;
     return { url, apiKey: keys.ownKey, enginePid: () => supervisor.pid, gaveUp, stop };
@@ -237,28 +258,6 @@ async function checkEngine(path: string): Promise<void> {
       cause: error,
     });
   }
-}
-
-const NO_LOG = 'no log: its file cannot be written (`--engine-log FILE` names another)';
-
-/** The first start's `ready` line is printed with the URL by whoever asked for it. */
-function phaseNotices(notice: (line: string) => void): (phase: SupervisorPhase) => void {
-  let crashed = false;
-  return (phase) => {
-    if (phase.kind === 'loading') {
-      notice(`loading   ${phase.logFile === null ? NO_LOG : `log: ${phase.logFile}`}`);
-    }
-    if (phase.kind === 'ready' && crashed) notice(`ready     again in ${seconds(phase.tookMs)} s`);
-    if (phase.kind !== 'crashed') return;
-    crashed = true;
-    const { reason, restartInMs } = phase;
-    const next = restartInMs === null ? 'giving up' : `restart in ${seconds(restartInMs)} s`;
-    notice(`crashed   ${reason}: ${next}`);
-  };
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(1);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -46,7 +46,7 @@ describe('out of memory while loading', () => {
     const { supervisor, phases, remembered } = lacking('--no-mmproj-offload', CUDA);
     await supervisor.start();
     expect(remembered).toEqual([onCpu]);
-    expect(supervisor.relief).toEqual(onCpu);
+    expect(supervisor.settings.relief).toEqual(onCpu);
     expect(phases.map(({ kind }) => kind)).toEqual(['loading', 'relieved', 'loading', 'ready']);
   });
 
@@ -63,7 +63,11 @@ describe('out of memory while loading', () => {
   test('then half the slots, of the same context each', async () => {
     const { supervisor, readLog } = lacking('--ctx-size 4096 --parallel 1', CUDA);
     await supervisor.start();
-    expect(supervisor.relief).toEqual({ encoderOnCpu: true, imageMaxTokens: 256, slots: 1 });
+    expect(supervisor.settings.relief).toEqual({
+      encoderOnCpu: true,
+      imageMaxTokens: 256,
+      slots: 1,
+    });
     expect(readLog().match(/^argv/gm)).toHaveLength(5);
   });
 
@@ -123,7 +127,7 @@ describe('out of memory at a request', () => {
     expect(answer?.statusCode).toBe(500);
     await answer?.body.dump();
     await vi.waitFor(() => expect(supervisor.life).toBe(2), UNTIL);
-    expect(supervisor.relief).toEqual(onCpu);
+    expect(supervisor.settings.relief).toEqual(onCpu);
     expect(phases.map(({ kind }) => kind)).toEqual([
       'loading',
       'ready',

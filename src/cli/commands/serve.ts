@@ -31,6 +31,8 @@ export function registerServe({ begin, action }: Registrar): void {
     .option('--cache-dir <dir>', 'where prepared images and sounds are kept')
     .option('--cache-bytes <size>', 'how much of them; 0 keeps none', '2GiB')
     .option('--ready-timeout <time>', 'longest silence of a loading engine', '120s')
+    .option('--stall-timeout <time>', 'restart an engine that gets nowhere; 0: never', '10m')
+    .option('--idle-unload <time>', 'unload the engine when unused for so long; 0: never', '0')
     .option('--drain <time>', 'how long running requests may take at the end', '30s');
   addModelOptions(command);
   addSettingOptions(command);
@@ -48,6 +50,8 @@ async function runServe(shell: Shell, command: Command): Promise<number> {
   const { request, tools } = await prepareServe(wanted, shell.context);
   const { exitCode } = await serveWorkflow(request, shell.context, {
     ...tools,
+    // The one line that a script waits for; a command behind `--` is told by its environment.
+    ...(request.command === null ? { announce: (line) => shell.io.stderr(`${line}\n`) } : {}),
     force: shell.io.force,
   });
   return exitCode;

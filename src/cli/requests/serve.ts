@@ -17,6 +17,8 @@ export type ServeOptions = PlanOptions & {
   readonly cacheDir?: string;
   readonly cacheBytes: string;
   readonly readyTimeout: string;
+  readonly stallTimeout: string;
+  readonly idleUnload: string;
   readonly drain: string;
 };
 
@@ -39,6 +41,8 @@ export function serveRequest(
       corsOrigins: options.corsOrigin === undefined ? [] : corsOrigins(options.corsOrigin),
       engineLog: options.engineLog ?? null,
       readyTimeoutMs: milliseconds('--ready-timeout', options.readyTimeout),
+      stallTimeoutMs: milliseconds('--stall-timeout', options.stallTimeout) || Infinity,
+      idleUnloadMs: milliseconds('--idle-unload', options.idleUnload) || null,
       drainMs: milliseconds('--drain', options.drain),
       command,
     },

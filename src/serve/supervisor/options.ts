@@ -1,5 +1,5 @@
 import type { EngineTarget } from '../engine-target.ts';
-import type { WatchLimits } from '../progress.ts';
+import { watchLimits, type WatchLimits } from '../progress.ts';
 import type { Relief, ReliefScope } from '../relief.ts';
 import type { RestartPolicy } from '../restart-policy.ts';
 import type { EngineCommand } from './engine-process.ts';
@@ -19,6 +19,14 @@ export type SupervisorPhase =
   | { readonly kind: 'relieved'; readonly relief: Relief }
   /** Nobody asked for so long that it was unloaded; `whenReady` starts it again. */
   | { readonly kind: 'asleep'; readonly afterMs: number };
+
+/** What an engine runs with, which is less than planned where memory ran out. */
+export type EngineSettings = {
+  /** As `life`: settings of another life may be others. */
+  readonly life: number;
+  readonly args: readonly string[];
+  readonly relief: Relief;
+};
 
 export type ReliefOptions = {
   readonly scope: ReliefScope;
@@ -44,4 +52,4 @@ export type SupervisorOptions = {
 };
 
 /** One encode of a large picture by a large encoder on a CPU takes minutes, and shows no progress. */
-export const DEFAULT_WATCH: WatchLimits = { stallMs: 600_000, silenceMs: 60_000 };
+export const DEFAULT_WATCH: WatchLimits = watchLimits(600_000);

@@ -9,7 +9,7 @@ import { decideRestart } from '../restart-policy.ts';
 import { nextState, type EngineEvent, type EngineState } from '../state.ts';
 import { Changes } from './changes.ts';
 import { startEngineProcess, type EngineProcess } from './engine-process.ts';
-import { DEFAULT_WATCH, type SupervisorOptions } from './options.ts';
+import { DEFAULT_WATCH, type EngineSettings, type SupervisorOptions } from './options.ts';
 import { waitUntilReady } from './readiness.ts';
 import { crashLoop, interrupted, startError } from './start-error.ts';
 import { describeEnd, type ProcessEnd } from './start-failure.ts';
@@ -73,9 +73,10 @@ export class Supervisor {
     return this.#life;
   }
 
-  /** With how much less than planned the engine of this `life` runs. */
-  get relief(): Relief {
-    return this.#relief;
+  /** What the engine of this life was started with; without host and port. */
+  get settings(): EngineSettings {
+    const args = withRelief(this.#options.command.args, this.#relief);
+    return { life: this.#life, args, relief: this.#relief };
   }
 
   /** Unloaded because nobody asked: able to serve, after a start that `whenReady` sets off. */
