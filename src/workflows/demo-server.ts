@@ -23,6 +23,7 @@ export async function withDemoServer<Result>(
         port: 0,
         apiKeyFile: null,
         corsOrigins: [],
+        imageEngine: null,
         engineLog: null,
         readyTimeoutMs: READY_TIMEOUT_MS,
         drainMs: DRAIN_MS,

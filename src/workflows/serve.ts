@@ -33,6 +33,8 @@ export type ServeRequest = {
   readonly port: number;
   readonly apiKeyFile: string | null;
   readonly corsOrigins: CorsOrigins;
+  /** Where `/v1/images/generations` goes. */
+  readonly imageEngine: URL | null;
   /** null: `engine.log` in the state folder. */
   readonly engineLog: string | null;
   /** How long the engine may print nothing while it loads. */
@@ -137,6 +139,7 @@ export async function startServing(
     ),
     keys: keys.ring,
     corsOrigins: request.corsOrigins,
+    imageEngine: request.imageEngine,
     maxBodyBytes: DEFAULT_MAX_BODY_BYTES,
     prompts: null,
   });

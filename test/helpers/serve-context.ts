@@ -48,6 +48,7 @@ export function serveRequest(fake: string, overrides: Partial<ServeRequest> = {}
     port: 0,
     apiKeyFile: null,
     corsOrigins: [],
+    imageEngine: null,
     engineLog: null,
     readyTimeoutMs: 10_000,
     drainMs: 5000,

@@ -36,6 +36,7 @@ export async function demoRequest(overrides: Partial<ServeRequest> = {}): Promis
     port: 0,
     apiKeyFile: null,
     corsOrigins: [],
+    imageEngine: null,
     engineLog: null,
     readyTimeoutMs: 60_000,
     drainMs: 5000,

@@ -24,6 +24,7 @@ export async function openGateway(
     counting: { imageSizeOf: () => null, countImage: () => null },
     keys: fixedKeys([]),
     corsOrigins: [],
+    imageEngine: null,
     maxBodyBytes: 1024 * 1024,
     prompts: null,
     ...options,

@@ -25,6 +25,7 @@ export function registerServe({ begin, action }: Registrar): void {
       '--api-key-file <file>',
       'keys that clients must send, one a line, plain or `sha256:HEX`',
     )
+    .option('--image-engine <url>', 'OpenAI-compatible server that makes images')
     .option('--cors-origin <list>', 'web pages that may ask from a browser; none by default')
     .option('--llama-server <file>', 'engine to use (env MMDEPLOY_LLAMA_SERVER)')
     .option('--engine-log <file>', "where the engine's log goes")

@@ -1,5 +1,6 @@
 import { MmdeployError } from '../../errors.ts';
 import { corsOrigins } from '../../serve/gateway/cors.ts';
+import { imageEngineUrl } from '../../serve/gateway/routes/image-engine.ts';
 import type { PrepareServe, ServeWhat } from '../../workflows/serve-model.ts';
 import type { PlanOptions } from './plan.ts';
 import { toPlanRequest } from './plan.ts';
@@ -12,6 +13,7 @@ export type ServeOptions = PlanOptions & {
   readonly port: string;
   readonly apiKeyFile?: string;
   readonly corsOrigin?: string;
+  readonly imageEngine?: string;
   readonly llamaServer?: string;
   readonly engineLog?: string;
   readonly cacheDir?: string;
@@ -38,6 +40,7 @@ export function serveRequest(
       host: options.host,
       port,
       apiKeyFile: options.apiKeyFile ?? null,
+      imageEngine: options.imageEngine === undefined ? null : imageEngineUrl(options.imageEngine),
       corsOrigins: options.corsOrigin === undefined ? [] : corsOrigins(options.corsOrigin),
       engineLog: options.engineLog ?? null,
       readyTimeoutMs: milliseconds('--ready-timeout', options.readyTimeout),

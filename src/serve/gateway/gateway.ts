@@ -25,6 +25,7 @@ import type { KeyRing } from './key-file.ts';
 import { ANONYMOUS, tenantOf } from './keys.ts';
 import { promptEngine } from './prompt-engine.ts';
 import { registerForwarded } from './routes/forwarded.ts';
+import { registerImages } from './routes/images.ts';
 import { registerModels } from './routes/models.ts';
 import { registerPrompts, type PromptRouteOptions } from './routes/prompts.ts';
 import { allowedBody, bodyOf, type Client, type ClientOf } from './routes/request.ts';
@@ -34,6 +35,8 @@ export type GatewayOptions = {
   readonly counting: ImageCounting;
   readonly keys: KeyRing;
   readonly corsOrigins: CorsOrigins;
+  /** Where images are made; null answers 501. */
+  readonly imageEngine: URL | null;
   readonly maxBodyBytes: number;
   readonly connections?: ConnectionLimits;
   /** What chat requests pass on their way; null passes them on as they are. */
@@ -176,6 +179,7 @@ function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: Clie
   registerForwarded(app, { source: engine, clientOf }, '/v1/completions', 'completions');
   registerForwarded(app, { source: engine, clientOf }, '/tokenize', 'tokenize');
   registerModels(app, { source: engine, clientOf });
+  registerImages(app, options.imageEngine, clientOf);
   app.post('/mmdeploy/v1/estimate', async (request, reply) => {
     const chat = parseObject(bodyOf(request));
     const asked = promptEngine(readyEngine(engine), clientOf(request, reply).signal);
