@@ -25,8 +25,8 @@ export type MediaPreparerOptions = {
   readonly rules: MediaRules;
   readonly limits: MediaLimits;
   readonly observer: Pick<Observer, 'stage' | 'mediaBytes'>;
-  /** null: no address is fetched. */
-  readonly remote: RemoteMedia | null;
+  /** Left out, or null: no address is fetched. */
+  readonly remote?: RemoteMedia | null;
   /** The worker's file, where it does not stand beside the compiled module. */
   readonly workerFile?: URL;
   /** The program that decodes sound and film; `ffmpeg` of the PATH where left out. */
@@ -129,7 +129,7 @@ class Preparer {
 
   async #bytesOf({ source, place }: MediaPart, signal: AbortSignal): Promise<Buffer> {
     if (source.kind === 'bytes') return source.bytes;
-    const { remote, observer } = this.#options;
+    const { remote = null, observer } = this.#options;
     if (remote === null) {
       throw notAllowed(place, URL.canParse(source.url) ? new URL(source.url).hostname : null);
     }
