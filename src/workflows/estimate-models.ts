@@ -44,7 +44,8 @@ export async function resolveModels(
     });
     for (const warning of loaded.warnings) warnings.add(warning);
     for (const engine of enginesOf(loaded, request)) {
-      const model = await countedModel(loaded, { ...request, name, engine }, ctx);
+      const { model, unsupported } = await countedModel(loaded, { ...request, name, engine }, ctx);
+      if (unsupported !== undefined) warnings.add(approximated(model.id, unsupported));
       if (!models.some(({ id, engine: known }) => id === model.id && known === model.engine)) {
         models.push(model);
       }
@@ -63,18 +64,19 @@ async function countedModel(
   loaded: LoadedModel,
   asked: Pick<EstimateRequest, 'engine' | 'tokenizer'> & { readonly name: string },
   ctx: Context,
-): Promise<CountedModel> {
+): Promise<{ readonly model: CountedModel; readonly unsupported: string | undefined }> {
   const { source, profile, headers } = loaded;
   const engine =
     profile === null ? engineOfGguf(asked.name, asked.engine) : engineFor(profile, asked.engine);
   const { tokenizer } = asked;
-  return {
-    id: source.model.id,
-    engine,
-    description: source.model,
-    ...(await textSideOf(loaded, { tokenizer, engine }, ctx)),
-    files: filesOf(headers),
-  };
+  const { unsupported, ...text } = await textSideOf(loaded, { tokenizer, engine }, ctx);
+  const { id } = source.model;
+  const description = source.model;
+  return { model: { id, engine, description, ...text, files: filesOf(headers) }, unsupported };
+}
+
+function approximated(id: string, vocabulary: string): string {
+  return `text of ${id} is a range: its vocabulary (${vocabulary}) is counted by the engine alone`;
 }
 
 function filesOf(headers: LoadedModel['headers']) {

@@ -20,6 +20,8 @@ import type { LoadedModel } from './model.ts';
 export type TextSide = {
   readonly vocabulary: Vocabulary | null;
   readonly chatTemplate: string | null;
+  /** The kind of a vocabulary that is at hand but only the engine can count with. */
+  readonly unsupported?: string;
 };
 
 const require = createRequire(import.meta.url);
@@ -55,13 +57,15 @@ function textSideOfGguf(header: GgufHeader): TextSide {
   return {
     vocabulary: vocabulary.kind === 'vocabulary' ? vocabulary : null,
     chatTemplate: typeof template === 'string' ? template : null,
+    ...(vocabulary.kind === 'vocabulary' ? {} : { unsupported: vocabulary.model }),
   };
 }
 
 /** Read as llama.cpp reads it; another engine has a tokenizer of its own, which may differ in details. */
-function forEngine({ vocabulary, chatTemplate }: TextSide, engine: EngineName): TextSide {
-  if (vocabulary === null || engine === 'llama.cpp') return { vocabulary, chatTemplate };
-  return { vocabulary: { ...vocabulary, confidence: 'formula' }, chatTemplate };
+function forEngine(side: TextSide, engine: EngineName): TextSide {
+  const { vocabulary } = side;
+  if (vocabulary === null || engine === 'llama.cpp') return side;
+  return { ...side, vocabulary: { ...vocabulary, confidence: 'formula' } };
 }
 
 /** A published or self-made file of a profile's language model in `MODELS_DIR`; null for none that is whole. */

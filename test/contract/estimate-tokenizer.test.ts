@@ -68,6 +68,15 @@ describe('the text of a profile', () => {
     expect(found.models[0]?.tokens).toEqual(own.models[0]?.tokens);
   });
 
+  it('is a range where only the engine knows the vocabulary, and it is said', async () => {
+    writeFileSync(join(folder, 'rare.gguf'), bytePairModel('some-new-cut', TEMPLATE));
+    const { models, stdout } = await estimate(['--model', 'rare.gguf']);
+    expect(models[0]).toMatchObject({ confidence: 'range', rule: 'characters' });
+    expect((JSON.parse(stdout) as Estimate).warnings).toContainEqual(
+      expect.stringMatching(/vocabulary \(gpt2 \(some-new-cut\)\) is counted by the engine/),
+    );
+  });
+
   it('is counted by a tokenizer.json and the template beside it', async () => {
     const { models } = await estimate([
       '--model',
