@@ -2,6 +2,7 @@ import type { Machine } from '../contracts/machine.ts';
 import type { Candidate, DeploymentPlan, DeviceMemory } from '../contracts/plan.ts';
 import { PARTS } from '../contracts/plan.ts';
 import { roomBytes, usableBytes } from '../match/verdict.ts';
+import { kvBytesPerToken } from '../plan/slot-files.ts';
 import { counted, gib } from '../plan/wording.ts';
 import { memoryBars } from './memory-bar.ts';
 import { nextStep } from './next-step.ts';
@@ -32,7 +33,7 @@ export function planText(plan: DeploymentPlan, view: View): string {
   if (plan.memory.devices.length > 0) lines.push('', memoryTable(plan.memory.devices, view));
   const bars = memoryBars(plan.memory.devices, view.boxes === false ? PIPE_COLUMNS : view.boxes);
   if (bars.length > 0) lines.push('', ...bars);
-  if (view.explain) lines.push('', ...explanation(plan.memory.devices));
+  if (view.explain) lines.push('', ...explanation(plan.memory.devices), ...slotFileLine(plan));
   if (plan.alternatives.length > 0) {
     lines.push('', alternativesTable(plan.alternatives, view));
   }
@@ -121,6 +122,18 @@ function explanation(devices: readonly DeviceMemory[]): string[] {
         `  ${part.padEnd(16)} ${String(bytes).padStart(14)} B  ${basis.padEnd(9)} ${formula}`,
     ),
   ]);
+}
+
+/** An image's tokens, in round figures: what the size of a slot file is shown for. */
+const SLOT_FILE_TOKENS = 1024;
+
+/** What `serve` writes to memory besides: the prompt of each recent image or sound, so that it is encoded once. */
+function slotFileLine(plan: Candidate): string[] {
+  const perToken = kvBytesPerToken(plan);
+  if (perToken === null) return [];
+  const bytes = Math.round(perToken * SLOT_FILE_TOKENS);
+  const formula = `${SLOT_FILE_TOKENS} tokens x ${Math.round(perToken)} B of KV cache`;
+  return [`slot file of \`serve\` for each image or sound: ${gib(bytes)} = ${formula}`];
 }
 
 /** Resolution, users, context and quality against each other. */

@@ -33,4 +33,9 @@ describe('plan --explain', () => {
     expect(totals.length).toBeGreaterThan(1);
     expect([...explained(stdout)]).toEqual(totals);
   });
+
+  it('says how large the slot files of `serve` are: LLaVA-1.5-7B keeps 512 KiB a token', async () => {
+    const { stdout } = await mmdeploy(['plan', 'llava-1.5-7b', '--gpu', '24GiB', '--explain']);
+    expect(stdout).toContain('512 MiB = 1024 tokens x 524288 B of KV cache');
+  });
 });
