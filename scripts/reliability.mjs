@@ -1,9 +1,8 @@
 // `npm run reliability [-- ITEM…]`: the reliability bar of `mmdeploy serve`, whole, against the built program
 // from outside: a process that is killed, fed broken files, filled, stopped. Prints each finding; with all
 // items run it writes docs/reliability.md. Linux only (it looks at /proc). Needs a llama-server.
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -31,7 +30,7 @@ async function loadDrivers() {
   return import(file);
 }
 
-const { ITEMS, SMALL, WHOLE, markdown, startServed } = await loadDrivers();
+const { ITEMS, SMALL, WHOLE, createWorld, markdown } = await loadDrivers();
 const unknown = positionals.find((name) => !(name in ITEMS));
 if (unknown !== undefined) {
   throw new Error(`no item \`${unknown}\`: there are ${Object.keys(ITEMS).join(', ')}`);
@@ -39,35 +38,7 @@ if (unknown !== undefined) {
 const names = positionals.length === 0 ? Object.keys(ITEMS) : positionals;
 
 const { engine } = await selectEngine(createContext(), { flag: null, gpus: [] });
-const root = mkdtempSync(join(tmpdir(), 'mmdeploy-reliability-'));
-let folders = 0;
-const folder = () => {
-  const path = join(root, String(++folders));
-  mkdirSync(path);
-  return path;
-};
-
-/** Every server has folders of its own: nothing is known from the one before. */
-function serve({ fake, flags = [], wrapper = [] } = {}) {
-  const home = folder();
-  const env = {
-    ...process.env,
-    XDG_STATE_HOME: join(home, 'state'),
-    XDG_DATA_HOME: join(home, 'data'),
-    XDG_CACHE_HOME: join(home, 'cache'),
-    MMDEPLOY_LLAMA_SERVER: engine.path,
-    MMDEPLOY_FAKE: fake === undefined ? '' : at(`test/fakes/${fake}.mjs`),
-  };
-  const file = fake === undefined ? [] : ['--llama-server', at('test/fakes/as-llama-server.mjs')];
-  const port = flags.includes('--port') ? [] : ['--port', '0'];
-  return startServed({
-    command: [...wrapper, process.execPath, at('bin/mmdeploy.js')],
-    args: ['serve', '--demo', ...file, ...port, ...flags],
-    env,
-  });
-}
-
-const world = { sizes: values.small ? SMALL : WHOLE, serve, folder };
+const world = createWorld(at(''), engine.path, values.small ? SMALL : WHOLE);
 const items = [];
 const started = performance.now();
 try {
@@ -83,7 +54,7 @@ try {
     console.log(`  ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   }
 } finally {
-  rmSync(root, { recursive: true, force: true });
+  world.remove();
 }
 
 function failed(name, error) {

@@ -6,7 +6,7 @@ import type { Item } from './report.ts';
 import type { World } from './world.ts';
 
 export { markdown } from './report.ts';
-export { startServed } from './served.ts';
+export { createWorld } from './create-world.ts';
 export { SMALL, WHOLE } from './world.ts';
 
 /** The bar's items by name, in its order. */

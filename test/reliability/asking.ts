@@ -15,6 +15,8 @@ export type Asked = {
   readonly code: string;
   readonly message: string;
   readonly ms: number;
+  /** As the answer bills it; null where it says nothing. */
+  readonly promptTokens: number | null;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 };
 
@@ -44,11 +46,12 @@ export async function ask(
     seen.status = response.statusCode;
     seen.headers = response.headers;
     for await (const chunk of response.body) seen.text += (chunk as Buffer).toString('utf8');
-    return { ...judge(seen), ...seen, ms: performance.now() - start };
+    const promptTokens = promptTokensIn(seen.text);
+    return { ...judge(seen), ...seen, promptTokens, ms: performance.now() - start };
   } catch (error) {
     const fate = performance.now() - start >= hungMs ? 'hung' : 'lost';
     const message = error instanceof Error ? error.message : String(error);
-    return { fate, ...seen, code: '', message, ms: performance.now() - start };
+    return { fate, ...seen, code: '', message, promptTokens: null, ms: performance.now() - start };
   } finally {
     await agent.destroy();
   }
@@ -74,6 +77,11 @@ function errorIn(text: string): { code: string; message: string } {
   const { error } = JSON.parse(last) as { error?: { code?: unknown; message?: unknown } };
   if (error === undefined) return { code: '', message: '' };
   return { code: String(error.code), message: String(error.message) };
+}
+
+function promptTokensIn(text: string): number | null {
+  const found = /"prompt_tokens":(\d+)/.exec(text)?.[1];
+  return found === undefined ? null : Number(found);
 }
 
 function isJson(text: string): boolean {

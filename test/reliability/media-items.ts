@@ -203,53 +203,48 @@ async function lookalikeFiles(): Promise<Buffer[]> {
   return Promise.all([shaped(60, 40), shaped(40, 60), shaped(30, 80), alpha(0.5), swapped]);
 }
 
+const MARKERS = [
+  '<__media__>',
+  '<__media__><__media__>',
+  '<image>',
+  '<img>',
+  '[IMG]',
+  '<|vision_start|><|image_pad|><|vision_end|>',
+];
+/** Of an image of the demo model. */
+const IMAGE_TOKENS = 576;
+
 /** Item 16: what looks like a place for an image is text where a client typed it. */
 export async function typedMarkers({ serve }: World): Promise<Item> {
   const server = await serve();
+  const picture = `data:image/png;base64,${tinyPng(1).toString('base64')}`;
+  const images = async (marker: string, content: unknown) => {
+    const { fate, promptTokens } = await ask(server.url, {
+      ...textChat(''),
+      messages: [{ role: 'user', content }],
+    });
+    // What is refused with a reason was seen, too.
+    if (fate !== 'answered') return `${marker}: ${fate}`;
+    return Math.floor((promptTokens ?? Infinity) / IMAGE_TOKENS);
+  };
   try {
-    const markers = [
-      '<__media__>',
-      '<image>',
-      '<img>',
-      '[IMG]',
-      '<|vision_start|><|image_pad|><|vision_end|>',
-      '<__media__><__media__>',
-    ];
-    const fates: string[] = [];
-    for (const marker of markers) {
-      const asked = await ask(server.url, textChat(`What is ${marker} here?`));
-      const beside = await ask(
-        server.url,
-        mediaChat(`data:image/png;base64,${tinyPng(1).toString('base64')}`, {}),
-      );
-      const both = await ask(server.url, {
-        ...mediaChat(`data:image/png;base64,${tinyPng(1).toString('base64')}`),
-        messages: [
-          {
-            role: 'user',
-            content: [
-              { type: 'text', text: `Before ${marker}` },
-              {
-                type: 'image_url',
-                image_url: { url: `data:image/png;base64,${tinyPng(1).toString('base64')}` },
-              },
-            ],
-          },
-        ],
-      });
-      fates.push(asked.fate, beside.fate, both.fate);
+    const alone: (number | string)[] = [];
+    const beside: (number | string)[] = [];
+    for (const marker of MARKERS) {
+      alone.push(await images(marker, `What is ${marker} here?`));
+      const text = { type: 'text', text: `Before ${marker}` };
+      beside.push(await images(marker, [text, { type: 'image_url', image_url: { url: picture } }]));
     }
+    const finding = (what: string, found: readonly (number | string)[], each: number): Finding => ({
+      what: `${MARKERS.length} markers typed as text, ${what}`,
+      found: `images in the prompt: ${found.join(', ')}`,
+      bar: `${each} each, or refused with a reason`,
+      holds: found.every((one) => one === each || String(one).endsWith('refused')),
+    });
     return {
       id: '16',
       title: 'Markers typed as text',
-      findings: [
-        {
-          what: `${markers.length} markers as text, alone and beside an image`,
-          found: tally(fates),
-          bar: 'none makes or moves an image: all answered, or refused with a reason',
-          holds: fates.every((fate) => fate === 'answered' || fate === 'refused'),
-        },
-      ],
+      findings: [finding('alone', alone, 0), finding('beside an image', beside, 1)],
     };
   } finally {
     await server.stop();
