@@ -32,14 +32,14 @@ export function plainPrompts(overrides: Partial<PromptOptions> = {}): PromptOpti
   };
 }
 
-function asSent({ source, place }: MediaPart): PreparedMedia {
+function asSent({ kind, source, place }: MediaPart): PreparedMedia {
   if (source.kind === 'remote') throw new Error(`${place} is an address`);
   return {
-    kind: 'image',
+    kind: kind === 'audio' ? 'audio' : 'image',
     key: source.bytes.toString('hex').slice(0, 64),
     url: `data:image/png;base64,${source.bytes.toString('base64')}`,
-    size: { width: 1, height: 1 },
-    seconds: null,
+    size: kind === 'audio' ? null : { width: 1, height: 1 },
+    seconds: kind === 'audio' ? 1 : null,
     tokens: { media: 576, wrapper: 0, confidence: 'exact' },
     known: false,
     release: () => undefined,

@@ -28,6 +28,7 @@ import { registerForwarded } from './routes/forwarded.ts';
 import { registerImages } from './routes/images.ts';
 import { registerModels } from './routes/models.ts';
 import { registerPrompts, type PromptRouteOptions } from './routes/prompts.ts';
+import { registerTranscriptions } from './routes/transcriptions.ts';
 import { allowedBody, bodyOf, type Client, type ClientOf } from './routes/request.ts';
 
 export type GatewayOptions = {
@@ -175,6 +176,7 @@ function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: Clie
   else {
     addChat(app, parts, parts.imageOrder, clientOf);
     registerPrompts(app, parts, clientOf, RESPONSES);
+    registerTranscriptions(app, parts, clientOf);
   }
   registerForwarded(app, { source: engine, clientOf }, '/v1/completions', 'completions');
   registerForwarded(app, { source: engine, clientOf }, '/tokenize', 'tokenize');

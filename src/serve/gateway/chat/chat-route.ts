@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { PreparedMedia, Tenant } from '../../seams.ts';
+import type { EngineAnswer } from '../engine-call.ts';
 import { sendAnswer } from '../forward.ts';
 import { answerPrompt, type PipelineParts } from './pipeline.ts';
 import type { TakenApart } from './taken-apart.ts';
@@ -8,6 +9,8 @@ export type PromptRoute = {
   /** The engine's path for the answer, and the one that counts the same body's tokens. */
   readonly path: string;
   readonly countPath: string;
+  /** The answer in the words of another interface; left out: as it is. */
+  readonly answerAs?: (answer: EngineAnswer) => EngineAnswer;
 };
 
 /**
@@ -34,7 +37,7 @@ export async function replyToPrompt(
   for (const [name, value] of Object.entries(headers)) {
     reply.header(name, typeof value === 'string' ? value : [...value]);
   }
-  return sendAnswer(reply, answer);
+  return sendAnswer(reply, route.answerAs?.(answer) ?? answer);
 }
 
 async function preparedMedia(
