@@ -50,6 +50,8 @@ const SUPERVISION_FLAGS: readonly (readonly string[])[] = [
   ['--sse-ping-interval', '1'],
   // Nothing is to be fetched behind the user's back.
   ['--offline'],
+  // What the watchdog goes by; older builds do not tell unless they are asked to.
+  ['--slots'],
 ];
 
 /**

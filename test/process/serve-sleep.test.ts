@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { demoArgs, REAL_ENGINE } from '../helpers/serve-engine.ts';
+import { chatBody, openGateway } from '../helpers/serve-gateway.ts';
 import { fakeEngine, isAlive, supervise, temporaryFolder } from '../helpers/serve-supervisor.ts';
 
 const UNTIL = { timeout: 20_000, interval: 10 };
@@ -22,6 +23,10 @@ describe('waiting for an engine', () => {
         expect(phases.filter(({ kind }) => kind === 'crashed')).toHaveLength(crash);
       }, UNTIL);
     }
+    const { url } = await openGateway(supervisor);
+    const refused = await fetch(`${url}/v1/chat/completions`, chatBody());
+    expect(refused.status).toBe(503);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(500);
     const waiting = supervisor.whenReady(patient());
     await supervisor.stop();
     await expect(waiting).rejects.toMatchObject({ code: 'interrupted' });
@@ -86,6 +91,22 @@ describe('an engine that nobody asks', () => {
     expect(new Set(engines).size).toBe(1);
     expect(supervisor.life).toBe(2);
     expect(readFileSync(starts, 'utf8')).toBe('..');
+  });
+
+  test('stays in rotation, and a request through the gateway wakes it', async () => {
+    const { supervisor } = supervise(fakeEngine('idles'), {}, { idleUnloadMs: 100 });
+    await supervisor.start();
+    const { url } = await openGateway(supervisor);
+    await vi.waitFor(() => expect(supervisor.asleep).toBe(true), UNTIL);
+    // Probes of an orchestrator must not keep it awake.
+    const ready = await fetch(`${url}/ready`);
+    expect([ready.status, await ready.json()]).toEqual([200, { status: 'asleep' }]);
+    expect(supervisor.asleep).toBe(true);
+    const answers = await Promise.all(
+      [1, 2].map(() => fetch(`${url}/v1/chat/completions`, chatBody())),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(supervisor.life).toBe(2);
   });
 
   test('one that does not come back is a crash like any other', async () => {

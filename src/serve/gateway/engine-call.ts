@@ -53,6 +53,24 @@ export function readyEngine(source: EngineSource): Pool {
 }
 
 /**
+ * The engine, for a request that is to be answered: one that sleeps is woken, and a restart that is under
+ * way is waited for. Before the first start, and while a crash loop backs off, the client is told at once
+ * to come again. Throws `GatewayError` 503, or the reason of `signal`.
+ */
+export async function awaitEngine(source: EngineSource, signal: AbortSignal): Promise<Pool> {
+  const neverReady = source.life === 0;
+  if (source.asleep !== true && (neverReady || source.retryAfterSeconds > 1)) {
+    return readyEngine(source);
+  }
+  try {
+    return await source.whenReady(signal);
+  } catch (error) {
+    if (signal.aborted || error instanceof GatewayError) throw error;
+    throw new GatewayError(503, 'engine_gone', messageOf(error), source.retryAfterSeconds);
+  }
+}
+
+/**
  * Sends one request to the engine. `abort` ends its work, whether the client has hung up or the server
  * stops. Throws `EngineLost` while nothing of the answer was given out.
  */

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import type { EngineSource } from '../seams.ts';
-import { callEngine, readyEngine, type EngineAnswer, type Upstream } from './engine-call.ts';
+import { awaitEngine, callEngine, type EngineAnswer, type Upstream } from './engine-call.ts';
 
 /** Passes one request to the engine and its answer back, as they are. */
 export async function forward(
@@ -12,7 +12,8 @@ export async function forward(
   abort: AbortSignal,
 ): Promise<FastifyReply> {
   const { accept } = request.headers;
-  const answer = await callEngine(source, readyEngine(source), { ...upstream, accept }, abort);
+  const engine = await awaitEngine(source, abort);
+  const answer = await callEngine(source, engine, { ...upstream, accept }, abort);
   return sendAnswer(reply, answer);
 }
 

@@ -19,7 +19,7 @@ import { parseObject } from './json.ts';
 import { GatewayError, errorBody } from './errors.ts';
 import { estimatePrompt, type ImageCounting } from './estimate-prompt.ts';
 import type { EngineSource, Tenant } from '../seams.ts';
-import { readyEngine } from './engine-call.ts';
+import { awaitEngine, readyEngine } from './engine-call.ts';
 import { InFlight } from './in-flight.ts';
 import type { KeyRing } from './key-file.ts';
 import { ANONYMOUS, tenantOf } from './keys.ts';
@@ -164,6 +164,8 @@ function addProbes(app: FastifyInstance, engine: EngineSource, draining: () => b
   app.get('/health', () => ({ status: 'ok' }));
   app.get('/ready', () => {
     if (draining()) throw stopping();
+    // Asleep is able to serve: taken out of rotation it would never get the request that wakes it.
+    if (engine.asleep === true) return { status: 'asleep' };
     readyEngine(engine);
     return { status: 'ready' };
   });
@@ -184,7 +186,8 @@ function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: Clie
   registerImages(app, options.imageEngine, clientOf);
   app.post('/mmdeploy/v1/estimate', async (request, reply) => {
     const chat = parseObject(bodyOf(request));
-    const asked = promptEngine(readyEngine(engine), clientOf(request, reply).signal);
+    const { signal } = clientOf(request, reply);
+    const asked = promptEngine(await awaitEngine(engine, signal), signal);
     try {
       return await estimatePrompt(chat, asked, counting);
     } catch (error) {

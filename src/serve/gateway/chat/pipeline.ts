@@ -9,7 +9,13 @@ import type {
   Turn,
   TurnTaker,
 } from '../../seams.ts';
-import { callEngine, EngineLost, type EngineAnswer, type StreamEnd } from '../engine-call.ts';
+import {
+  awaitEngine,
+  callEngine,
+  EngineLost,
+  type EngineAnswer,
+  type StreamEnd,
+} from '../engine-call.ts';
 import { parseObject, type Json } from '../json.ts';
 import { mediaHeaders, type MediaHit } from './media-header.ts';
 import { mediaHits, prefixOf, type TakenApart } from './taken-apart.ts';
@@ -80,7 +86,7 @@ async function attemptPrompt(
 ): Promise<PromptAnswer> {
   const { source, turns, witness, observer } = parts;
   const { path, countPath, taken, tenant, signal } = request;
-  const engine = await source.whenReady(signal);
+  const engine = await awaitEngine(source, signal);
   if (media.length > 0) await witness.check(engine, countPath, taken, media, signal);
   const prefix = prefixOf(taken.pieces, media, tenant);
   const turn = endedOnce(await turns.take({ tenant, path, body, signal, prefix }), signal);

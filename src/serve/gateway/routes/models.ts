@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { basename } from 'node:path';
-import { callEngine, readyEngine } from '../engine-call.ts';
+import { awaitEngine, callEngine } from '../engine-call.ts';
 import { sendAnswer } from '../forward.ts';
 import { asArray, fieldOf, parseObject, type Json } from '../json.ts';
 import type { ForwardDeps } from './forwarded.ts';
@@ -10,7 +10,7 @@ export function registerModels(app: FastifyInstance, { source, clientOf }: Forwa
   app.get('/v1/models', async (request, reply) => {
     const upstream = { path: '/v1/models', method: 'GET', body: null } as const;
     const { signal } = clientOf(request, reply);
-    const answer = await callEngine(source, readyEngine(source), upstream, signal);
+    const answer = await callEngine(source, await awaitEngine(source, signal), upstream, signal);
     if (answer.kind !== 'whole' || answer.status !== 200) return sendAnswer(reply, answer);
     return publicModels(parseObject(answer.bytes));
   });
