@@ -1,9 +1,6 @@
-import { createWriteStream, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
-import { MIB } from '../../units.ts';
+import { openLogFile } from './log-file.ts';
 
-const ROTATE_ABOVE_BYTES = 16 * MIB;
 const KEPT_LINES = 200;
 const KEPT_LINE_CHARS = 2000;
 
@@ -17,12 +14,12 @@ export type EngineLog = {
 };
 
 /**
- * Appends what the engine prints to `path` (file 0600, folder 0700; a file above 16 MiB is set aside
- * as `path.1` first) and hands each complete line to `onLine`. A full or read-only disk never stops
- * the reading: an engine whose pipe is not drained blocks in the middle of its start.
+ * Appends what the engine prints to `path` (see `openLogFile`), keeps its last lines and hands each
+ * complete one to `onLine`. A full or read-only disk never stops the reading: an engine whose pipe is
+ * not drained blocks in the middle of its start.
  */
 export function openEngineLog(path: string, onLine: (line: string) => void): EngineLog {
-  const file = openForAppend(path);
+  const file = openLogFile(path);
   const decoder = new StringDecoder('utf8');
   const lines: string[] = [];
   let partial = '';
@@ -33,7 +30,7 @@ export function openEngineLog(path: string, onLine: (line: string) => void): Eng
   return {
     path: file === null ? null : path,
     write(chunk) {
-      file?.write(chunk);
+      file?.append(chunk);
       const [first = '', ...rest] = decoder.write(chunk).split(/\r?\n/);
       const pieces = [partial + first, ...rest];
       partial = (pieces.pop() ?? '').slice(0, KEPT_LINE_CHARS);
@@ -43,17 +40,6 @@ export function openEngineLog(path: string, onLine: (line: string) => void): Eng
       }
     },
     tail: (count) => [...lines, ...(partial === '' ? [] : [partial])].slice(-count),
-    close: () => file?.end(),
+    close: () => file?.close(),
   };
-}
-
-function openForAppend(path: string): NodeJS.WritableStream | null {
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    if (existsSync(path) && statSync(path).size > ROTATE_ABOVE_BYTES) renameSync(path, `${path}.1`);
-    const stream = createWriteStream(path, { fd: openSync(path, 'a', 0o600) });
-    return stream.on('error', () => undefined);
-  } catch {
-    return null;
-  }
 }
