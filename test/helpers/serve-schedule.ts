@@ -3,6 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { onTestFinished } from 'vitest';
+import { textMetadata } from '../../src/demo/metadata.ts';
+import { DEMO_VOCABULARY, demoTokenizer } from '../../src/demo/tokenizer.ts';
+import { demoWeights } from '../../src/demo/weights.ts';
+import { writeGgufOnce } from '../../src/gguf/write-file.ts';
+import { textModel } from '../../src/layout/model.ts';
 import type { PrefixPiece, PromptUsage, Turn, TurnRequest } from '../../src/serve/seams.ts';
 import { LLAMA_SLOTS, promptUsage } from '../../src/serve/schedule/engine-slots.ts';
 import {
@@ -12,7 +17,7 @@ import {
 } from '../../src/serve/schedule/scheduler.ts';
 import { prompt } from '../unit/serve/schedule/pieces.ts';
 import { REAL_ENGINE, demoArgs, picture } from './serve-engine.ts';
-import { supervise, type Supervised } from './serve-supervisor.ts';
+import { supervise, temporaryFolder, type Supervised } from './serve-supervisor.ts';
 
 export type ScheduledEngine = Supervised & {
   readonly scheduler: Scheduler;
@@ -29,14 +34,22 @@ export type ScheduledEngine = Supervised & {
 
 export type Asked = { readonly turn: Turn; readonly usage: PromptUsage };
 
-/** A real engine with the demo model and so many slots, and a scheduler in front of it. */
+/** A real engine with the demo model (or other files) and so many slots, and a scheduler in front of it. */
 export async function scheduledEngine(
   slots: number,
   options: Partial<SchedulerOptions> = {},
+  model: readonly string[] | null = null,
 ): Promise<ScheduledEngine> {
   const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-slots-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const args = [...(await demoArgs(slots)), '--slot-save-path', folder, '-lv', '4'];
+  const args = [
+    ...(await demoArgs(slots)),
+    ...(model ?? []),
+    '--slot-save-path',
+    folder,
+    '-lv',
+    '4',
+  ];
   const supervised = supervise(REAL_ENGINE, { args });
   const { supervisor } = supervised;
   const limits = { totalBytes: 1e8, fileBytes: 1e7 };
@@ -89,6 +102,21 @@ export async function scheduledEngine(
       return { turn, usage };
     },
   };
+}
+
+/** The demo model with a cache that forgets: one with sliding windows, or one with recurrent layers. */
+export async function forgetfulModel(kind: 'sliding' | 'recurrent'): Promise<readonly string[]> {
+  const own =
+    kind === 'sliding'
+      ? { arch: 'gemma3', layers: 6, kvHeads: 2, hyper: { 'attention.sliding_window': 128 } }
+      : { arch: 'lfm2', layers: 4, kvHeads: [0, 0, 2, 0], hyper: { 'shortconv.l_cache': 3 } };
+  const sizes = { embedding: 64, heads: 4, headSize: 16, feedForward: 128, qkvBias: false };
+  const vocabulary = DEMO_VOCABULARY.length;
+  const text = textModel({ ...sizes, vocabulary, tiedEmbeddings: true, ...own }, 32768);
+  const file = join(temporaryFolder(), `${kind}.gguf`);
+  const metadata = [...textMetadata(kind, text), ...demoTokenizer()];
+  await writeGgufOnce(file, { metadata, tensors: text.tensors }, demoWeights);
+  return ['-m', file];
 }
 
 export const isBusy = LLAMA_SLOTS.isBusy;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { describe, expect, test, vi } from 'vitest';
 import { GatewayError } from '../../src/serve/gateway/errors.ts';
 import { REAL_ENGINE } from '../helpers/serve-engine.ts';
-import { isBusy, scheduledEngine } from '../helpers/serve-schedule.ts';
+import { forgetfulModel, isBusy, scheduledEngine } from '../helpers/serve-schedule.ts';
 
 const UNTIL = { timeout: 20_000, interval: 20 };
 
@@ -132,5 +132,29 @@ describe.skipIf(REAL_ENGINE === '')('turns on the slots of the real llama-server
     // The first tenant finds its own again.
     expect((await engine.ask('be A two', { tenant: 'one' })).turn.media).toBe('kv');
     expect(engine.encodes()).toBe(2);
+  });
+
+  test('a model with a recurrent cache: promises that it cannot keep are given up', async () => {
+    const engine = await scheduledEngine(2, {}, await forgetfulModel('recurrent'));
+    const asked = [];
+    for (const question of ['one', 'two', 'three', 'four', 'five', 'six']) {
+      asked.push(await engine.ask(`be A ${question}`));
+    }
+    // It can neither go back in a slot nor branch off a slot file: each was tried twice.
+    expect(engine.scheduler.stats().missedHits).toBe(4);
+    const last = asked.at(-1);
+    expect(last?.turn.media).toBe('none');
+    // What is sent ahead is not evaluated twice: the request goes on where it ended.
+    expect(last?.usage.cachedTokens).toBeGreaterThan(576);
+    expect(engine.encodes()).toBe(6);
+  });
+
+  test('a model with sliding windows: one encode on one slot, and no other promise is kept for long', async () => {
+    const engine = await scheduledEngine(2, {}, await forgetfulModel('sliding'));
+    for (const question of ['one', 'two', 'three']) await engine.ask(`be A ${question}`);
+    expect(engine.encodes()).toBe(1);
+    await Promise.all(['four', 'five', 'six', 'seven'].map((text) => engine.ask(`be A ${text}`)));
+    expect(engine.scheduler.stats().missedHits).toBeLessThanOrEqual(2);
+    expect(engine.scheduler.stats().busySlots).toBe(0);
   });
 });
