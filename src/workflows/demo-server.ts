@@ -1,5 +1,7 @@
 import { MIB } from '../units.ts';
+import { DEFAULT_MAX_BODY_BYTES } from '../serve/gateway/gateway.ts';
 import type { Context } from './context.ts';
+import { DEFAULT_PIPELINE } from './serve-pipeline.ts';
 import type { PreparedServe } from './serve-model.ts';
 import { prepareServe } from './serve-model.ts';
 import type { Serving } from './serve.ts';
@@ -27,6 +29,7 @@ export async function withDemoServer<Result>(
         engineLog: null,
         readyTimeoutMs: READY_TIMEOUT_MS,
         drainMs: DRAIN_MS,
+        pipeline: { ...DEFAULT_PIPELINE, maxBodyBytes: DEFAULT_MAX_BODY_BYTES },
         command: null,
       },
       llamaServer: null,

@@ -1,53 +1,145 @@
+import { createHash } from 'node:crypto';
+import type { Confidence } from '../contracts/basis.ts';
+import type { EncoderModel, TokenRuleUse } from '../contracts/model.ts';
+import { VERIFIED } from '../layout/verified.ts';
+import type { MediaRules } from '../serve/media/rules.ts';
+import type { MediaTokens } from '../serve/seams.ts';
 import { findAudioRule, SAMPLE_RATE } from '../tokens/rules/audio.ts';
 import { findTokenRule } from '../tokens/rules/index.ts';
-import type { TokenSettings } from '../tokens/settings.ts';
-import { DEFAULT_TOKEN_SETTINGS } from '../tokens/settings.ts';
+import { DEFAULT_TOKEN_SETTINGS, type TokenSettings } from '../tokens/settings.ts';
 import { countWrapper } from '../tokens/text/chat.ts';
 import { vocabularyOf } from '../tokens/text/vocabulary.ts';
-import type { TokenRuleUse } from '../contracts/model.ts';
-import type { MediaTokens } from '../serve/seams.ts';
-import type { MediaRules } from '../serve/media/rules.ts';
-import type { CountingSettings } from './counting.ts';
 import type { LoadedModel } from './model.ts';
 
-/** How the gateway prepares and counts the media of the model it serves: the rules of plan and estimate. */
-export function mediaRules(loaded: LoadedModel, given: CountingSettings): MediaRules {
-  const { model } = loaded.source;
-  const settings: TokenSettings = { ...DEFAULT_TOKEN_SETTINGS, ...given };
-  const [seen, heard] = [model.imageTokens['llama.cpp'], model.audioTokens['llama.cpp']];
-  const rule = seen === undefined ? undefined : findTokenRule(seen.rule)?.bind(seen.params);
-  const audio = heard === undefined ? undefined : findAudioRule(heard.rule)?.bind(heard.params);
-  const wrapper = { seen: wrapperOf(loaded, seen), heard: wrapperOf(loaded, heard) };
-  const able = (sense: 'image' | 'audio', verb: string) =>
-    model.modalities.includes(sense) ? null : `\`${model.id}\` does not ${verb}`;
+/** What the engine is started with and the rules depend on. */
+export type RuleSettings = Pick<TokenSettings, 'imageMaxTokens' | 'ubatch'>;
+
+/** Models that see and that hear, for those who ask one that does not. */
+export type AbleModels = {
+  readonly image: readonly string[];
+  readonly audio: readonly string[];
+};
+
+/**
+ * How the gateway treats the media of the model it serves: by the same rules that plan and estimate use,
+ * at the settings that the engine runs with.
+ */
+export function mediaRules(
+  { source, headers }: LoadedModel,
+  settings: RuleSettings,
+  able: AbleModels = { image: [], audio: [] },
+): MediaRules {
+  const { id, encoder, modalities } = source.model;
+  const images = source.model.imageTokens['llama.cpp'];
+  const sounds = source.model.audioTokens['llama.cpp'];
+  const known = headers === null ? null : vocabularyOf(headers.model.metadata);
+  const wrapperOf = ({ wrapper }: TokenRuleUse): number =>
+    known?.kind === 'vocabulary'
+      ? countWrapper(wrapper.begin, known) + countWrapper(wrapper.end, known)
+      : wrapper.tokens;
+  const bound: TokenSettings = { ...DEFAULT_TOKEN_SETTINGS, ...settings };
+  const sees = encoder !== null && modalities.includes('image');
+  const hears = encoder !== null && modalities.includes('audio');
   return {
-    image: rule === undefined ? null : { rule, settings },
-    imageTokens: (size) =>
-      rule === undefined ? null : countOf(rule.count(size, settings), wrapper.seen, seen),
-    audioTokens: (samples) =>
-      audio === undefined
-        ? null
-        : countOf(audio.count(samples / SAMPLE_RATE), wrapper.heard, heard),
-    blind: able('image', 'see: `mmdeploy models` lists those that do'),
-    deaf: able('audio', 'hear: `mmdeploy models` lists those that do'),
-    fingerprint: JSON.stringify([seen?.rule, seen?.params, settings]),
+    image: sees ? imageRule(images, bound) : null,
+    imageTokens: imageCounter(images, bound, wrapperOf, encoder),
+    audioTokens: audioCounter(sounds, wrapperOf, encoder),
+    blind: sees ? null : unable(id, 'takes no images', 'see', able.image),
+    deaf: hears ? null : unable(id, 'takes no sound', 'hear', able.audio),
+    fingerprint: createHash('sha256')
+      .update(JSON.stringify([images ?? null, sounds ?? null, bound]))
+      .digest('hex'),
   };
 }
 
-type Counted = { readonly tokens: number; readonly low?: number; readonly high?: number };
-
-function countOf(
-  { tokens, low = tokens, high = tokens }: Counted,
-  wrapper: number,
-  use: TokenRuleUse | undefined,
-): MediaTokens {
-  const confidence = use?.confidence ?? (low === high ? 'formula' : 'range');
-  return { media: tokens, wrapper, confidence };
+/**
+ * Rules as the engine that runs now has them: one that ran out of memory was told a lower cap (null: it
+ * was not), and every image takes as much less.
+ */
+export function followingRules(
+  model: {
+    readonly rules: MediaRules;
+    readonly rulesWith: (imageMaxTokens: number) => MediaRules;
+  },
+  currentCap: () => number | null,
+): MediaRules {
+  let known: { readonly cap: number | null; readonly rules: MediaRules } = {
+    cap: null,
+    rules: model.rules,
+  };
+  const now = (): MediaRules => {
+    const cap = currentCap();
+    if (cap !== known.cap)
+      known = { cap, rules: cap === null ? model.rules : model.rulesWith(cap) };
+    return known.rules;
+  };
+  return {
+    get image() {
+      return now().image;
+    },
+    imageTokens: (size) => now().imageTokens(size),
+    audioTokens: (samples) => now().audioTokens(samples),
+    blind: model.rules.blind,
+    deaf: model.rules.deaf,
+    get fingerprint() {
+      return now().fingerprint;
+    },
+  };
 }
 
-function wrapperOf({ headers }: LoadedModel, use: TokenRuleUse | undefined): number {
-  if (use === undefined) return 0;
-  const vocabulary = headers === null ? null : vocabularyOf(headers.model.metadata);
-  if (vocabulary?.kind !== 'vocabulary') return use.wrapper.tokens;
-  return countWrapper(use.wrapper.begin, vocabulary) + countWrapper(use.wrapper.end, vocabulary);
+function imageRule(use: TokenRuleUse | undefined, settings: TokenSettings): MediaRules['image'] {
+  const rule = use === undefined ? null : findTokenRule(use.rule);
+  return use === undefined || rule === null ? null : { rule: rule.bind(use.params), settings };
+}
+
+function imageCounter(
+  use: TokenRuleUse | undefined,
+  settings: TokenSettings,
+  wrapperOf: (use: TokenRuleUse) => number,
+  encoder: EncoderModel | null,
+): MediaRules['imageTokens'] {
+  const rule = imageRule(use, settings)?.rule;
+  if (use === undefined || rule === undefined) return () => null;
+  const around = {
+    wrapper: wrapperOf(use),
+    confidence: confidenceOf(use, encoder?.projectorType, VERIFIED.images),
+  };
+  return (size): MediaTokens => ({ media: rule.count(size, settings).tokens, ...around });
+}
+
+function audioCounter(
+  use: TokenRuleUse | undefined,
+  wrapperOf: (use: TokenRuleUse) => number,
+  encoder: EncoderModel | null,
+): MediaRules['audioTokens'] {
+  const rule = use === undefined ? null : findAudioRule(use.rule);
+  if (use === undefined || rule === null) return () => null;
+  const bound = rule.bind(use.params);
+  const ears = encoder?.audio?.projectorType ?? encoder?.projectorType;
+  const around = {
+    wrapper: wrapperOf(use),
+    confidence: confidenceOf(use, ears, VERIFIED.sounds),
+  };
+  return (samples): MediaTokens => ({
+    media: bound.count(samples / SAMPLE_RATE).tokens,
+    ...around,
+  });
+}
+
+/** `exact` only for projectors that were compared with the engine, size by size. */
+function confidenceOf(
+  { confidence }: TokenRuleUse,
+  projector: string | undefined,
+  verified: readonly string[],
+): Confidence {
+  if (confidence === 'range' || confidence === 'unknown') return confidence;
+  return projector !== undefined && verified.includes(projector) ? 'exact' : 'formula';
+}
+
+const MOST_NAMED = 6;
+
+function unable(id: string, why: string, verb: string, able: readonly string[]): string {
+  const named = able.slice(0, MOST_NAMED).join(', ');
+  const more = able.length > MOST_NAMED ? ' …' : '';
+  return `${id} ${why}${named === '' ? '' : `; models that ${verb}: ${named}${more}`}`;
 }

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import type { DeploymentPlan } from '../contracts/plan.ts';
+import type { DeploymentPlan, MemoryItem } from '../contracts/plan.ts';
 import { writeDemoModel } from '../demo/model.ts';
 import { listenAt } from '../engines/llama-cpp.ts';
 import { MmdeployError } from '../errors.ts';
@@ -7,7 +7,6 @@ import { NO_WISHES } from '../match/types.ts';
 import { counted } from '../plan/wording.ts';
 import { checkClientCommand } from '../serve/client-command.ts';
 import type { Context } from './context.ts';
-import { imageCounting } from './counting.ts';
 import { relievedPlan, reliefOptions } from './engine-relief.ts';
 import type { SelectedEngine } from './engine.ts';
 import { requireGpuEngine, selectEngine } from './engine.ts';
@@ -18,7 +17,10 @@ import { loadModel } from './model.ts';
 import { readPlan } from './plan-file.ts';
 import type { PlanRequest } from './plan.ts';
 import { planWorkflow } from './plan.ts';
+import { mediaRules, type AbleModels } from './media-rules.ts';
+import { ableModels } from './senses.ts';
 import type { ServeRequest, ServeTools } from './serve.ts';
+import type { ServedModel } from './serve-pipeline.ts';
 
 /** What to serve: a model to plan first, a plan made earlier, or the demo model. */
 export type ServeWhat =
@@ -40,7 +42,7 @@ export type PrepareServe = {
 
 export type PreparedServe = {
   readonly request: ServeRequest;
-  readonly tools: Pick<ServeTools, 'counting' | 'countingWith' | 'relief'>;
+  readonly tools: Pick<ServeTools, 'model' | 'relief'>;
   readonly plan: DeploymentPlan;
 };
 
@@ -96,8 +98,7 @@ export async function prepareServe(
           }),
     },
     tools: {
-      counting: countingOf(plan, loaded),
-      countingWith: (imageMaxTokens) => countingOf(plan, loaded, imageMaxTokens),
+      model: servedModel(plan, loaded, await ableModels(ctx)),
       relief: await reliefOptions(
         plan,
         loaded.source.model,
@@ -181,12 +182,29 @@ function supervisionFlags(known: readonly string[], modelId: string): string[] {
   return flags.filter(([flag = '']) => known.includes(flag)).flat();
 }
 
-function countingOf(
-  plan: DeploymentPlan,
-  loaded: LoadedModel,
-  imageMaxTokens: number | null = plan.settings?.imageMaxTokens ?? null,
-): ServeTools['counting'] {
-  return imageCounting(loaded, { imageMaxTokens, ubatch: plan.settings?.ubatch ?? null });
+function servedModel(plan: DeploymentPlan, loaded: LoadedModel, able: AbleModels): ServedModel {
+  const ubatch = plan.settings?.ubatch ?? null;
+  const rulesWith = (imageMaxTokens: number | null) =>
+    mediaRules(loaded, { imageMaxTokens, ubatch }, able);
+  return {
+    rules: rulesWith(plan.settings?.imageMaxTokens ?? null),
+    rulesWith,
+    slots: plan.settings?.slots ?? 1,
+    kvBytesPerToken: kvBytesPerToken(plan),
+  };
+}
+
+/** Of the plan's own KV cache; null where it plans none. */
+function kvBytesPerToken({ memory, settings }: DeploymentPlan): number | null {
+  const caches = memory.devices.flatMap(({ items }) => items.filter(isCache));
+  const bytes = caches.reduce((sum, item) => sum + item.bytes, 0);
+  return settings === null || settings.ctxSize === 0 || bytes === 0
+    ? null
+    : bytes / settings.ctxSize;
+}
+
+function isCache({ part }: MemoryItem): boolean {
+  return part === 'kv-cache';
 }
 
 function noFit(plan: DeploymentPlan): MmdeployError {

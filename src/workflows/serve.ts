@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { MmdeployError } from '../errors.ts';
 import { runClientCommand } from '../serve/client-command.ts';
 import { isLoopback, listenError, localUrl } from '../serve/gateway/address.ts';
-import type { ImageCounting } from '../serve/gateway/estimate-prompt.ts';
-import { createGateway, DEFAULT_MAX_BODY_BYTES, type Gateway } from '../serve/gateway/gateway.ts';
+import { createGateway, type Gateway } from '../serve/gateway/gateway.ts';
 import type { CorsOrigins } from '../serve/gateway/cors.ts';
 import { DEFAULT_RESTART_POLICY } from '../serve/restart-policy.ts';
-import type { OpenMediaStore } from '../serve/media-store/open.ts';
+import { quietObserver } from '../serve/observe/quiet.ts';
+import { LateEngine } from '../serve/late-engine.ts';
 import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 import { makeSocketFolder, type SocketFolder } from '../serve/supervisor/socket-folder.ts';
 import { DEFAULT_STOP_TIMINGS } from '../serve/supervisor/stop-process.ts';
@@ -15,10 +15,15 @@ import { watchLimits } from '../serve/progress.ts';
 import { DEFAULT_WATCH, type ReliefOptions } from '../serve/supervisor/options.ts';
 import { Supervisor } from '../serve/supervisor/supervisor.ts';
 import type { Context } from './context.ts';
-import { followingCounting } from './counting.ts';
-import { phaseNotices, seconds } from './serve-notices.ts';
 import { openKeys, type ServeKeys } from './serve-keys.ts';
-import { mediaPathArgs, openMediaCache, type MediaCacheRequest } from './serve-media.ts';
+import type { MediaCacheRequest } from './serve-media.ts';
+import {
+  openPipeline,
+  type Pipeline,
+  type PipelineSettings,
+  type ServedModel,
+} from './serve-pipeline.ts';
+import { phaseNotices, seconds } from './serve-notices.ts';
 
 export type ServeRequest = {
   /** The engine's arguments, without host, port and the folder that it reads media from. */
@@ -45,14 +50,13 @@ export type ServeRequest = {
   readonly stallTimeoutMs?: number;
   /** After so long without requests the engine is unloaded until the next; null: never. */
   readonly idleUnloadMs?: number | null;
+  readonly pipeline: PipelineSettings;
   /** A program to run once ready, after whose end the server stops. */
   readonly command: readonly string[] | null;
 };
 
 export type ServeTools = {
-  readonly counting: ImageCounting;
-  /** The same with another `--image-max-tokens`, which an engine short of memory was given. */
-  readonly countingWith?: (imageMaxTokens: number) => ImageCounting;
+  readonly model: ServedModel;
   /** What may be given up when memory runs out; absent: nothing. */
   readonly relief?: ReliefOptions;
   /** For the line that says where the server listens; `notice` where absent. */
@@ -109,13 +113,15 @@ export async function startServing(
 ): Promise<Serving> {
   await checkEngine(request.enginePath);
   const keys = await openKeys(request.apiKeyFile, request.corsOrigins, ctx.notice);
-  const store = await openMediaCache(request.media, ctx);
   const guard = await chooseOrphanGuard(ctx.run, ctx.platform);
   const folder = ctx.platform === 'win32' ? null : await makeSocketFolder(ctx.env);
+  const source = new LateEngine();
+  const observer = quietObserver(ctx.trace);
+  const pipeline = await openPipeline(request, tools.model, source, observer, ctx);
   const supervisor = new Supervisor({
     command: {
       file: request.enginePath,
-      args: [...request.argv, ...mediaPathArgs(store)],
+      args: [...request.argv, ...pipeline.engineArgs],
       env: ctx.env,
       listen: folder === null ? { kind: 'port' } : { kind: 'socket', path: folder.socketPath },
       guard,
@@ -130,20 +136,16 @@ export async function startServing(
     random: Math.random,
     onPhase: phaseNotices(ctx.notice),
   });
+  source.become(supervisor, () => supervisor.settings.relief.imageMaxTokens);
   const gateway = createGateway({
     engine: supervisor,
-    counting: followingCounting(
-      tools.counting,
-      tools.countingWith ?? (() => tools.counting),
-      () => supervisor.settings.relief.imageMaxTokens,
-    ),
     keys: keys.ring,
     corsOrigins: request.corsOrigins,
     imageEngine: request.imageEngine,
-    maxBodyBytes: DEFAULT_MAX_BODY_BYTES,
-    prompts: null,
+    maxBodyBytes: request.pipeline.maxBodyBytes,
+    prompts: pipeline.prompts,
   });
-  const parts = { supervisor, gateway, folder, store, keys };
+  const parts = { supervisor, gateway, folder, pipeline, keys };
   try {
     const port = await bind(request, keys.ownKey !== null, ctx, gateway);
     const url = localUrl(request.host, port);
@@ -227,12 +229,12 @@ type Parts = {
   readonly supervisor: Supervisor;
   readonly gateway: Gateway;
   readonly folder: SocketFolder | null;
-  readonly store: OpenMediaStore;
+  readonly pipeline: Pipeline;
   readonly keys: ServeKeys;
 };
 
 async function stopServing(
-  { supervisor, gateway, folder, store, keys }: Parts,
+  { supervisor, gateway, folder, pipeline, keys }: Parts,
   drainMs: number,
   force: AbortSignal = new AbortController().signal,
 ): Promise<void> {
@@ -245,8 +247,8 @@ async function stopServing(
     await supervisor.stop();
     await gateway.close();
     keys.ring.close();
+    await pipeline.close();
     await folder?.remove();
-    await store.close();
   } finally {
     force.removeEventListener('abort', onForce);
   }

@@ -3,6 +3,7 @@ import { folders } from '../../src/process/folders.ts';
 import { runCommand } from '../../src/process/run.ts';
 import type { Context } from '../../src/workflows/context.ts';
 import type { ServeRequest } from '../../src/workflows/serve.ts';
+import { PIPELINE } from './serve-engine.ts';
 import { fakeEngine, temporaryFolder } from './serve-supervisor.ts';
 
 export type TestContext = {
@@ -52,6 +53,7 @@ export function serveRequest(fake: string, overrides: Partial<ServeRequest> = {}
     engineLog: null,
     readyTimeoutMs: 10_000,
     drainMs: 5000,
+    pipeline: PIPELINE,
     command: null,
     ...overrides,
   };

@@ -2,8 +2,12 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { inject } from 'vitest';
 import { writeDemoModel } from '../../src/demo/model.ts';
-import { imageHeaderOf } from '../../src/estimate/read/image-header.ts';
-import type { ImageCounting } from '../../src/serve/gateway/estimate-prompt.ts';
+import { DEFAULT_MAX_BODY_BYTES } from '../../src/serve/gateway/gateway.ts';
+import {
+  DEFAULT_PIPELINE,
+  type PipelineSettings,
+  type ServedModel,
+} from '../../src/workflows/serve-pipeline.ts';
 import type { ServeRequest } from '../../src/workflows/serve.ts';
 import { temporaryFolder } from './serve-supervisor.ts';
 
@@ -11,12 +15,25 @@ import { temporaryFolder } from './serve-supervisor.ts';
 export const REAL_ENGINE = inject('llamaServer') ?? '';
 
 /** The demo model's rule: 24 x 24 patches an image, no marks around it. */
-export const DEMO_COUNTING: ImageCounting = {
-  imageSizeOf: (file) => {
-    const header = imageHeaderOf(file);
-    return header.kind === 'image' ? { width: header.width, height: header.height } : null;
-  },
-  countImage: () => ({ image: 576, wrapper: 0, confidence: 'exact' }),
+const RULES: ServedModel['rules'] = {
+  image: null,
+  imageTokens: () => ({ media: 576, wrapper: 0, confidence: 'exact' }),
+  audioTokens: () => null,
+  blind: null,
+  deaf: 'the demo model takes no sound',
+  fingerprint: 'demo',
+};
+
+export const DEMO_MODEL: ServedModel = {
+  rules: RULES,
+  rulesWith: () => RULES,
+  slots: 1,
+  kvBytesPerToken: null,
+};
+
+export const PIPELINE: PipelineSettings = {
+  ...DEFAULT_PIPELINE,
+  maxBodyBytes: DEFAULT_MAX_BODY_BYTES,
 };
 
 /** Arguments of a llama-server with the demo model; room for `slots` images at once. */
@@ -40,6 +57,7 @@ export async function demoRequest(overrides: Partial<ServeRequest> = {}): Promis
     engineLog: null,
     readyTimeoutMs: 60_000,
     drainMs: 5000,
+    pipeline: PIPELINE,
     command: null,
     ...overrides,
   };

@@ -9,7 +9,7 @@ import { askWorkflow, type AskRequest } from '../../src/workflows/ask.ts';
 import { startServing } from '../../src/workflows/serve.ts';
 import { imageBytes } from '../helpers/images.ts';
 import { serveContext } from '../helpers/serve-context.ts';
-import { DEMO_COUNTING, REAL_ENGINE, demoRequest, picture } from '../helpers/serve-engine.ts';
+import { DEMO_MODEL, REAL_ENGINE, demoRequest, picture } from '../helpers/serve-engine.ts';
 import { deadEngine, openGateway, serveFake } from '../helpers/serve-gateway.ts';
 
 function asking(url: string, overrides: Partial<AskRequest> = {}): AskRequest {
@@ -153,7 +153,7 @@ describe.skipIf(REAL_ENGINE === '')('the real llama-server', () => {
   test('two pictures, one with a lying name: answered, billed as estimated', async () => {
     const context = serveContext();
     const serving = await startServing(await demoRequest(), context.ctx, {
-      counting: DEMO_COUNTING,
+      model: DEMO_MODEL,
     });
     onTestFinished(() => serving.stop());
     writeFileSync(join(context.ctx.cwd, 'a.png'), await picture(1));
@@ -172,7 +172,7 @@ describe.skipIf(REAL_ENGINE === '')('the real llama-server', () => {
   test('WebP, AVIF and a turned JPEG: sent as it can read them, and said', async () => {
     const context = serveContext();
     const serving = await startServing(await demoRequest(), context.ctx, {
-      counting: DEMO_COUNTING,
+      model: DEMO_MODEL,
     });
     onTestFinished(() => serving.stop());
     const images = ['a.webp', 'b.avif', 'c.jpg'];
@@ -191,14 +191,14 @@ describe.skipIf(REAL_ENGINE === '')('the real llama-server', () => {
     ]);
   });
 
-  test('a picture that it cannot decode is refused in its own words', async () => {
+  test('a picture that cannot be decoded is refused, and the part is named', async () => {
     const context = serveContext();
     const serving = await startServing(await demoRequest(), context.ctx, {
-      counting: DEMO_COUNTING,
+      model: DEMO_MODEL,
     });
     onTestFinished(() => serving.stop());
     writeFileSync(join(context.ctx.cwd, 'cut.png'), (await picture(1)).subarray(0, 60));
     const error = await refusal(asking(serving.url, { images: ['cut.png'] }), context);
-    expect(error.message).toMatch(/^the server answered 400: .*image/i);
+    expect(error.message).toMatch(/^the server answered 400: `messages\[0\]\.content\[\d\]`/);
   });
 });

@@ -48,11 +48,13 @@ describe('in front of a fake that behaves', () => {
     const { url } = await serveFake('well-behaved');
     const body = '{"messages":[],"seed":1,"id_slot":3,"cache\\u005fprompt":false,"lora":[]}';
     const response = await fetch(url + CHAT, { ...chatBody(), body });
-    expect(await response.json()).toMatchObject({ body: { messages: [], seed: 1 } });
+    // The slot is the gateway's choice, not the client's 3.
+    expect(await response.json()).toMatchObject({ body: { messages: [], seed: 1, id_slot: 0 } });
+    expect(response.headers.get('x-mmdeploy-dropped-fields')).toBe('id_slot, cache_prompt, lora');
     const kept = (await (await fetch(url + CHAT, { ...chatBody(), body })).json()) as {
       body: object;
     };
-    expect(Object.keys(kept.body)).toEqual(['messages', 'seed']);
+    expect(Object.keys(kept.body)).toEqual(['messages', 'seed', 'id_slot']);
   });
 });
 

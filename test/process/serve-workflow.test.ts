@@ -5,11 +5,12 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { MmdeployError } from '../../src/errors.ts';
 import { serveWorkflow, startServing, type ServeTools } from '../../src/workflows/serve.ts';
 import { serveContext, serveRequest, type TestContext } from '../helpers/serve-context.ts';
+import { DEMO_MODEL } from '../helpers/serve-engine.ts';
 import { chatBody } from '../helpers/serve-gateway.ts';
 import { isAlive, temporaryFolder } from '../helpers/serve-supervisor.ts';
 
 const UNTIL = { timeout: 10_000, interval: 10 };
-const tools: ServeTools = { counting: { imageSizeOf: () => null, countImage: () => null } };
+const tools: ServeTools = { model: DEMO_MODEL };
 
 async function failureOf(promise: Promise<unknown>): Promise<MmdeployError> {
   const error: unknown = await promise.then(

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { MmdeployError } from '../../errors.ts';
 import type { ServeOptions } from '../requests/serve.ts';
+import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import { addMachineOptions, addModelOptions, addSettingOptions } from './plan-options.ts';
 
@@ -34,7 +35,22 @@ export function registerServe({ begin, action }: Registrar): void {
     .option('--ready-timeout <time>', 'longest silence of a loading engine', '120s')
     .option('--stall-timeout <time>', 'restart an engine that gets nowhere; 0: never', '10m')
     .option('--idle-unload <time>', 'unload the engine when unused for so long; 0: never', '0')
-    .option('--drain <time>', 'how long running requests may take at the end', '30s');
+    .option('--drain <time>', 'how long running requests may take at the end', '30s')
+    .optionsGroup('Requests:')
+    .option('--max-body <size>', 'largest body of a request', '64MiB')
+    .option('--queue <n>', 'requests that may wait for a slot; more get 429', '64')
+    .option(
+      '--image-order <order>',
+      '`first` moves media in front of the text: more cache hits',
+      'as-sent',
+    )
+    .option('--max-image-pixels <n>', 'of one picture, by its header', '64000000')
+    .option('--max-images <n>', 'pictures of one request', '32')
+    .option('--max-pdf-pages <n>', 'pages of one document', '16')
+    .option('--max-audio-seconds <time>', 'length of one sound', '1800')
+    .option('--max-video-seconds <time>', 'length of one film', '60')
+    .option('--allow-remote-media <hosts>', 'hosts that media may be fetched from', repeated)
+    .option('--isolate-tenants', 'each key has slots of its own, erased on hand-over');
   addModelOptions(command);
   addSettingOptions(command);
   addMachineOptions(command);

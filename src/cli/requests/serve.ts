@@ -1,28 +1,36 @@
 import { MmdeployError } from '../../errors.ts';
+import type { ImageOrder } from '../../serve/gateway/chat/chat-request.ts';
+import { MIB } from '../../units.ts';
 import { corsOrigins } from '../../serve/gateway/cors.ts';
 import { imageEngineUrl } from '../../serve/gateway/routes/image-engine.ts';
 import type { PrepareServe, ServeWhat } from '../../workflows/serve-model.ts';
 import type { PlanOptions } from './plan.ts';
 import { toPlanRequest } from './plan.ts';
+import { mediaLimits, remoteHosts, type MediaOptions } from './serve-media.ts';
 import { milliseconds, sizeInBytes, wholeNumber } from './values.ts';
 
-export type ServeOptions = PlanOptions & {
-  readonly plan?: string;
-  readonly demo?: boolean;
-  readonly host: string;
-  readonly port: string;
-  readonly apiKeyFile?: string;
-  readonly corsOrigin?: string;
-  readonly imageEngine?: string;
-  readonly llamaServer?: string;
-  readonly engineLog?: string;
-  readonly cacheDir?: string;
-  readonly cacheBytes: string;
-  readonly readyTimeout: string;
-  readonly stallTimeout: string;
-  readonly idleUnload: string;
-  readonly drain: string;
-};
+export type ServeOptions = PlanOptions &
+  MediaOptions & {
+    readonly plan?: string;
+    readonly demo?: boolean;
+    readonly host: string;
+    readonly port: string;
+    readonly apiKeyFile?: string;
+    readonly corsOrigin?: string;
+    readonly imageEngine?: string;
+    readonly llamaServer?: string;
+    readonly engineLog?: string;
+    readonly cacheDir?: string;
+    readonly cacheBytes: string;
+    readonly readyTimeout: string;
+    readonly stallTimeout: string;
+    readonly idleUnload: string;
+    readonly drain: string;
+    readonly queue: string;
+    readonly maxBody: string;
+    readonly imageOrder: string;
+    readonly isolateTenants?: boolean;
+  };
 
 /** Turns the flags of `serve` into what to serve and where; throws `usage.invalid` naming the flag. */
 export function serveRequest(
@@ -47,9 +55,35 @@ export function serveRequest(
       stallTimeoutMs: milliseconds('--stall-timeout', options.stallTimeout) || Infinity,
       idleUnloadMs: milliseconds('--idle-unload', options.idleUnload) || null,
       drainMs: milliseconds('--drain', options.drain),
+      pipeline: {
+        queueLimit: wholeNumber('--queue', options.queue, 0, 100_000) ?? 0,
+        maxBodyBytes: bodyBytes(options.maxBody),
+        imageOrder: imageOrder(options.imageOrder),
+        isolateTenants: options.isolateTenants ?? false,
+        limits: mediaLimits(options),
+        remoteHosts: remoteHosts(options.allowRemoteMedia),
+      },
       command,
     },
   };
+}
+
+/** More than Node can hold in one string of base64 would only fail later. */
+const MOST_BODY_BYTES = 512 * MIB;
+
+function bodyBytes(text: string): number {
+  const bytes = sizeInBytes('--max-body', text);
+  if (bytes >= 1024 && bytes <= MOST_BODY_BYTES) return bytes;
+  throw new MmdeployError('usage.invalid', `--max-body: \`${text}\` is not 1 KiB to 512 MiB`, {
+    hints: ['allow bodies of 128 MiB: `mmdeploy serve … --max-body 128MiB`'],
+  });
+}
+
+function imageOrder(text: string): ImageOrder {
+  if (text === 'first' || text === 'as-sent') return text;
+  throw new MmdeployError('usage.invalid', `--image-order: \`${text}\` is no order`, {
+    hints: ['give one: `--image-order first` or `--image-order as-sent`'],
+  });
 }
 
 function whatToServe(options: ServeOptions, model: string | undefined): ServeWhat {

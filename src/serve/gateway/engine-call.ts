@@ -33,11 +33,14 @@ export type EngineAnswer =
 /** How a stream ended; `lost` after the error event was given out. */
 export type StreamEnd = 'done' | 'lost' | 'aborted';
 
+/** The code of every error that says so, whoever noticed. */
+export const ENGINE_LOST = 'engine_lost';
+
 /** The engine went away before a byte of its answer: another one may be asked. */
 export class EngineLost extends GatewayError {
   constructor(reason: string, retryAfter: number) {
     const message = `the engine closed the connection before its answer was complete (${reason})`;
-    super(502, 'engine_lost', message, retryAfter);
+    super(502, ENGINE_LOST, message, retryAfter);
   }
 }
 

@@ -1,80 +1,81 @@
 import type { PromptEstimate } from '../../contracts/ask.ts';
 import { CONFIDENCES, type Confidence } from '../../contracts/basis.ts';
-import { chatContent } from './chat-images.ts';
-
-type ImageSize = { readonly width: number; readonly height: number };
-
-/** Tokens of one image: its own, and those of the marks around it (`<|vision_start|>` …). */
-type ImageCount = {
-  readonly image: number;
-  readonly wrapper: number;
-  readonly confidence: Confidence;
-};
-
-/** How images are counted for the served model; null means unknown, never 0. */
-export type ImageCounting = {
-  /** Size in pixels as the engine will decode it, told from a file's header. */
-  readonly imageSizeOf: (file: Buffer) => ImageSize | null;
-  readonly countImage: (size: ImageSize) => ImageCount | null;
-};
+import type { MediaTokens, PreparedMedia } from '../seams.ts';
+import type { TakenApart } from './chat/taken-apart.ts';
+import { asArray, fieldOf, type Json } from './json.ts';
 
 /** The three calls of the engine that an estimate needs; none of them runs the model. */
 export type PromptEngine = {
   /** The chat request rendered by the model's own template (`/apply-template`). */
-  readonly render: (request: Readonly<Record<string, unknown>>) => Promise<string>;
+  readonly render: (request: Json) => Promise<string>;
   /** `/tokenize`, with special tokens parsed; `addSpecial` adds begin and end of text. */
   readonly countTokens: (text: string, addSpecial: boolean) => Promise<number>;
   /** What stands for a medium in a rendered prompt; it is another one at each start. */
   readonly mediaMarker: () => Promise<string>;
 };
 
+/** Valid base64 that is never decoded: enough to render a prompt. */
+const PLACEHOLDERS = { image: 'data:image/png;base64,AA==', audio: 'data:audio/wav;base64,AA==' };
+
 /**
  * Counts a chat request as llama.cpp (mtmd_tokenize) will: the rendered prompt is split at the media
  * markers, each piece is tokenised by itself (with a SentencePiece vocabulary that is not the same
- * as tokenising the whole), begin of text is added once, and each image adds its own tokens.
+ * as tokenising the whole), begin of text is added once, and each medium adds its own tokens.
  */
 export async function estimatePrompt(
-  request: Readonly<Record<string, unknown>>,
+  request: Json,
+  taken: Pick<TakenApart, 'putBack'>,
+  media: readonly (readonly Pick<PreparedMedia, 'kind' | 'tokens'>[])[],
   engine: PromptEngine,
-  counting: ImageCounting,
 ): Promise<PromptEstimate> {
-  const { texts, media, light } = chatContent(request);
+  const light = taken.putBack(
+    media.map((files) => files.map(({ kind }) => ({ kind, url: PLACEHOLDERS[kind] }))),
+  );
   const [prompt, marker] = await Promise.all([engine.render(light), engine.mediaMarker()]);
   const pieces = prompt.split(marker);
   const [added, ownText, ...counts] = await Promise.all([
     engine.countTokens('', true),
-    engine.countTokens(texts.join('\n'), false),
+    engine.countTokens(ownTexts(request).join('\n'), false),
     ...pieces.map((piece) => engine.countTokens(piece, false)),
   ]);
   const written = counts.reduce((sum, count) => sum + count, added);
   const text = Math.min(ownText, written);
-  const images = countImages(media, counting);
+  const flat = media.flat();
+  const sum = sumTokens(flat);
   // As many markers as media, else this is not how the engine reads the request.
-  if (images === null || pieces.length - 1 !== media.length) {
+  if (sum === null || pieces.length - 1 !== flat.length) {
     return { text, image: null, wrapper: null, total: null, confidence: 'unknown' };
   }
   return {
     text,
-    image: images.image,
-    wrapper: written - text + images.wrapper,
-    total: written + images.image + images.wrapper,
-    confidence: images.confidence,
+    image: sum.media,
+    wrapper: written - text + sum.wrapper,
+    total: written + sum.media + sum.wrapper,
+    confidence: sum.confidence,
   };
 }
 
-function countImages(
-  media: readonly (Buffer | null)[],
-  counting: ImageCounting,
-): ImageCount | null {
-  let sum: ImageCount = { image: 0, wrapper: 0, confidence: 'exact' };
-  for (const file of media) {
-    const size = file === null ? null : counting.imageSizeOf(file);
-    const count = size === null ? null : counting.countImage(size);
-    if (count === null) return null;
+/** The messages' own texts, in order. */
+function ownTexts(request: Json): readonly string[] {
+  return asArray(request['messages']).flatMap((message) => {
+    const content = fieldOf(message, 'content');
+    const texts = Array.isArray(content)
+      ? asArray(content).map((part) =>
+          fieldOf(part, 'type') === 'text' ? fieldOf(part, 'text') : null,
+        )
+      : [content];
+    return texts.filter((each) => typeof each === 'string');
+  });
+}
+
+function sumTokens(media: readonly Pick<PreparedMedia, 'tokens'>[]): MediaTokens | null {
+  let sum: MediaTokens = { media: 0, wrapper: 0, confidence: 'exact' };
+  for (const { tokens } of media) {
+    if (tokens === null) return null;
     sum = {
-      image: sum.image + count.image,
-      wrapper: sum.wrapper + count.wrapper,
-      confidence: weaker(sum.confidence, count.confidence),
+      media: sum.media + tokens.media,
+      wrapper: sum.wrapper + tokens.wrapper,
+      confidence: weaker(sum.confidence, tokens.confidence),
     };
   }
   return sum;

@@ -1,11 +1,8 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
-import { messageOf } from '../../errors.ts';
 import { MIB } from '../../units.ts';
-import { takeChatApart, type ImageOrder } from './chat/chat-request.ts';
+import type { EngineSource, Tenant } from '../seams.ts';
+import type { ImageOrder } from './chat/chat-request.ts';
 import { takeResponsesApart } from './chat/responses-request.ts';
-import { replyToPrompt } from './chat/chat-route.ts';
 import type { PipelineParts } from './chat/pipeline.ts';
 import {
   capConnections,
@@ -15,33 +12,30 @@ import {
   type ConnectionLimits,
 } from './connection-limits.ts';
 import { corsHeaders, preflightHeaders, type CorsOrigins } from './cors.ts';
-import { parseObject } from './json.ts';
-import { GatewayError, errorBody } from './errors.ts';
-import { estimatePrompt, type ImageCounting } from './estimate-prompt.ts';
-import type { EngineSource, Tenant } from '../seams.ts';
-import { awaitEngine, readyEngine } from './engine-call.ts';
+import { readyEngine } from './engine-call.ts';
+import { GatewayError } from './errors.ts';
 import { InFlight } from './in-flight.ts';
 import type { KeyRing } from './key-file.ts';
 import { ANONYMOUS, tenantOf } from './keys.ts';
-import { promptEngine } from './prompt-engine.ts';
+import { refuseMalformed, sendError } from './reply-error.ts';
 import { registerForwarded } from './routes/forwarded.ts';
 import { registerImages } from './routes/images.ts';
 import { registerModels } from './routes/models.ts';
+import { registerChat } from './routes/chat.ts';
 import { registerPrompts, type PromptRouteOptions } from './routes/prompts.ts';
 import { registerTranscriptions } from './routes/transcriptions.ts';
-import { allowedBody, bodyOf, type Client, type ClientOf } from './routes/request.ts';
+import type { Client, ClientOf } from './routes/request.ts';
 
 export type GatewayOptions = {
   readonly engine: EngineSource;
-  readonly counting: ImageCounting;
   readonly keys: KeyRing;
   readonly corsOrigins: CorsOrigins;
   /** Where images are made; null answers 501. */
   readonly imageEngine: URL | null;
   readonly maxBodyBytes: number;
   readonly connections?: ConnectionLimits;
-  /** What chat requests pass on their way; null passes them on as they are. */
-  readonly prompts: PromptOptions | null;
+  /** What requests with a prompt pass on their way. */
+  readonly prompts: PromptOptions;
 };
 
 export type PromptOptions = Omit<PipelineParts, 'source'> & { readonly imageOrder: ImageOrder };
@@ -61,7 +55,6 @@ export type Gateway = {
 
 /** Liveness and readiness are for orchestrators: no key, and answered while draining. */
 const PROBES = ['/health', '/ready'];
-const CHAT = '/v1/chat/completions';
 const RESPONSES: PromptRouteOptions = {
   path: '/v1/responses',
   countPath: '/v1/responses/input_tokens',
@@ -129,6 +122,18 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
+function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: ClientOf): void {
+  const { engine: source, prompts } = options;
+  const { imageOrder, ...way } = prompts;
+  const parts = { ...way, source };
+  registerChat(app, { parts, imageOrder, clientOf });
+  registerPrompts(app, parts, clientOf, RESPONSES);
+  registerTranscriptions(app, parts, clientOf);
+  registerForwarded(app, { source, clientOf }, '/tokenize', 'tokenize');
+  registerModels(app, { source, clientOf });
+  registerImages(app, options.imageEngine, clientOf);
+}
+
 function isPreflight({ method, headers }: FastifyRequest): boolean {
   return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
 }
@@ -169,75 +174,4 @@ function addProbes(app: FastifyInstance, engine: EngineSource, draining: () => b
     readyEngine(engine);
     return { status: 'ready' };
   });
-}
-
-function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: ClientOf): void {
-  const { engine, counting, prompts } = options;
-  const parts = prompts === null ? null : { ...prompts, source: engine };
-  if (parts === null) registerForwarded(app, { source: engine, clientOf }, CHAT, 'chat');
-  else {
-    addChat(app, parts, parts.imageOrder, clientOf);
-    registerPrompts(app, parts, clientOf, RESPONSES);
-    registerTranscriptions(app, parts, clientOf);
-  }
-  registerForwarded(app, { source: engine, clientOf }, '/v1/completions', 'completions');
-  registerForwarded(app, { source: engine, clientOf }, '/tokenize', 'tokenize');
-  registerModels(app, { source: engine, clientOf });
-  registerImages(app, options.imageEngine, clientOf);
-  app.post('/mmdeploy/v1/estimate', async (request, reply) => {
-    const chat = parseObject(bodyOf(request));
-    const { signal } = clientOf(request, reply);
-    const asked = promptEngine(await awaitEngine(engine, signal), signal);
-    try {
-      return await estimatePrompt(chat, asked, counting);
-    } catch (error) {
-      if (error instanceof GatewayError) throw error;
-      throw new GatewayError(502, 'engine_lost', messageOf(error), engine.retryAfterSeconds);
-    }
-  });
-}
-
-function addChat(
-  app: FastifyInstance,
-  parts: PipelineParts,
-  order: ImageOrder,
-  clientOf: ClientOf,
-): void {
-  const route = { path: CHAT, countPath: `${CHAT}/input_tokens` };
-  app.post(CHAT, (request, reply) => {
-    const body = allowedBody(request, reply, 'chat');
-    const client = clientOf(request, reply);
-    return replyToPrompt(parts, route, takeChatApart(body, order), client, request, reply);
-  });
-}
-
-function sendError(error: unknown, reply: FastifyReply): FastifyReply {
-  const { status, code, message, retryAfter } = asGatewayError(error);
-  if (retryAfter !== null) reply.header('retry-after', String(retryAfter));
-  if (status === 401) reply.header('www-authenticate', 'Bearer');
-  return reply.code(status).send(errorBody(status, code, message));
-}
-
-/** Fastify's own refusals (body too large, wrong content type) carry a status; the rest is a bug. */
-function asGatewayError(error: unknown): GatewayError {
-  if (error instanceof GatewayError) return error;
-  const { statusCode, code } = error as { statusCode?: unknown; code?: unknown };
-  const status = typeof statusCode === 'number' ? statusCode : 500;
-  const name = typeof code === 'string' ? code.replace(/^FST_ERR_(CTP_)?/, '').toLowerCase() : '';
-  return new GatewayError(status, name === '' ? 'internal_error' : name, messageOf(error));
-}
-
-/** What cannot be parsed as HTTP never reaches a route; it gets the same form of answer. */
-function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return;
-  const status =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? 431
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? 408
-        : 400;
-  const body = JSON.stringify(errorBody(status, 'malformed_request', error.message));
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-type: application/json`;
-  const length = Buffer.byteLength(body);
-  socket.end(`${head}\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n${body}`);
 }

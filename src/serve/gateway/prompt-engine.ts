@@ -26,7 +26,8 @@ export function promptEngine(engine: Pool, signal: AbortSignal): PromptEngine {
   };
 }
 
-async function askEngine<T>(
+/** One question to the engine; throws `GatewayError` with its status and words, or 502 for an odd answer. */
+export async function askEngine<T>(
   engine: Pool,
   signal: AbortSignal,
   path: string,

@@ -1,10 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { chatContent } from '../../../src/serve/gateway/chat-images.ts';
-import {
-  estimatePrompt,
-  type ImageCounting,
-  type PromptEngine,
-} from '../../../src/serve/gateway/estimate-prompt.ts';
+import { takeChatApart } from '../../../src/serve/gateway/chat/chat-request.ts';
+import { estimatePrompt, type PromptEngine } from '../../../src/serve/gateway/estimate-prompt.ts';
 
 const image = (bytes: string) => ({
   type: 'image_url',
@@ -12,24 +8,6 @@ const image = (bytes: string) => ({
 });
 const text = (value: string) => ({ type: 'text', text: value });
 const user = (...content: unknown[]) => ({ role: 'user', content });
-
-describe('chatContent', () => {
-  test('texts and media in order; the light request carries no picture', () => {
-    const request = {
-      seed: 1,
-      messages: [
-        { role: 'system', content: 'be brief' },
-        user(text('a'), image('PNG'), { type: 'image_url', image_url: { url: 'http://x/y.png' } }),
-        user({ type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } }, text('b')),
-      ],
-    };
-    const content = chatContent(request);
-    expect(content.texts).toEqual(['be brief', 'a', 'b']);
-    expect(content.media).toEqual([Buffer.from('PNG'), null, null]);
-    expect(JSON.stringify(content.light)).not.toContain(Buffer.from('PNG').toString('base64'));
-    expect(content.light).toMatchObject({ seed: 1, messages: [{ content: 'be brief' }, {}, {}] });
-  });
-});
 
 describe('estimatePrompt', () => {
   // One token a word, one more for begin of text: enough to see what is added where.
@@ -45,16 +23,17 @@ describe('estimatePrompt', () => {
     countTokens: (value, addSpecial) => Promise.resolve(words(value) + (addSpecial ? 1 : 0)),
     mediaMarker: () => Promise.resolve('<<m>>'),
   };
-  const counting: ImageCounting = {
-    imageSizeOf: (file) => (file.length === 3 ? { width: 30, height: 20 } : null),
-    countImage: ({ width, height }) => ({
-      image: width * height,
-      wrapper: 2,
-      confidence: 'formula',
-    }),
+  // As long as its picture has three bytes, an image is known.
+  const estimate = (...content: unknown[]) => {
+    const request = { messages: [user(...content)] };
+    const taken = takeChatApart(request);
+    const media = taken.parts.map(({ source }) => {
+      const known = source.kind === 'bytes' && source.bytes.length === 3;
+      const tokens = { media: 600, wrapper: 2, confidence: 'formula' as const };
+      return [{ kind: 'image' as const, tokens: known ? tokens : null }];
+    });
+    return estimatePrompt(request, taken, media, engine);
   };
-  const estimate = (...content: unknown[]) =>
-    estimatePrompt({ messages: [user(...content)] }, engine, counting);
 
   test('text only: the whole is text and template, and certain', async () => {
     expect(await estimate(text('one two'))).toEqual({

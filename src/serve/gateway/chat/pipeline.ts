@@ -1,5 +1,7 @@
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
+import { messageOf } from '../../../errors.ts';
 import type {
   EngineSource,
   MediaPreparer,
@@ -12,10 +14,12 @@ import type {
 import {
   awaitEngine,
   callEngine,
+  ENGINE_LOST,
   EngineLost,
   type EngineAnswer,
   type StreamEnd,
 } from '../engine-call.ts';
+import { GatewayError } from '../errors.ts';
 import { parseObject, type Json } from '../json.ts';
 import { mediaHeaders, type MediaHit } from './media-header.ts';
 import { mediaHits, prefixOf, type TakenApart } from './taken-apart.ts';
@@ -68,25 +72,48 @@ export async function answerPrompt(
   media: readonly (readonly PreparedMedia[])[],
 ): Promise<PromptAnswer> {
   const body = request.taken.putBack(media);
+  let engine = await awaitEngine(parts.source, request.signal);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await attemptPrompt(parts, request, body, media);
+      return await attemptPrompt(parts, engine, request, body, media);
     } catch (error) {
-      if (!(error instanceof EngineLost) || attempt === ATTEMPTS) throw error;
-      await parts.source.whenReady(request.signal);
+      const lost = lossOf(error, engine, parts.source);
+      if (lost === null || attempt === ATTEMPTS) throw lost ?? error;
+      engine = await nextEngine(parts.source, engine, request.signal);
     }
   }
 }
 
+/** A connection ends before its process is seen to: the dead one would be asked again meanwhile. */
+const DEATH_IS_KNOWN_MS = 1000;
+const LOOK_MS = 10;
+
+/** The engine after `lost`; the same one, if it only dropped a connection. */
+async function nextEngine(source: EngineSource, lost: Pool, signal: AbortSignal): Promise<Pool> {
+  const until = performance.now() + DEATH_IS_KNOWN_MS;
+  while (source.engine === lost && performance.now() < until && !signal.aborted) {
+    await delay(LOOK_MS);
+  }
+  return source.whenReady(signal);
+}
+
+/** The error as the loss of the engine, in whichever of its calls it showed; null: it is another one. */
+function lossOf(error: unknown, engine: Pool, source: EngineSource): GatewayError | null {
+  if (error instanceof GatewayError) return error.code === ENGINE_LOST ? error : null;
+  return source.engine === engine
+    ? null
+    : new EngineLost(messageOf(error), source.retryAfterSeconds);
+}
+
 async function attemptPrompt(
   parts: PipelineParts,
+  engine: Pool,
   request: PromptRequest,
   body: Json,
   media: readonly (readonly PreparedMedia[])[],
 ): Promise<PromptAnswer> {
-  const { source, turns, witness, observer } = parts;
+  const { turns, witness, observer } = parts;
   const { path, countPath, taken, tenant, signal } = request;
-  const engine = await awaitEngine(source, signal);
   if (media.length > 0) await witness.check(engine, countPath, taken, media, signal);
   const prefix = prefixOf(taken.pieces, media, tenant);
   const turn = endedOnce(await turns.take({ tenant, path, body, signal, prefix }), signal);

@@ -1,7 +1,7 @@
 import type { MediaTokens, PreparedMedia } from '../../seams.ts';
 
 /** A medium whose count is known, to stand where another one stood. */
-export type Reference = { readonly url: string; readonly tokens: MediaTokens };
+type Reference = { readonly url: string; readonly tokens: MediaTokens };
 
 export type References = Readonly<Record<PreparedMedia['kind'], Reference | null>>;
 

@@ -68,3 +68,14 @@ export function mediaHits(
     files.map(({ known }) => (inSlot.has(part) ? 'kv' : known ? 'media' : 'none')),
   );
 }
+
+/** A request of words only (`/v1/completions`): its prompt is one piece. */
+export function takeTextApart(request: Json): TakenApart {
+  const words = JSON.stringify(request['prompt'] ?? null);
+  return {
+    parts: [],
+    pieces: [{ kind: 'words', words }],
+    putBack: () => request,
+    reordered: false,
+  };
+}

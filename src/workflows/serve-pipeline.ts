@@ -1,0 +1,145 @@
+import { performance } from 'node:perf_hooks';
+import type { ImageOrder } from '../serve/gateway/chat/chat-request.ts';
+import { countInput } from '../serve/gateway/chat/count-input.ts';
+import { makeReferences } from '../serve/gateway/chat/references.ts';
+import { Witness } from '../serve/gateway/chat/witness.ts';
+import type { PromptOptions } from '../serve/gateway/gateway.ts';
+import type { OpenMediaStore } from '../serve/media-store/open.ts';
+import { DEFAULT_MEDIA_LIMITS, type MediaLimits } from '../serve/media/limits.ts';
+import { createRemoteMedia } from '../serve/media/remote-media.ts';
+import { createMediaPreparer } from '../serve/media/prepare.ts';
+import type { MediaRules } from '../serve/media/rules.ts';
+import { createScheduler, type Scheduler } from '../serve/schedule/scheduler.ts';
+import { makeSlotFolder, type SlotFolder } from '../serve/schedule/slot-folder.ts';
+import type { LateEngine } from '../serve/late-engine.ts';
+import type { Observer } from '../serve/seams.ts';
+import type { Context } from './context.ts';
+import { followingRules } from './media-rules.ts';
+import { mediaPathArgs, openMediaCache, type MediaCacheRequest } from './serve-media.ts';
+
+/** How requests are treated on their way to the engine. */
+export type PipelineSettings = {
+  readonly imageOrder: ImageOrder;
+  /** Requests that may wait for a slot. */
+  readonly queueLimit: number;
+  readonly isolateTenants: boolean;
+  readonly limits: Omit<MediaLimits, 'maxRemoteBytes'>;
+  /** Hosts from which media may be fetched. */
+  readonly remoteHosts: ReadonlySet<string>;
+  /** Of one request's body. */
+  readonly maxBodyBytes: number;
+};
+
+export const DEFAULT_PIPELINE: Omit<PipelineSettings, 'maxBodyBytes'> = {
+  imageOrder: 'as-sent',
+  queueLimit: 64,
+  isolateTenants: false,
+  limits: DEFAULT_MEDIA_LIMITS,
+  remoteHosts: new Set(),
+};
+
+export type PipelineRequest = {
+  readonly pipeline: PipelineSettings;
+  readonly media: MediaCacheRequest;
+};
+
+/** What the pipeline has to know of the served model and its plan. */
+export type ServedModel = {
+  readonly rules: MediaRules;
+  /** The same with another `--image-max-tokens`, which an engine short of memory was given. */
+  readonly rulesWith: (imageMaxTokens: number) => MediaRules;
+  readonly slots: number;
+  /** By the plan; null where it is not known: no slot files are written then. */
+  readonly kvBytesPerToken: number | null;
+};
+
+export type Pipeline = {
+  /** What the engine has to be started with. */
+  readonly engineArgs: readonly string[];
+  readonly prompts: PromptOptions;
+  readonly scheduler: Scheduler;
+  readonly store: OpenMediaStore;
+  /** To be called when the engine has gone: it deletes what the engine reads. */
+  readonly close: () => Promise<void>;
+};
+
+/** Slot files are a cache in memory beside everything else: a part of what is free, and no more. */
+const SLOT_FILES_PART = 0.25;
+const SLOT_FILE_PART = 0.125;
+
+/** Opens the folders that gateway and engine share, and the parts of a request's way that need them. */
+export async function openPipeline(
+  { pipeline: settings, media }: PipelineRequest,
+  model: ServedModel,
+  source: LateEngine,
+  observer: Observer,
+  ctx: Context,
+): Promise<Pipeline> {
+  const onTrouble = (what: string) => observer.trouble(what);
+  const store = await openMediaCache(media, ctx, onTrouble);
+  const folder = await makeSlotFolder(ctx.env);
+  const scheduler = createScheduler({
+    source,
+    slots: model.slots,
+    queueLimit: settings.queueLimit,
+    isolateTenants: settings.isolateTenants,
+    files: slotFiles(folder, model),
+    observer,
+    now: () => performance.now(),
+  });
+  const remote =
+    settings.remoteHosts.size === 0
+      ? null
+      : await createRemoteMedia({ hosts: settings.remoteHosts, maxBytes: settings.maxBodyBytes });
+  const preparer = createMediaPreparer({
+    stores: store,
+    rules: followingRules(model, () => source.imageMaxTokens),
+    limits: { ...settings.limits, maxRemoteBytes: settings.maxBodyBytes },
+    remote,
+    observer,
+  });
+  const witness = new Witness({
+    source,
+    countInput,
+    references: makeReferences(model.rules),
+    onOdd: (what) => observer.trouble(what),
+  });
+  const { imageOrder } = settings;
+  return {
+    engineArgs: engineArgs(store, folder, settings),
+    prompts: { preparer, witness, turns: scheduler, observer, imageOrder },
+    scheduler,
+    store,
+    close: async () => {
+      await scheduler.close();
+      await folder?.remove();
+      await store.close();
+      await remote?.close();
+    },
+  };
+}
+
+function slotFiles(folder: SlotFolder | null, { kvBytesPerToken }: ServedModel) {
+  if (folder === null || kvBytesPerToken === null) return null;
+  return {
+    limits: {
+      totalBytes: Math.floor(folder.freeBytes * SLOT_FILES_PART),
+      fileBytes: Math.floor(folder.freeBytes * SLOT_FILE_PART),
+    },
+    bytesPerToken: kvBytesPerToken,
+    erase: folder.erase,
+  };
+}
+
+function engineArgs(
+  store: OpenMediaStore,
+  folder: SlotFolder | null,
+  { isolateTenants }: PipelineSettings,
+): readonly string[] {
+  return [
+    ...mediaPathArgs(store),
+    ...(folder === null ? [] : ['--slot-save-path', folder.path]),
+    // The engine's own prompt cache knows no tenants.
+    ...(isolateTenants ? ['--cache-ram', '0'] : []),
+  ];
+}
