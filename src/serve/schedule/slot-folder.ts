@@ -1,6 +1,7 @@
 import { access, constants, mkdtemp, rm, statfs, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SlotFileLimits } from './slot-file-index.ts';
 
 export type SlotFolder = {
   /** For the engine's `--slot-save-path`. */
@@ -38,6 +39,37 @@ export async function makeSlotFolder(
     };
   }
   return null;
+}
+
+/** Slot files are a cache beside everything else that lives in memory: a part of what is free, and no more. */
+const PART_OF_FREE = 0.25;
+/** So that one large prompt does not push out all others. */
+const PART_OF_ALL = 0.5;
+
+/** `cacheBytes` in all, or a quarter of what is free; one file may take half of it. */
+export function slotFileLimits(
+  { freeBytes }: Pick<SlotFolder, 'freeBytes'>,
+  cacheBytes: number | null,
+): SlotFileLimits {
+  const totalBytes = Math.min(cacheBytes ?? Math.floor(freeBytes * PART_OF_FREE), freeBytes);
+  return { totalBytes, fileBytes: Math.floor(totalBytes * PART_OF_ALL) };
+}
+
+/**
+ * What an engine has to be started with for its slots to be ours alone, by the flags that it knows.
+ * Its own cache of prompts in memory stays for conversations of words, unless tenants are isolated: it
+ * knows none. Idle slots are not to be moved there (and emptied, where all share one cache) meanwhile.
+ */
+export function slotArguments(
+  folder: Pick<SlotFolder, 'path'> | null,
+  isolateTenants: boolean,
+  known: (flag: string) => boolean,
+): readonly string[] {
+  return [
+    ...(folder !== null && known('--slot-save-path') ? ['--slot-save-path', folder.path] : []),
+    ...(isolateTenants && known('--cache-ram') ? ['--cache-ram', '0'] : []),
+    ...(known('--no-cache-idle-slots') ? ['--no-cache-idle-slots'] : []),
+  ];
 }
 
 type Base = { readonly base: string; readonly freeBytes: number; readonly inMemory: boolean };
