@@ -3,6 +3,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { MmdeployError } from '../../src/errors.ts';
+import { readRelief, writeRelief } from '../../src/serve/relief-file.ts';
+import { NO_RELIEF, type Relief } from '../../src/serve/relief.ts';
 import { serveWorkflow, startServing, type ServeTools } from '../../src/workflows/serve.ts';
 import { serveContext, serveRequest, type TestContext } from '../helpers/serve-context.ts';
 import { DEMO_MODEL } from '../helpers/serve-engine.ts';
@@ -246,4 +248,61 @@ test('kill -9 of the engine while serving: said, restarted, served again', async
   }, UNTIL);
   expect(isAlive(first)).toBe(false);
   expect(context.notices.join('\n')).toMatch(/crashed +signal SIGKILL: restart in 0\.0 s/);
+});
+
+test('out of memory while serving: each step is said and kept, and the next server starts with it', async () => {
+  const context = serveContext({
+    FAKE_ENOUGH: '--image-max-tokens 512',
+    FAKE_MEMORY_WORDS: 'CUDA error: out of memory',
+    FAKE_WHEN: 'chat',
+  });
+  const argv = ['--mmproj', 'p.gguf', '--ctx-size', '8192', '--parallel', '2'];
+  const file = join(context.ctx.folders.state, 'relief.json');
+  const relief = async () => ({
+    scope: {
+      flags: ['--no-mmproj-offload', '--image-max-tokens'],
+      imageTokens: { largest: 1024, least: 256 },
+    },
+    initial: (await readRelief(file))?.relief ?? NO_RELIEF,
+    remember: (step: Relief) => writeRelief(file, new Date(), 'fake', step),
+  });
+  const start = async () => {
+    const request = serveRequest('out-of-memory', { argv });
+    const serving = await startServing(request, context.ctx, { ...tools, relief: await relief() });
+    onTestFinished(() => serving.stop());
+    const chat = () => fetch(`${serving.url}/v1/chat/completions`, chatBody());
+    return { serving, chat };
+  };
+  const first = await start();
+  await vi.waitFor(async () => expect((await first.chat()).status).toBe(200), UNTIL);
+  await first.serving.stop();
+  expect(context.notices.filter((line) => line.startsWith('memory'))).toEqual([
+    'memory    it ran out: started with --no-mmproj-offload from now on',
+    'memory    it ran out: started with --no-mmproj-offload, --image-max-tokens 512 from now on',
+  ]);
+  const before = context.notices.length;
+  const second = await start();
+  expect((await second.chat()).status).toBe(200);
+  expect(context.notices.slice(before).map((line) => line.split(' ')[0])).toEqual([
+    'engine',
+    'starting',
+    'loading',
+    'ready',
+  ]);
+});
+
+test("a key that clients send is in no engine's log and not in its environment", async () => {
+  const context = serveContext({ LLAMA_API_KEY: 'sk-secret-of-the-shell' });
+  const keys = join(context.ctx.cwd, 'keys');
+  writeFileSync(keys, 'sk-secret-of-a-client\n', { mode: 0o600 });
+  const request = serveRequest('tells-all', { apiKeyFile: keys });
+  const serving = await startServing(request, context.ctx, tools);
+  const body = chatBody();
+  const headers = { ...body.headers, authorization: 'Bearer sk-secret-of-a-client' };
+  const answer = await fetch(`${serving.url}/v1/chat/completions`, { ...body, headers });
+  expect(answer.status).toBe(200);
+  await serving.stop();
+  const log = readFileSync(join(context.ctx.folders.state, 'engine.log'), 'utf8');
+  expect(log).toContain('"content-type":"application/json"');
+  expect(log).not.toContain('sk-secret');
 });
