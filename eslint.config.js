@@ -24,7 +24,7 @@ const PURE_FILES = [
   'src/detect/{mask,merge,values,visible,xml}.ts',
   'src/detect/probes/{amd-smi,nvidia-csv,nvidia-failure,nvidia-log,rocm-smi}.ts',
   'src/engine/{choose,parse,release-files}.ts',
-  'src/estimate/{cost,count,count-media,dedupe,describe-input,entry,exact-sample,formats,glob,inputs-tally,merge-tallies,share-set,shard,tally,template-tokens,text,totals,warnings,wrapper}.ts',
+  'src/estimate/{cost,count,count-media,dedupe,describe-input,entry,exact-sample,formats,glob,inputs-tally,merge-tallies,rehearsal,share-set,shard,tally,template-tokens,text,totals,warnings,wrapper}.ts',
   'src/estimate/{advice,baseline,budget,compare,given-price,price-warnings,size-tally}.ts',
   'src/estimate/read/content.ts',
   'src/estimate/manifest/{anthropic,chat,content,data-uri,item,jsonl,lines,list,long-line,request,responses,row}.ts',

@@ -5,6 +5,7 @@ import { isKnownProjector } from '../layout/encoder.ts';
 import { MmdeployError } from '../errors.ts';
 import type { CountedModel } from '../estimate/count.ts';
 import { inputCounter } from '../estimate/count.ts';
+import { countedAhead } from '../estimate/rehearsal.ts';
 import type { EngineCount, ExactServer } from '../estimate/exact.ts';
 import { askCounts } from '../estimate/exact.ts';
 import type { ExactSample, SampledShape } from '../estimate/exact-sample.ts';
@@ -84,10 +85,10 @@ export async function exactCheck(
         command: 'estimate --image 1920x1080 --model MODEL',
       });
       const counts = await ask({ url, apiKey: ctx.env['OPENAI_API_KEY'] ?? null });
-      return compared(model, { shapes, counts, sample, request, url, standIn: false });
+      return await compared(model, { shapes, counts, sample, request, url, standIn: false });
     }
     const counts = await withEngine(model, request, ctx, (url) => ask({ url, apiKey: null }));
-    return compared(model, {
+    return await compared(model, {
       ...{ shapes, counts, sample, request, url: null },
       standIn: filesOf(model) === null,
     });
@@ -159,9 +160,9 @@ type Comparison = {
   readonly standIn: boolean;
 };
 
-function compared(model: CountedModel, found: Comparison): ExactCheck {
+async function compared(model: CountedModel, found: Comparison): Promise<ExactCheck> {
   const { shapes, counts, sample, request, url, standIn } = found;
-  const formulaOf = formulas(model, shapes, request.settings);
+  const formulaOf = await countedAhead(model, (each) => formulas(each, shapes, request.settings));
   const rows = shapes.map(({ input, count }, index) => {
     const engine = counts[index] ?? { unasked: 'not asked' };
     const formula = formulaOf[index] ?? null;

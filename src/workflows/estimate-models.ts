@@ -1,12 +1,14 @@
 import type { EngineName } from '../contracts/basis.ts';
 import { MmdeployError } from '../errors.ts';
 import type { CountedModel } from '../estimate/count.ts';
+import { knowWrappers } from '../estimate/rehearsal.ts';
 import { defaultEngine } from '../profiles/describe.ts';
 import type { Profile } from '../profiles/layers.ts';
 import type { Context } from './context.ts';
 import type { EstimateRequest } from './estimate-request.ts';
 import type { LoadedModel } from './model.ts';
 import { loadModel } from './model.ts';
+import type { TextSide } from './text-side.ts';
 import { textSideOf } from './text-side.ts';
 import { withKnownPrice } from './unknown-model.ts';
 
@@ -64,7 +66,7 @@ async function countedModel(
   loaded: LoadedModel,
   asked: Pick<EstimateRequest, 'engine' | 'tokenizer'> & { readonly name: string },
   ctx: Context,
-): Promise<{ readonly model: CountedModel; readonly unsupported: string | undefined }> {
+): Promise<{ readonly model: CountedModel; readonly unsupported: TextSide['unsupported'] }> {
   const { source, profile, headers } = loaded;
   const engine =
     profile === null ? engineOfGguf(asked.name, asked.engine) : engineFor(profile, asked.engine);
@@ -72,11 +74,13 @@ async function countedModel(
   const { unsupported, ...text } = await textSideOf(loaded, { tokenizer, engine }, ctx);
   const { id } = source.model;
   const description = source.model;
-  return { model: { id, engine, description, ...text, files: filesOf(headers) }, unsupported };
+  const model = { id, engine, description, ...text, files: filesOf(headers) };
+  await knowWrappers(model);
+  return { model, unsupported };
 }
 
-function approximated(id: string, vocabulary: string): string {
-  return `text of ${id} is a range: its vocabulary (${vocabulary}) is counted by the engine alone`;
+function approximated(id: string, { kind, why }: NonNullable<TextSide['unsupported']>): string {
+  return `text of ${id} is a range: its vocabulary (${kind}) is counted by the engine alone: ${why}`;
 }
 
 function filesOf(headers: LoadedModel['headers']) {

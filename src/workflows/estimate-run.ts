@@ -7,6 +7,7 @@ import type { Entry } from '../estimate/entry.ts';
 import type { ExactSample } from '../estimate/exact-sample.ts';
 import type { InputsState } from '../estimate/inputs-tally.ts';
 import { InputsTally } from '../estimate/inputs-tally.ts';
+import { Rehearsal } from '../estimate/rehearsal.ts';
 import { KeyDigest } from '../estimate/shard.ts';
 import { entriesOf } from '../estimate/sources.ts';
 import type { SourceOptions } from '../estimate/sources.ts';
@@ -47,8 +48,9 @@ export async function countAll(
   const { sources } = options;
   const keys = new KeyDigest();
   const sums = new Sums(models, options);
+  const rehearsal = new Rehearsal(models, options.settings);
   let done = 0;
-  for await (const batch of entriesOf(sources, keys)) {
+  for await (const batch of rehearsal.rehearsed(entriesOf(sources, keys))) {
     for (const entry of batch) sums.add(entry);
     done += batch.length;
     options.progress(done);

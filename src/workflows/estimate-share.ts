@@ -89,7 +89,7 @@ export async function mergeWorkflow(
       `${file}: counted with other rules or prices than these`,
       {
         hints: [
-          'merge with the mmdeploy, `--profiles` and model files that counted the shares: `mmdeploy --version`',
+          'merge with the mmdeploy, engine, `--profiles` and model files that counted the shares: `mmdeploy --version`',
         ],
       },
     );
@@ -153,7 +153,7 @@ function digestOf(
   { models, prices }: Prepared,
   version: string,
 ): string {
-  const rules = models.map(({ id, engine, description, chatTemplate }) => {
+  const rules = models.map(({ id, engine, description, chatTemplate, vocabulary }) => {
     const { imageTokens, audioTokens, hosted, text } = description;
     return {
       id,
@@ -163,6 +163,8 @@ function digestOf(
       hosted,
       context: text?.contextMax,
       chatTemplate,
+      // The installed engine may count text, and each machine has its own.
+      text: vocabulary === null ? null : [vocabulary.source, vocabulary.confidence],
     };
   });
   const all = JSON.stringify([version, request, rules, prices]);

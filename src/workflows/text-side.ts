@@ -14,14 +14,15 @@ import { tokenizerJsonVocabulary } from '../tokens/text/tokenizer-json.ts';
 import type { Vocabulary } from '../tokens/text/vocabulary.ts';
 import { vocabularyOf } from '../tokens/text/vocabulary.ts';
 import type { Context } from './context.ts';
+import { engineText } from './engine-text.ts';
 import type { LoadedModel } from './model.ts';
 
 /** What text costs a model: its vocabulary and the template of its chats; null where they are not at hand. */
 export type TextSide = {
   readonly vocabulary: Vocabulary | null;
   readonly chatTemplate: string | null;
-  /** The kind of a vocabulary that is at hand but only the engine can count with. */
-  readonly unsupported?: string;
+  /** The kind of a vocabulary that is at hand but only the engine can count with, and why it does not here. */
+  readonly unsupported?: { readonly kind: string; readonly why: string };
 };
 
 const require = createRequire(import.meta.url);
@@ -45,20 +46,22 @@ export async function textSideOf(
 ): Promise<TextSide> {
   if (asked.tokenizer !== null) return givenTextSide(asked.tokenizer, asked.engine, ctx);
   const { headers, profile, source } = loaded;
-  if (headers !== null) return textSideOfGguf(headers.model);
+  if (headers !== null) return textSideOfGguf(headers.model, ctx);
   const file = profile === null ? null : fileOfProfile(profile, ctx);
-  if (file !== null) return forEngine(textSideOfGguf(file), asked.engine);
+  if (file !== null) return forEngine(await textSideOfGguf(file, ctx), asked.engine);
   return { ...UNKNOWN, vocabulary: openAiVocabulary(source.model.id, loadEncoding) };
 }
 
-function textSideOfGguf(header: GgufHeader): TextSide {
-  const vocabulary = vocabularyOf(header.metadata);
-  const template = header.get('tokenizer.chat_template');
-  return {
-    vocabulary: vocabulary.kind === 'vocabulary' ? vocabulary : null,
-    chatTemplate: typeof template === 'string' ? template : null,
-    ...(vocabulary.kind === 'vocabulary' ? {} : { unsupported: vocabulary.model }),
-  };
+/** Counted here where the vocabulary is of a kind that is followed here, else by the engine that is installed. */
+async function textSideOfGguf(header: GgufHeader, ctx: Context): Promise<TextSide> {
+  const stored = header.get('tokenizer.chat_template');
+  const chatTemplate = typeof stored === 'string' ? stored : null;
+  const own = vocabularyOf(header.metadata);
+  if (own.kind === 'vocabulary') return { vocabulary: own, chatTemplate };
+  const asked = own.model === 'none' ? null : await engineText(header, ctx);
+  if (asked?.kind === 'vocabulary') return { vocabulary: asked.vocabulary, chatTemplate };
+  const why = asked?.why ?? 'the file has none';
+  return { vocabulary: null, chatTemplate, unsupported: { kind: own.model, why } };
 }
 
 /** Read as llama.cpp reads it; another engine has a tokenizer of its own, which may differ in details. */
@@ -86,18 +89,14 @@ function fileOfProfile({ id, files }: Profile, { env, cwd }: Context): GgufHeade
   }
 }
 
-async function givenTextSide(
-  given: string,
-  engine: EngineName,
-  { cwd }: Context,
-): Promise<TextSide> {
-  const path = resolve(cwd, given);
+async function givenTextSide(given: string, engine: EngineName, ctx: Context): Promise<TextSide> {
+  const path = resolve(ctx.cwd, given);
   const side = given.endsWith('.json')
     ? await textSideOfJson(path, given)
-    : forEngine(textSideOfGguf(readGgufHeader(path)), engine);
-  if (side.vocabulary === null)
-    throw unusable(given, 'its vocabulary is of a kind not counted here');
-  return side;
+    : forEngine(await textSideOfGguf(readGgufHeader(path), ctx), engine);
+  if (side.vocabulary !== null) return side;
+  const { kind, why } = side.unsupported ?? { kind: 'none', why: '' };
+  throw unusable(given, `its vocabulary (${kind}) is not counted here: ${why}`);
 }
 
 async function textSideOfJson(path: string, given: string): Promise<TextSide> {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { readGgufHeader } from '../../src/gguf/read-file.ts';
-import { type Vocabulary, vocabularyOf } from '../../src/tokens/text/vocabulary.ts';
+import { type Tokeniser, vocabularyOf } from '../../src/tokens/text/vocabulary.ts';
 import { PRE_TOKENIZER_NAMES } from '../../src/tokens/text/pre-tokenizers.ts';
 import { llamaTokenize } from '../helpers/llama.ts';
 import { randomTexts } from '../helpers/random-texts.ts';
@@ -49,7 +49,7 @@ describe.skipIf(server === null)('a real vocabulary of 200,000 tokens in llama-t
   });
 
   /** The vocabulary cut by `pre`, as the engine and as we read it. */
-  function written(pre: string): { readonly path: string; readonly vocabulary: Vocabulary } {
+  function written(pre: string): { readonly path: string; readonly vocabulary: Tokeniser } {
     const path = join(folder, `${pre}.gguf`);
     const model = pre === 'gemma4' ? pre : 'gpt2';
     writeFileSync(path, vocabularyFile(pre === 'gemma4' ? spelt : real, pre, SPECIAL, model));

@@ -7,7 +7,7 @@ import type { TakeTokens } from './split-tokeniser.ts';
 import { OF_THE_FILE, splitTokeniser } from './split-tokeniser.ts';
 import type { TokenizerKeys } from './token-lists.ts';
 import { edgeToken, tokenLists, tokenizerFlag, vocabularyFault } from './token-lists.ts';
-import type { UnsupportedTokenizer, Vocabulary } from './vocabulary.ts';
+import type { UnsupportedTokenizer, Tokeniser } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
 
 /** `▁`, which stands for a space where bytes have no signs. */
@@ -27,7 +27,7 @@ type Merges = {
 export function bpeVocabulary(
   metadata: TokenizerKeys,
   model: 'gpt2' | 'gemma4',
-): Vocabulary | UnsupportedTokenizer {
+): Tokeniser | UnsupportedTokenizer {
   const named = metadata.get('tokenizer.ggml.pre');
   const pre =
     model === 'gemma4' ? model : typeof named === 'string' && named !== '' ? named : 'default';

@@ -1,5 +1,5 @@
 import { forEachStretch } from './stretches.ts';
-import type { Vocabulary } from './vocabulary.ts';
+import type { Tokeniser } from './vocabulary.ts';
 
 export type EncodingName = 'o200k_base' | 'cl100k_base';
 
@@ -31,7 +31,7 @@ export type Encoding = {
 export type LoadEncoding = (name: EncodingName) => Encoding;
 
 /** The vocabulary of a model of OpenAI's API, by its profile's id; null for any other model. */
-export function openAiVocabulary(id: string, load: LoadEncoding): Vocabulary | null {
+export function openAiVocabulary(id: string, load: LoadEncoding): Tokeniser | null {
   const known = ENCODINGS.find(([ids]) => ids.test(id));
   if (known === undefined) return null;
   const [, name, published] = known;

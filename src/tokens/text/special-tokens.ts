@@ -101,7 +101,8 @@ function splitAt(text: string, token: SpecialToken): Fragment[] {
   return parts;
 }
 
-function specialTokens({ tokens, types, modelName }: TokenLists): SpecialToken[] {
+/** All of a vocabulary, in the order in which the engine looks for them: by length in bytes, longest first. */
+export function specialTokens({ tokens, types, modelName }: TokenLists): SpecialToken[] {
   const phi3 = /phi-?3/i.test(modelName);
   const all = new Set(tokens);
   const has = (text: string) => all.has(text);

@@ -1,6 +1,6 @@
 import { SpecialTokens } from './special-tokens.ts';
 import type { TokenLists } from './token-lists.ts';
-import type { Vocabulary } from './vocabulary.ts';
+import type { Tokeniser } from './vocabulary.ts';
 
 /** What is so for every vocabulary of a model file. */
 export const OF_THE_FILE = {
@@ -22,7 +22,7 @@ const LONE_HALF = /\p{Surrogate}/gu;
 export function splitTokeniser(
   lists: TokenLists,
   tokeniseText: TokeniseText,
-): Pick<Vocabulary, 'tokenise' | 'count'> {
+): Pick<Tokeniser, 'tokenise' | 'count'> {
   const special = new SpecialTokens(lists);
   const each = (text: string, parseSpecial: boolean, take: TakeTokens) => {
     let afterSpecial = true;

@@ -5,7 +5,7 @@ import type { TakeTokens } from './split-tokeniser.ts';
 import { OF_THE_FILE, splitTokeniser } from './split-tokeniser.ts';
 import type { TokenizerKeys } from './token-lists.ts';
 import { edgeToken, numberList, tokenLists, tokenizerFlag } from './token-lists.ts';
-import type { Vocabulary } from './vocabulary.ts';
+import type { Tokeniser } from './vocabulary.ts';
 import { WordCache } from './word-cache.ts';
 
 /** `▁`, which stands for a space in the vocabulary. */
@@ -17,7 +17,7 @@ const WORTH_CUTTING = 256;
 type Pieces = { readonly ids: ReadonlyMap<string, number>; readonly scores: readonly number[] };
 
 /** A SentencePiece vocabulary with scores (`tokenizer.ggml.model` = `llama`), as llama.cpp applies it. */
-export function spmVocabulary(metadata: TokenizerKeys): Vocabulary {
+export function spmVocabulary(metadata: TokenizerKeys): Tokeniser {
   const lists = tokenLists(metadata);
   const { tokens } = lists;
   const pieces: Pieces = {

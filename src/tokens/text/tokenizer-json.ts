@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.ts';
 import { forEachStretch } from './stretches.ts';
 import type { Edge } from './token-lists.ts';
-import type { UnsupportedTokenizer, Vocabulary } from './vocabulary.ts';
+import type { UnsupportedTokenizer, Tokeniser } from './vocabulary.ts';
 
 /** UTF-16 units: the library holds every piece of what it is given at once. */
 const LONGEST_STRETCH = 1 << 18;
@@ -26,7 +26,7 @@ type Library = {
 export async function tokenizerJsonVocabulary(
   tokenizer: object,
   config: Readonly<Record<string, unknown>>,
-): Promise<Vocabulary | UnsupportedTokenizer> {
+): Promise<Tokeniser | UnsupportedTokenizer> {
   const { Tokenizer } = (await import('@huggingface/tokenizers')) as unknown as Library;
   let made: LibraryTokenizer;
   try {

@@ -1,3 +1,4 @@
+import type { Ahead } from './ahead.ts';
 import { bpeVocabulary } from './bpe.ts';
 import { spmVocabulary } from './spm.ts';
 import type { Edge, TokenizerKeys } from './token-lists.ts';
@@ -21,10 +22,15 @@ export type Vocabulary = {
   /** Whether the tokenizer itself puts them at the edges of a prompt. */
   readonly addBos: boolean;
   readonly addEos: boolean;
-  /** Token ids of a text, without those of its edges. Throws `gguf.invalid` where the engine fails too. */
-  readonly tokenise: (text: string, options: CountOptions) => number[];
-  /** How many they are, without keeping them: for texts of any length. */
+  /** Tokens of a text, without those of its edges. Throws `gguf.invalid` where the engine fails too. */
   readonly count: (text: string, options: CountOptions) => number;
+  /** Where a program outside counts, which has to be asked before. */
+  readonly ahead?: Ahead;
+};
+
+/** One that is followed here, and so can tell the tokens themselves. */
+export type Tokeniser = Vocabulary & {
+  readonly tokenise: (text: string, options: CountOptions) => number[];
 };
 
 /** A vocabulary that only the engine can count with. */
@@ -38,7 +44,7 @@ export type UnsupportedTokenizer = {
  * The vocabulary of a model file with llama.cpp's defaults and corrections (`llama-vocab.cpp`, b11669).
  * Throws `gguf.invalid` where its lists are missing or too short, which llama.cpp refuses too.
  */
-export function vocabularyOf(metadata: TokenizerKeys): Vocabulary | UnsupportedTokenizer {
+export function vocabularyOf(metadata: TokenizerKeys): Tokeniser | UnsupportedTokenizer {
   const model = metadata.get('tokenizer.ggml.model');
   switch (model) {
     case 'llama':

@@ -5,14 +5,14 @@ import { loadProfiles } from '../../../src/profiles/load.ts';
 import { type ChatMessage, promptTextTokens } from '../../../src/tokens/text/chat.ts';
 import type { Encoding, EncodingName } from '../../../src/tokens/text/openai.ts';
 import { openAiVocabulary } from '../../../src/tokens/text/openai.ts';
-import type { Vocabulary } from '../../../src/tokens/text/vocabulary.ts';
+import type { Tokeniser } from '../../../src/tokens/text/vocabulary.ts';
 
 const { profiles } = await loadProfiles({ user: null, flag: null });
 
 const encodings: Readonly<Record<EncodingName, Encoding>> = { o200k_base, cl100k_base };
 const load = (name: EncodingName) => encodings[name];
 
-function vocabulary(id: string): Vocabulary {
+function vocabulary(id: string): Tokeniser {
   const found = openAiVocabulary(id, load);
   if (found === null) throw new Error(id);
   return found;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { parseGguf } from '../../../src/gguf/parse.ts';
-import { type Vocabulary, vocabularyOf } from '../../../src/tokens/text/vocabulary.ts';
+import { type Tokeniser, vocabularyOf } from '../../../src/tokens/text/vocabulary.ts';
 import { ggufBytes, type Value } from '../../helpers/gguf-bytes.ts';
 import { llamaTokenize, type RunningLlama, startLlama } from '../../helpers/llama.ts';
 import { mergeModel, mergeTokenizer } from '../../helpers/merge-model.ts';
@@ -17,7 +17,7 @@ function metadataOf(bytes: Buffer) {
   }).metadata;
 }
 
-function spm(bytes: Buffer): Vocabulary {
+function spm(bytes: Buffer): Tokeniser {
   const vocab = vocabularyOf(metadataOf(bytes));
   if (vocab.kind !== 'vocabulary') throw new Error(vocab.kind);
   return vocab;
@@ -26,7 +26,7 @@ function spm(bytes: Buffer): Vocabulary {
 type TokeniseOptions = { readonly addSpecial: boolean; readonly parseSpecial: boolean };
 
 /** A text between the tokens that the vocabulary puts at the edges of a prompt. */
-function tokenise(text: string, vocab: Vocabulary, options: TokeniseOptions): number[] {
+function tokenise(text: string, vocab: Tokeniser, options: TokeniseOptions): number[] {
   const edge = (add: boolean, token: { id: number } | null) =>
     options.addSpecial && add && token !== null ? [token.id] : [];
   return [
@@ -180,7 +180,7 @@ describe.skipIf(server === null)('against the real llama.cpp', () => {
     ['of Phi-3', {}, 'Phi-3 vision'],
   ])('%s', (label, flags, name) => {
     let llama: RunningLlama | null = null;
-    let vocab: Vocabulary | null = null;
+    let vocab: Tokeniser | null = null;
     beforeAll(async () => {
       const bytes = mergeModel(flags, null, name);
       const path = join(folder, `${label.replaceAll(' ', '-')}.gguf`);
