@@ -48,6 +48,7 @@ const ERROR_EXITS = {
   'engine.download': 'engine',
   'request.failed': 'failure',
   'demo.mismatch': 'failure',
+  'selftest.failed': 'failure',
   'process.failed': 'failure',
   'system.refused': 'failure',
   interrupted: 'interrupted',

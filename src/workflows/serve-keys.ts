@@ -14,16 +14,24 @@ export type ServeKeys = {
   readonly ownKey: string | null;
 };
 
+export type KeyRequest = {
+  readonly apiKeyFile: string | null;
+  /** Asks for a key without a file too. */
+  readonly ownKey?: boolean;
+  readonly corsOrigins: CorsOrigins;
+};
+
 /** The keys that a server asks for. Throws what `watchKeyFile` and `requireKeysForAll` throw. */
 export async function openKeys(
-  file: string | null,
-  origins: CorsOrigins,
+  { apiKeyFile: file, ownKey: always = false, corsOrigins }: KeyRequest,
   notice: (line: string) => void,
 ): Promise<ServeKeys> {
-  requireKeysForAll(origins, file !== null);
-  if (file === null) return { ring: fixedKeys([]), ownKey: null };
+  requireKeysForAll(corsOrigins, file !== null);
   const ownKey = randomBytes(24).toString('hex');
   const besides = [plainKey(ownKey)];
+  if (file === null) {
+    return always ? { ring: fixedKeys(besides), ownKey } : { ring: fixedKeys([]), ownKey: null };
+  }
   const ring = await watchKeyFile(file, { everyMs: LOOK_EVERY_MS, notice, besides });
   return { ring, ownKey };
 }

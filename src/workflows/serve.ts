@@ -37,6 +37,8 @@ export type ServeRequest = {
   readonly host: string;
   readonly port: number;
   readonly apiKeyFile: string | null;
+  /** Asks for a key without a file: one of its own, for whoever starts it. */
+  readonly ownKey?: boolean;
   readonly corsOrigins: CorsOrigins;
   /** Where `/v1/images/generations` goes. */
   readonly imageEngine: URL | null;
@@ -112,7 +114,7 @@ export async function startServing(
   tools: ServeTools,
 ): Promise<Serving> {
   await checkEngine(request.enginePath);
-  const keys = await openKeys(request.apiKeyFile, request.corsOrigins, ctx.notice);
+  const keys = await openKeys(request, ctx.notice);
   const guard = await chooseOrphanGuard(ctx.run, ctx.platform);
   const folder = ctx.platform === 'win32' ? null : await makeSocketFolder(ctx.env);
   const source = new LateEngine();

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { MmdeployError } from '../../errors.ts';
+import type { CheckResult } from '../../serve/selftest/check.ts';
+import type { ServeRequest, ServeTools } from '../../workflows/serve.ts';
 import type { ServeOptions } from '../requests/serve.ts';
 import { repeated } from '../requests/values.ts';
 import type { Registrar, Shell } from '../shell.ts';
@@ -19,6 +21,7 @@ export function registerServe({ begin, action }: Registrar): void {
     .argument('[command...]', 'after `--`: a program to run with OPENAI_BASE_URL set')
     .option('--plan <file>', 'a plan of `mmdeploy plan -o json`')
     .option('--demo', 'the tiny generated model')
+    .option('--selftest', 'try what serve promises on a server of its own, and exit')
     .optionsGroup('Server:')
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <n>', 'port to listen on; 0 takes a free one', '8080')
@@ -65,6 +68,7 @@ async function runServe(shell: Shell, command: Command): Promise<number> {
   const { prepareServe } = await import('../../workflows/serve-model.ts');
   const { serveWorkflow } = await import('../../workflows/serve.ts');
   const { request, tools } = await prepareServe(wanted, shell.context);
+  if (options.selftest === true) return runSelftest(shell, request, tools);
   const { exitCode } = await serveWorkflow(request, shell.context, {
     ...tools,
     // The one line that a script waits for; a command behind `--` is told by its environment.
@@ -72,6 +76,29 @@ async function runServe(shell: Shell, command: Command): Promise<number> {
     force: shell.io.force,
   });
   return exitCode;
+}
+
+/** One line a check, as soon as it is known; with `-o json` all of them at the end. */
+async function runSelftest(
+  shell: Shell,
+  request: ServeRequest,
+  tools: ServeTools,
+): Promise<number> {
+  const { selftestWorkflow } = await import('../../workflows/selftest.ts');
+  const json = shell.options.output === 'json';
+  const done: CheckResult[] = [];
+  const say = (result: CheckResult) => {
+    done.push(result);
+    const { outcome, id, promise, reason } = result;
+    const line = `${outcome}  ${id.padEnd(22)} ${promise}${reason === null ? '' : `: ${reason}`}`;
+    if (!json) shell.io.stdout(`${line}\n`);
+  };
+  try {
+    await selftestWorkflow(request, shell.context, { ...tools, force: shell.io.force }, say);
+  } finally {
+    if (json) shell.io.stdout(`${JSON.stringify(done, null, 2)}\n`);
+  }
+  return 0;
 }
 
 /** commander drops the `--`: what stands behind it in argv is the command. */

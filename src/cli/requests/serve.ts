@@ -13,6 +13,7 @@ export type ServeOptions = PlanOptions &
   MediaOptions & {
     readonly plan?: string;
     readonly demo?: boolean;
+    readonly selftest?: boolean;
     readonly host: string;
     readonly port: string;
     readonly apiKeyFile?: string;
