@@ -35,6 +35,7 @@ const PURE_FILES = [
   'src/serve/gateway/chat/{chat-request,media-header,media-source,responses-request,seen,taken-apart,usage}.ts',
   'src/serve/gateway/{allowed-fields,constraint-limits,field-limits,pattern-cost}.ts',
   'src/serve/schedule/{engine-life,fair-queue,prediction,prime-body,slot-choice,slot-file-index,trust}.ts',
+  'src/serve/media/worker/{bmp,jobs,resample}.ts',
   'src/serve/media/{gate,keys,limits,picture-format,rules,shared-work,shrink,types}.ts',
   'src/serve/supervisor/{engine-env,start-failure}.ts',
   'src/quantize/{drift,made-file,parse}.ts',

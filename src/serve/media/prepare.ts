@@ -14,10 +14,10 @@ import type { MediaLimits } from './limits.ts';
 import { overLimit, refused } from './limits.ts';
 import { makersOf } from './makers.ts';
 import type { RemoteMedia } from './remote-media.ts';
-import { notAllowed } from './remote-media.ts';
+import { bareHost, notAllowed } from './remote-media.ts';
 import type { MediaRules } from './rules.ts';
-import { SharedWork } from './shared-work.ts';
-import type { MediaStore, MediaStores, StoredMedia } from './types.ts';
+import { SharedWork, type Share } from './shared-work.ts';
+import type { MediaMeta, MediaStore, MediaStores, StoredMedia } from './types.ts';
 import { DecodeThread } from './worker/decode-thread.ts';
 
 export type MediaPreparerOptions = {
@@ -105,7 +105,9 @@ class Preparer {
     tenant: Tenant,
     signal: AbortSignal,
   ): Promise<readonly PreparedMedia[]> {
-    const { rules, stores, observer } = this.#options;
+    const { stores, observer } = this.#options;
+    // They may change with the engine's next start; one medium is prepared and counted by the same.
+    const rules = { ...this.#options.rules };
     refuseSenseless(part, rules);
     const bytes = await this.#bytesOf(part, signal);
     const key = rawKey(bytes, part.kind, rules.fingerprint, tenant);
@@ -114,13 +116,13 @@ class Preparer {
     const share =
       known === null
         ? await this.#shared.join(key, signal, (shared) =>
-            this.#make({ part, bytes, key, tenant, store, signal: shared }),
+            this.#make({ part, bytes, key, tenant, store, rules, signal: shared }),
           )
         : { media: known, release: () => known.forEach((each) => each.release()) };
     const handedOn = share.media.reduce((sum, each) => sum + each.bytes, 0);
     observer.mediaBytes(bytes.length, handedOn);
     try {
-      return this.#prepared(part.place, share, known !== null);
+      return prepared(part.place, share, known !== null, rules);
     } catch (error) {
       share.release();
       throw error;
@@ -131,7 +133,7 @@ class Preparer {
     if (source.kind === 'bytes') return source.bytes;
     const { remote = null, observer } = this.#options;
     if (remote === null) {
-      throw notAllowed(place, URL.canParse(source.url) ? new URL(source.url).hostname : null);
+      throw notAllowed(place, URL.canParse(source.url) ? bareHost(source.url) : null);
     }
     const startedAt = performance.now();
     const bytes = await remote.fetch(place, source.url, signal);
@@ -139,40 +141,9 @@ class Preparer {
     return bytes;
   }
 
-  /** Each of them may be released alone; the file is free when the last one is. */
-  #prepared(
-    place: string,
-    { media, release }: { media: readonly StoredMedia[]; release: () => void },
-    known: boolean,
-  ): readonly PreparedMedia[] {
-    const held = new Set(media.keys());
-    return media.map(({ key, url, meta }, index) => ({
-      kind: meta.kind,
-      key,
-      url,
-      size: meta.kind === 'image' ? { width: meta.width, height: meta.height } : null,
-      seconds: meta.kind === 'audio' ? meta.samples / SAMPLE_RATE : null,
-      tokens: this.#tokensOf(place, meta),
-      known,
-      release: () => {
-        if (held.delete(index) && held.size === 0) release();
-      },
-    }));
-  }
-
-  #tokensOf(place: string, meta: StoredMedia['meta']): MediaTokens | null {
-    const { rules } = this.#options;
-    try {
-      return meta.kind === 'image' ? rules.imageTokens(meta) : rules.audioTokens(meta.samples);
-    } catch (error) {
-      if (error instanceof MmdeployError) throw refused(place, error.message);
-      throw error;
-    }
-  }
-
   async #make(job: Job): Promise<readonly StoredMedia[]> {
-    const { rules, limits, observer, ffmpeg = 'ffmpeg' } = this.#options;
-    const { part, bytes, key, tenant, store, signal } = job;
+    const { limits, observer, ffmpeg = 'ffmpeg' } = this.#options;
+    const { part, bytes, key, tenant, store, rules, signal } = job;
     const shop = { rules, limits, gate: this.#gate, thread: this.#thread, ffmpeg, signal };
     const stored: StoredMedia[] = [];
     const startedAt = performance.now();
@@ -204,10 +175,42 @@ type Job = {
   readonly key: string;
   readonly tenant: Tenant;
   readonly store: MediaStore;
+  readonly rules: MediaRules;
   readonly signal: AbortSignal;
 };
 
 function refuseSenseless({ kind, place }: MediaPart, { blind, deaf }: MediaRules): void {
   const why = kind === 'audio' ? deaf : blind;
   if (why !== null) throw new GatewayError(400, 'unsupported_media', `\`${place}\`: ${why}`);
+}
+
+/** Each of them may be released alone; the file is free when the last one is. */
+function prepared(
+  place: string,
+  { media, release }: Share,
+  known: boolean,
+  rules: MediaRules,
+): readonly PreparedMedia[] {
+  const held = new Set(media.keys());
+  return media.map(({ key, url, meta }, index) => ({
+    kind: meta.kind,
+    key,
+    url,
+    size: meta.kind === 'image' ? { width: meta.width, height: meta.height } : null,
+    seconds: meta.kind === 'audio' ? meta.samples / SAMPLE_RATE : null,
+    tokens: tokensOf(place, meta, rules),
+    known,
+    release: () => {
+      if (held.delete(index) && held.size === 0) release();
+    },
+  }));
+}
+
+function tokensOf(place: string, meta: MediaMeta, rules: MediaRules): MediaTokens | null {
+  try {
+    return meta.kind === 'image' ? rules.imageTokens(meta) : rules.audioTokens(meta.samples);
+  } catch (error) {
+    if (error instanceof MmdeployError) throw refused(place, error.message);
+    throw error;
+  }
 }

@@ -80,6 +80,11 @@ async function follow(place: string, start: string, fetch: Fetch): Promise<Buffe
   throw refused(place, `its address redirects more than ${MAX_REDIRECTS} times`);
 }
 
+/** The host of an address that can be parsed; IPv6 without brackets. */
+export function bareHost(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, '');
+}
+
 /** Throws 400 for an address that is not to be asked. */
 function checkedUrl(
   place: string,
@@ -97,7 +102,7 @@ function checkedUrl(
     throw refused(place, 'its address has a user in it: leave that out');
   }
   if (url.port !== '') throw refused(place, `${shown} names a port of its own`);
-  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const host = bareHost(url.href);
   if (!hosts.has(host)) throw notAllowed(place, host);
   // A look-up is asked for names only.
   if (isIP(host) !== 0 && !isPublicAddress(host)) {
@@ -106,8 +111,14 @@ function checkedUrl(
   return url;
 }
 
-/** 400: the operator would have to allow it. */
+/** 400: the operator would have to allow it, were it not an address that is refused anyway. */
 export function notAllowed(place: string, host: string | null): GatewayError {
+  if (host !== null && isIP(host) !== 0 && !isPublicAddress(host)) {
+    return refused(
+      place,
+      `${host} is an address of this machine or a private network: never fetched`,
+    );
+  }
   const flag = `\`--allow-remote-media ${host ?? 'HOST'}\``;
   return refused(
     place,
