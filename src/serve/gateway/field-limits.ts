@@ -32,6 +32,7 @@ const MAX_ENTRIES: Readonly<Record<string, number>> = {
 /** Throws `invalid_field` (400) for values that stop the engine or hold it for seconds. */
 export function refuseExtremeFields(request: Json): void {
   refuseDepth(request);
+  refuseMediaPrompt(request);
   for (const [name, limit] of Object.entries(MAX_NUMBER)) {
     const value = request[name];
     if (typeof value === 'number' && value > limit) {
@@ -47,6 +48,15 @@ export function refuseExtremeFields(request: Json): void {
 
 export function invalidField(message: string): GatewayError {
   return new GatewayError(400, 'invalid_field', message);
+}
+
+/**
+ * llama-server takes media in the prompt of a completion too (`multimodal_data`), past every check; build
+ * 11669 dies of one that it cannot place.
+ */
+function refuseMediaPrompt({ prompt }: Json): void {
+  if (![prompt, ...asArray(prompt)].some(isObject)) return;
+  throw invalidField('`prompt` is text: media go with a chat, `/v1/chat/completions`');
 }
 
 /** Level by level instead of by recursion, which would be the very weakness it guards against. */

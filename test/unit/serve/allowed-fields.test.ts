@@ -90,6 +90,7 @@ describe('values that stop llama-server or hold it for seconds are 400', () => {
     ['optional properties', schema({ properties: named(501) }), /500 optional properties/],
     ['alternatives', schema({ enum: Array(1001).fill('x') }), /1000 alternatives/],
     ['a pattern', text('^((((a{0,10}){0,10}){0,10}){0,10})$'), /may be empty/],
+    ['media in a prompt', { prompt: ['a', { multimodal_data: ['AA=='] }] }, /`prompt` is text/],
     ['a long pattern', text('a'.repeat(1001)), /longer than 1000/],
     ['a tool', { tools: [{ function: { parameters: { properties: named(501) } } }] }, /optional/],
     ['text.format', { text: { format: { schema: { enum: Array(1001) } } } }, /alternatives/],
