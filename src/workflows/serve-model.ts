@@ -1,9 +1,10 @@
 import { join, resolve } from 'node:path';
-import type { DeploymentPlan, MemoryItem } from '../contracts/plan.ts';
+import type { DeploymentPlan } from '../contracts/plan.ts';
 import { writeDemoModel } from '../demo/model.ts';
 import { listenAt } from '../engines/llama-cpp.ts';
 import { MmdeployError } from '../errors.ts';
 import { NO_WISHES } from '../match/types.ts';
+import { kvBytesPerToken } from '../plan/slot-files.ts';
 import { counted } from '../plan/wording.ts';
 import { checkClientCommand } from '../serve/client-command.ts';
 import type { Context } from './context.ts';
@@ -89,6 +90,7 @@ export async function prepareServe(
         maxBytes: cacheBytes,
         engineReadsFiles: engine.flags.includes('--media-path'),
       },
+      engineFlags: engine.flags,
       enginePath: engine.engine.path,
       modelId: plan.model.id,
       ...(plan.settings === null
@@ -192,19 +194,6 @@ function servedModel(plan: DeploymentPlan, loaded: LoadedModel, able: AbleModels
     slots: plan.settings?.slots ?? 1,
     kvBytesPerToken: kvBytesPerToken(plan),
   };
-}
-
-/** Of the plan's own KV cache; null where it plans none. */
-function kvBytesPerToken({ memory, settings }: DeploymentPlan): number | null {
-  const caches = memory.devices.flatMap(({ items }) => items.filter(isCache));
-  const bytes = caches.reduce((sum, item) => sum + item.bytes, 0);
-  return settings === null || settings.ctxSize === 0 || bytes === 0
-    ? null
-    : bytes / settings.ctxSize;
-}
-
-function isCache({ part }: MemoryItem): boolean {
-  return part === 'kv-cache';
 }
 
 function noFit(plan: DeploymentPlan): MmdeployError {

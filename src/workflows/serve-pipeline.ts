@@ -10,7 +10,12 @@ import { createRemoteMedia } from '../serve/media/remote-media.ts';
 import { createMediaPreparer } from '../serve/media/prepare.ts';
 import type { MediaRules } from '../serve/media/rules.ts';
 import { createScheduler, type Scheduler } from '../serve/schedule/scheduler.ts';
-import { makeSlotFolder, type SlotFolder } from '../serve/schedule/slot-folder.ts';
+import {
+  makeSlotFolder,
+  slotArguments,
+  slotFileLimits,
+  type SlotFolder,
+} from '../serve/schedule/slot-folder.ts';
 import type { LateEngine } from '../serve/late-engine.ts';
 import type { Observer } from '../serve/seams.ts';
 import type { Context } from './context.ts';
@@ -22,6 +27,10 @@ export type PipelineSettings = {
   readonly imageOrder: ImageOrder;
   /** Requests that may wait for a slot. */
   readonly queueLimit: number;
+  /** How long one may wait for it. */
+  readonly queueTimeoutMs: number;
+  /** Of slot files in all; null: a quarter of what is free in memory. */
+  readonly slotCacheBytes: number | null;
   readonly isolateTenants: boolean;
   readonly limits: Omit<MediaLimits, 'maxRemoteBytes'>;
   /** Hosts from which media may be fetched. */
@@ -33,6 +42,8 @@ export type PipelineSettings = {
 export const DEFAULT_PIPELINE: Omit<PipelineSettings, 'maxBodyBytes'> = {
   imageOrder: 'as-sent',
   queueLimit: 64,
+  queueTimeoutMs: 600_000,
+  slotCacheBytes: null,
   isolateTenants: false,
   limits: DEFAULT_MEDIA_LIMITS,
   remoteHosts: new Set(),
@@ -41,6 +52,8 @@ export const DEFAULT_PIPELINE: Omit<PipelineSettings, 'maxBodyBytes'> = {
 export type PipelineRequest = {
   readonly pipeline: PipelineSettings;
   readonly media: MediaCacheRequest;
+  /** Flags that the engine knows; absent: all that there are. */
+  readonly engineFlags?: readonly string[];
 };
 
 /** What the pipeline has to know of the served model and its plan. */
@@ -63,13 +76,9 @@ export type Pipeline = {
   readonly close: () => Promise<void>;
 };
 
-/** Slot files are a cache in memory beside everything else: a part of what is free, and no more. */
-const SLOT_FILES_PART = 0.25;
-const SLOT_FILE_PART = 0.125;
-
 /** Opens the folders that gateway and engine share, and the parts of a request's way that need them. */
 export async function openPipeline(
-  { pipeline: settings, media }: PipelineRequest,
+  { pipeline: settings, media, engineFlags }: PipelineRequest,
   model: ServedModel,
   source: LateEngine,
   observer: Observer,
@@ -82,8 +91,9 @@ export async function openPipeline(
     source,
     slots: model.slots,
     queueLimit: settings.queueLimit,
+    waitLimitMs: settings.queueTimeoutMs,
     isolateTenants: settings.isolateTenants,
-    files: slotFiles(folder, model),
+    files: slotFiles(folder, model, settings),
     observer,
     now: () => performance.now(),
   });
@@ -106,7 +116,14 @@ export async function openPipeline(
   });
   const { imageOrder } = settings;
   return {
-    engineArgs: engineArgs(store, folder, settings),
+    engineArgs: [
+      ...mediaPathArgs(store),
+      ...slotArguments(
+        folder,
+        settings.isolateTenants,
+        (flag) => engineFlags?.includes(flag) ?? true,
+      ),
+    ],
     prompts: { preparer, witness, turns: scheduler, observer, imageOrder },
     scheduler,
     store,
@@ -119,27 +136,12 @@ export async function openPipeline(
   };
 }
 
-function slotFiles(folder: SlotFolder | null, { kvBytesPerToken }: ServedModel) {
-  if (folder === null || kvBytesPerToken === null) return null;
-  return {
-    limits: {
-      totalBytes: Math.floor(folder.freeBytes * SLOT_FILES_PART),
-      fileBytes: Math.floor(folder.freeBytes * SLOT_FILE_PART),
-    },
-    bytesPerToken: kvBytesPerToken,
-    erase: folder.erase,
-  };
-}
-
-function engineArgs(
-  store: OpenMediaStore,
+function slotFiles(
   folder: SlotFolder | null,
-  { isolateTenants }: PipelineSettings,
-): readonly string[] {
-  return [
-    ...mediaPathArgs(store),
-    ...(folder === null ? [] : ['--slot-save-path', folder.path]),
-    // The engine's own prompt cache knows no tenants.
-    ...(isolateTenants ? ['--cache-ram', '0'] : []),
-  ];
+  { kvBytesPerToken }: ServedModel,
+  { slotCacheBytes }: PipelineSettings,
+) {
+  if (folder === null || kvBytesPerToken === null) return null;
+  const limits = slotFileLimits(folder, slotCacheBytes);
+  return { limits, bytesPerToken: kvBytesPerToken, erase: folder.erase };
 }

@@ -53,6 +53,8 @@ export type ServeRequest = {
   /** After so long without requests the engine is unloaded until the next; null: never. */
   readonly idleUnloadMs?: number | null;
   readonly pipeline: PipelineSettings;
+  /** Flags that the engine knows; absent: all that there are. */
+  readonly engineFlags?: readonly string[];
   /** A program to run once ready, after whose end the server stops. */
   readonly command: readonly string[] | null;
 };

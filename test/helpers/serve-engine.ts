@@ -28,7 +28,8 @@ export const DEMO_MODEL: ServedModel = {
   rules: RULES,
   rulesWith: () => RULES,
   slots: 1,
-  kvBytesPerToken: null,
+  // Two layers, two KV heads of 16, K and V in F16.
+  kvBytesPerToken: 256,
 };
 
 export const PIPELINE: PipelineSettings = {

@@ -42,6 +42,8 @@ export function registerServe({ begin, action }: Registrar): void {
     .optionsGroup('Requests:')
     .option('--max-body <size>', 'largest body of a request', '64MiB')
     .option('--queue <n>', 'requests that may wait for a slot; more get 429', '64')
+    .option('--queue-timeout <time>', 'how long one may wait; then it gets 504', '10m')
+    .option('--slot-cache <size>', 'prompts with media in memory; a quarter of what is free')
     .option(
       '--image-order <order>',
       '`first` moves media in front of the text: more cache hits',

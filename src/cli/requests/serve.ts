@@ -28,6 +28,8 @@ export type ServeOptions = PlanOptions &
     readonly idleUnload: string;
     readonly drain: string;
     readonly queue: string;
+    readonly queueTimeout: string;
+    readonly slotCache?: string;
     readonly maxBody: string;
     readonly imageOrder: string;
     readonly isolateTenants?: boolean;
@@ -58,6 +60,9 @@ export function serveRequest(
       drainMs: milliseconds('--drain', options.drain),
       pipeline: {
         queueLimit: wholeNumber('--queue', options.queue, 0, 100_000) ?? 0,
+        queueTimeoutMs: milliseconds('--queue-timeout', options.queueTimeout),
+        slotCacheBytes:
+          options.slotCache === undefined ? null : sizeInBytes('--slot-cache', options.slotCache),
         maxBodyBytes: bodyBytes(options.maxBody),
         imageOrder: imageOrder(options.imageOrder),
         isolateTenants: options.isolateTenants ?? false,

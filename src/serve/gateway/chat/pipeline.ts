@@ -7,6 +7,7 @@ import type {
   MediaPreparer,
   Observer,
   PreparedMedia,
+  PromptUsage,
   Tenant,
   Turn,
   TurnTaker,
@@ -27,6 +28,7 @@ import {
   eventsWithMediaUsage,
   mediaUsage,
   promptUsage,
+  promptUsageOfEvents,
   withMediaUsage,
   type MediaUsage,
 } from './usage.ts';
@@ -185,6 +187,7 @@ async function* turnEvents(
 ): AsyncGenerator<Buffer, StreamEnd> {
   let end: StreamEnd = 'aborted';
   let before: number | null = null;
+  let prompt: PromptUsage | undefined;
   try {
     for (;;) {
       const next = await events.next();
@@ -192,10 +195,11 @@ async function* turnEvents(
       const now = performance.now();
       if (before !== null) observer.stage('inter_token', now - before);
       before = now;
+      prompt = promptUsageOfEvents(next.value) ?? prompt;
       yield usage === null ? next.value : eventsWithMediaUsage(next.value, usage);
     }
   } finally {
-    turn.end(end);
+    turn.end(end, prompt);
     await events.return('aborted');
   }
 }
