@@ -32,7 +32,7 @@ export type ScheduledEngine = Supervised & {
   readonly send: (request: TurnRequest, turn: Turn, tokens?: number) => Promise<PromptUsage>;
 };
 
-export type Asked = { readonly turn: Turn; readonly usage: PromptUsage };
+type Asked = { readonly turn: Turn; readonly usage: PromptUsage };
 
 /** A real engine with the demo model (or other files) and so many slots, and a scheduler in front of it. */
 export async function scheduledEngine(

@@ -4,12 +4,12 @@ import type { PromptUsage } from '../seams.ts';
 import { primeBody } from './prime-body.ts';
 
 /** What the engine did with a request that was sent ahead. */
-export type Primed =
+type Primed =
   | { readonly kind: 'primed'; readonly usage: PromptUsage | null }
   /** It answered with an error; the request itself will show which. */
   | { readonly kind: 'refused'; readonly status: number };
 
-export type SavedSlot = { readonly bytes: number; readonly tokens: number; readonly ms: number };
+type SavedSlot = { readonly bytes: number; readonly tokens: number; readonly ms: number };
 
 /**
  * The engine's side of its slots. Everything rejects when the engine goes away in the middle; nothing
