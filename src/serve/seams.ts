@@ -106,6 +106,8 @@ export type TurnRequest = {
    * reason is what `take` throws.
    */
   readonly signal: AbortSignal;
+  /** Called when the request is first sent to the engine, if that is before the turn is given. */
+  readonly begins?: () => void;
 };
 
 /** What the engine's answer says of its prompt (`usage`): shows whether a promised hit was one. */

@@ -6,9 +6,10 @@ import { Witness } from '../serve/gateway/chat/witness.ts';
 import type { PromptOptions } from '../serve/gateway/gateway.ts';
 import type { OpenMediaStore } from '../serve/media-store/open.ts';
 import { DEFAULT_MEDIA_LIMITS, type MediaLimits } from '../serve/media/limits.ts';
-import { createRemoteMedia } from '../serve/media/remote-media.ts';
+import { createRemoteMedia, type RemoteMedia } from '../serve/media/remote-media.ts';
 import { createMediaPreparer } from '../serve/media/prepare.ts';
 import type { MediaRules } from '../serve/media/rules.ts';
+import { DEFAULT_QUARANTINE, Quarantine } from '../serve/quarantine.ts';
 import { createScheduler, type Scheduler } from '../serve/schedule/scheduler.ts';
 import {
   makeSlotFolder,
@@ -70,6 +71,10 @@ export type Pipeline = {
   /** What the engine has to be started with. */
   readonly engineArgs: readonly string[];
   readonly prompts: PromptOptions;
+  /** To be called when the engine died of what it was working on. */
+  readonly crashed: () => void;
+  /** To be called when the next engine has other arguments: what killed this one may not kill that. */
+  readonly relieved: () => void;
   readonly scheduler: Scheduler;
   readonly store: OpenMediaStore;
   /** To be called when the engine has gone: it deletes what the engine reads. */
@@ -97,10 +102,7 @@ export async function openPipeline(
     observer,
     now: () => performance.now(),
   });
-  const remote =
-    settings.remoteHosts.size === 0
-      ? null
-      : await createRemoteMedia({ hosts: settings.remoteHosts, maxBytes: settings.maxBodyBytes });
+  const remote = await remoteMedia(settings);
   const preparer = createMediaPreparer({
     stores: store,
     rules: followingRules(model, () => source.imageMaxTokens),
@@ -114,6 +116,7 @@ export async function openPipeline(
     references: makeReferences(model.rules),
     onOdd: (what) => observer.trouble(what),
   });
+  const quarantine = new Quarantine(DEFAULT_QUARANTINE, () => performance.now());
   const { imageOrder } = settings;
   return {
     engineArgs: [
@@ -124,7 +127,9 @@ export async function openPipeline(
         (flag) => engineFlags?.includes(flag) ?? true,
       ),
     ],
-    prompts: { preparer, witness, turns: scheduler, observer, imageOrder },
+    prompts: { preparer, witness, turns: scheduler, observer, quarantine, imageOrder },
+    crashed: () => quarantine.crashed(),
+    relieved: () => quarantine.reset(),
     scheduler,
     store,
     close: async () => {
@@ -134,6 +139,13 @@ export async function openPipeline(
       await remote?.close();
     },
   };
+}
+
+async function remoteMedia({
+  remoteHosts: hosts,
+  maxBodyBytes: maxBytes,
+}: PipelineSettings): Promise<RemoteMedia | null> {
+  return hosts.size === 0 ? null : createRemoteMedia({ hosts, maxBytes });
 }
 
 function slotFiles(

@@ -8,11 +8,15 @@ import type { CorsOrigins } from '../serve/gateway/cors.ts';
 import { DEFAULT_RESTART_POLICY } from '../serve/restart-policy.ts';
 import { quietObserver } from '../serve/observe/quiet.ts';
 import { LateEngine } from '../serve/late-engine.ts';
-import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
+import { chooseOrphanGuard, type OrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 import { makeSocketFolder, type SocketFolder } from '../serve/supervisor/socket-folder.ts';
 import { DEFAULT_STOP_TIMINGS } from '../serve/supervisor/stop-process.ts';
 import { watchLimits } from '../serve/progress.ts';
-import { DEFAULT_WATCH, type ReliefOptions } from '../serve/supervisor/options.ts';
+import {
+  DEFAULT_WATCH,
+  type ReliefOptions,
+  type SupervisorOptions,
+} from '../serve/supervisor/options.ts';
 import { Supervisor } from '../serve/supervisor/supervisor.ts';
 import type { Context } from './context.ts';
 import { openKeys, type ServeKeys } from './serve-keys.ts';
@@ -122,24 +126,8 @@ export async function startServing(
   const source = new LateEngine();
   const observer = quietObserver(ctx.trace);
   const pipeline = await openPipeline(request, tools.model, source, observer, ctx);
-  const supervisor = new Supervisor({
-    command: {
-      file: request.enginePath,
-      args: [...request.argv, ...pipeline.engineArgs],
-      env: ctx.env,
-      listen: folder === null ? { kind: 'port' } : { kind: 'socket', path: folder.socketPath },
-      guard,
-      logFile: request.engineLog ?? join(ctx.folders.state, 'engine.log'),
-    },
-    readyTimeoutMs: request.readyTimeoutMs,
-    stop: DEFAULT_STOP_TIMINGS,
-    restart: DEFAULT_RESTART_POLICY,
-    watch: watchLimits(request.stallTimeoutMs ?? DEFAULT_WATCH.stallMs),
-    ...(tools.relief === undefined ? {} : { relief: tools.relief }),
-    idleUnloadMs: request.idleUnloadMs ?? null,
-    random: Math.random,
-    onPhase: phaseNotices(ctx.notice),
-  });
+  const options = supervisorOptions(request, ctx, tools, { guard, folder, pipeline });
+  const supervisor = new Supervisor(options);
   source.become(supervisor, () => supervisor.settings.relief.imageMaxTokens);
   const gateway = createGateway({
     engine: supervisor,
@@ -167,6 +155,41 @@ export async function startServing(
     await stopServing(parts, 0, tools.force);
     throw error;
   }
+}
+
+function supervisorOptions(
+  request: ServeRequest,
+  ctx: Context,
+  tools: ServeTools,
+  {
+    guard,
+    folder,
+    pipeline,
+  }: { guard: OrphanGuard; folder: SocketFolder | null; pipeline: Pipeline },
+): SupervisorOptions {
+  const notices = phaseNotices(ctx.notice);
+  return {
+    command: {
+      file: request.enginePath,
+      args: [...request.argv, ...pipeline.engineArgs],
+      env: ctx.env,
+      listen: folder === null ? { kind: 'port' } : { kind: 'socket', path: folder.socketPath },
+      guard,
+      logFile: request.engineLog ?? join(ctx.folders.state, 'engine.log'),
+    },
+    readyTimeoutMs: request.readyTimeoutMs,
+    stop: DEFAULT_STOP_TIMINGS,
+    restart: DEFAULT_RESTART_POLICY,
+    watch: watchLimits(request.stallTimeoutMs ?? DEFAULT_WATCH.stallMs),
+    ...(tools.relief === undefined ? {} : { relief: tools.relief }),
+    idleUnloadMs: request.idleUnloadMs ?? null,
+    random: Math.random,
+    onPhase: (phase) => {
+      if (phase.kind === 'crashed' && !phase.relieved) pipeline.crashed();
+      if (phase.kind === 'relieved') pipeline.relieved();
+      notices(phase);
+    },
+  };
 }
 
 /** Ends with `ctx.signal`, with the command, or with an engine that gave up; returns the exit code. */

@@ -4,13 +4,10 @@ import {
   createGateway,
   type Gateway,
   type GatewayOptions,
-  type PromptOptions,
 } from '../../src/serve/gateway/gateway.ts';
 import { fixedKeys } from '../../src/serve/gateway/key-file.ts';
 import type { EngineSource } from '../../src/serve/seams.ts';
-import { readyEngine } from '../../src/serve/gateway/engine-call.ts';
-import { GatewayError } from '../../src/serve/gateway/errors.ts';
-import { quietObserver } from '../../src/serve/observe/quiet.ts';
+import { plainPrompts } from './serve-prompts.ts';
 import { fakeEngine, supervise, type Supervised } from './serve-supervisor.ts';
 
 export type RunningGateway = {
@@ -29,7 +26,7 @@ export async function openGateway(
     corsOrigins: [],
     imageEngine: null,
     maxBodyBytes: 1024 * 1024,
-    prompts: plainPrompts(engine),
+    prompts: plainPrompts(),
     ...options,
   });
   const port = await gateway.listen('127.0.0.1', 0);
@@ -65,29 +62,5 @@ export function chatBody(extra: Readonly<Record<string, unknown>> = {}) {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ messages: [{ role: 'user', content: 'hi' }], ...extra }),
-  };
-}
-
-/** No media, no checks, one slot that is never full: the gateway alone. */
-function plainPrompts(source: EngineSource): PromptOptions {
-  const observer = quietObserver(() => undefined);
-  const nothing = () => undefined;
-  const turn = { slot: 0, held: 0, media: 'none', queuedMs: 0, encodeMs: null } as const;
-  return {
-    preparer: {
-      prepare: (parts) => {
-        if (parts.length === 0) return Promise.resolve([]);
-        return Promise.reject(new GatewayError(400, 'invalid_media', 'no media here'));
-      },
-    },
-    witness: { check: () => Promise.resolve(true) },
-    turns: {
-      take: () => {
-        readyEngine(source);
-        return Promise.resolve({ ...turn, begun: nothing, end: nothing });
-      },
-    },
-    observer,
-    imageOrder: 'as-sent',
   };
 }

@@ -1,3 +1,5 @@
+import { DEFAULT_QUARANTINE, Quarantine } from '../../src/serve/quarantine.ts';
+import { quietObserver } from '../../src/serve/observe/quiet.ts';
 import type { PromptOptions } from '../../src/serve/gateway/gateway.ts';
 import type { MediaPart, PreparedMedia } from '../../src/serve/seams.ts';
 
@@ -21,13 +23,8 @@ export function plainPrompts(overrides: Partial<PromptOptions> = {}): PromptOpti
           end: () => undefined,
         }),
     },
-    observer: {
-      stage: () => undefined,
-      media: () => undefined,
-      encoded: () => undefined,
-      mediaBytes: () => undefined,
-      trouble: () => undefined,
-    },
+    observer: quietObserver(() => undefined),
+    quarantine: new Quarantine(DEFAULT_QUARANTINE, () => performance.now()),
     ...overrides,
   };
 }

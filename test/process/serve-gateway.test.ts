@@ -4,7 +4,11 @@ import OpenAI from 'openai';
 import { describe, expect, test, vi } from 'vitest';
 import { fixedKeys } from '../../src/serve/gateway/key-file.ts';
 import { plainKey } from '../../src/serve/gateway/keys.ts';
+import { DEFAULT_QUARANTINE, Quarantine } from '../../src/serve/quarantine.ts';
+import type { SupervisorPhase } from '../../src/serve/supervisor/options.ts';
 import { chatBody, deadEngine, openGateway, serveFake } from '../helpers/serve-gateway.ts';
+import { plainPrompts } from '../helpers/serve-prompts.ts';
+import { fakeEngine, supervise } from '../helpers/serve-supervisor.ts';
 
 const UNTIL = { timeout: 10_000, interval: 10 };
 const CHAT = '/v1/chat/completions';
@@ -174,6 +178,26 @@ describe('the engine fails', () => {
       return words;
     };
     await expect(read()).rejects.toThrow(/engine closed the connection/);
+  });
+
+  test('what was in flight at two crashes is refused, something else is not', async () => {
+    const quarantine = new Quarantine(DEFAULT_QUARANTINE, () => performance.now());
+    const onPhase = ({ kind }: SupervisorPhase) => {
+      if (kind === 'crashed') quarantine.crashed();
+    };
+    const { supervisor } = supervise(fakeEngine('crashes-when-asked'), {}, { onPhase });
+    await supervisor.start();
+    const { url } = await openGateway(supervisor, { prompts: plainPrompts({ quarantine }) });
+    const ask = async (seed: number) => {
+      const response = await fetch(url + CHAT, chatBody({ seed }));
+      return { status: response.status, ...((await response.json()) as { error: object }) };
+    };
+    expect(await ask(1)).toMatchObject({ status: 502, error: { code: 'engine_lost' } });
+    expect(await ask(1)).toMatchObject({ status: 502, error: { code: 'quarantined' } });
+    await vi.waitFor(async () => {
+      expect((await fetch(`${url}/ready`)).status).toBe(200);
+    }, UNTIL);
+    expect(await ask(2)).toMatchObject({ status: 502, error: { code: 'engine_lost' } });
   });
 
   test('it dies at the request, before a byte: 502, and the next engine is there soon', async () => {

@@ -75,6 +75,7 @@ export async function readySlot(
     return { kind: 'ready', held: choice.held, heldBy: null, encodeMs: null };
 
   const startedAt = now();
+  request.begins?.();
   const primed = await engineSlots.prime(engine, request, slot.id);
   const encodeMs = now() - startedAt;
   if (primed.kind === 'refused') {

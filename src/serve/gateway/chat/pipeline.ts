@@ -20,7 +20,9 @@ import {
   type EngineAnswer,
   type StreamEnd,
 } from '../engine-call.ts';
+import type { Quarantine } from '../../quarantine.ts';
 import { GatewayError } from '../errors.ts';
+import { AtEngine, suspectDigests } from './at-engine.ts';
 import { parseObject, type Json } from '../json.ts';
 import { mediaHeaders, type MediaHit } from './media-header.ts';
 import { mediaHits, prefixOf, type TakenApart } from './taken-apart.ts';
@@ -41,6 +43,7 @@ export type PipelineParts = {
   readonly witness: Pick<Witness, 'check'>;
   readonly turns: TurnTaker;
   readonly observer: Observer;
+  readonly quarantine: Quarantine;
 };
 
 export type PromptRequest = {
@@ -74,14 +77,20 @@ export async function answerPrompt(
   media: readonly (readonly PreparedMedia[])[],
 ): Promise<PromptAnswer> {
   const body = request.taken.putBack(media);
+  const atEngine = new AtEngine(parts.quarantine, suspectDigests(media, body));
   let engine = await awaitEngine(parts.source, request.signal);
   for (let attempt = 1; ; attempt += 1) {
+    atEngine.admit();
     try {
-      return await attemptPrompt(parts, engine, request, body, media);
+      return await attemptPrompt(parts, engine, { ...request, body, atEngine }, media);
     } catch (error) {
       const lost = lossOf(error, engine, parts.source);
+      if (lost === null) atEngine.end('gone');
+      else atEngine.lost();
       if (lost === null || attempt === ATTEMPTS) throw lost ?? error;
-      engine = await nextEngine(parts.source, engine, request.signal);
+      engine = await nextEngine(parts.source, engine, request.signal).catch(() => {
+        throw lost;
+      });
     }
   }
 }
@@ -107,21 +116,24 @@ function lossOf(error: unknown, engine: Pool, source: EngineSource): GatewayErro
     : new EngineLost(messageOf(error), source.retryAfterSeconds);
 }
 
+type Attempt = PromptRequest & { readonly body: Json; readonly atEngine: AtEngine };
+
 async function attemptPrompt(
   parts: PipelineParts,
   engine: Pool,
-  request: PromptRequest,
-  body: Json,
+  request: Attempt,
   media: readonly (readonly PreparedMedia[])[],
 ): Promise<PromptAnswer> {
-  const { turns, witness, observer } = parts;
-  const { path, countPath, taken, tenant, signal } = request;
-  if (media.length > 0) await witness.check(engine, countPath, taken, media, signal);
+  const { turns, observer } = parts;
+  const { path, taken, tenant, signal, body, atEngine } = request;
+  if (media.length > 0) await witnessed(parts, engine, request, media);
   const prefix = prefixOf(taken.pieces, media, tenant);
-  const turn = endedOnce(await turns.take({ tenant, path, body, signal, prefix }), signal);
+  const begins = () => atEngine.begin();
+  const turn = endedOnce(await turns.take({ tenant, path, body, signal, prefix, begins }), signal);
+  atEngine.begin();
   try {
     const flat = media.flat();
-    const answer = await ask(parts, engine, request, body, turn, flat);
+    const answer = await ask(parts, engine, request, turn, flat);
     const hits = mediaHits(taken.pieces, media, turn.held);
     for (const [index, { kind }] of flat.entries()) observer.media(kind, hits[index] ?? 'none');
     return { answer, headers: answerHeaders(flat, hits, turn, taken) };
@@ -129,6 +141,18 @@ async function attemptPrompt(
     turn.end(error instanceof EngineLost ? 'lost' : 'aborted');
     throw error;
   }
+}
+
+/** Decoding may be what kills an engine: the request is at it meanwhile. */
+async function witnessed(
+  { witness }: PipelineParts,
+  engine: Pool,
+  { countPath, taken, signal, atEngine }: Attempt,
+  media: readonly (readonly PreparedMedia[])[],
+): Promise<void> {
+  atEngine.begin();
+  await witness.check(engine, countPath, taken, media, signal);
+  atEngine.end('gone');
 }
 
 /** A stream that nobody began to read has no end of its own: the signal ends its turn. */
@@ -149,8 +173,7 @@ function endedOnce(turn: Turn, signal: AbortSignal): Turn {
 async function ask(
   { source, observer }: PipelineParts,
   engine: Pool,
-  { path, accept, signal }: PromptRequest,
-  body: Json,
+  { path, accept, signal, body, atEngine }: Attempt,
   turn: Turn,
   media: readonly PreparedMedia[],
 ): Promise<EngineAnswer> {
@@ -166,8 +189,9 @@ async function ask(
   const usage = media.length === 0 ? null : mediaUsage(media);
   if (answer.kind === 'events') {
     observer.stage('first_token', performance.now() - startedAt);
-    return { ...answer, events: turnEvents(answer.events, turn, usage, observer) };
+    return { ...answer, events: turnEvents(answer.events, turn, usage, observer, atEngine) };
   }
+  atEngine.end('completed');
   if (answer.status !== 200) {
     turn.end('done');
     return answer;
@@ -184,6 +208,7 @@ async function* turnEvents(
   turn: Turn,
   usage: MediaUsage | null,
   observer: Observer,
+  atEngine: AtEngine,
 ): AsyncGenerator<Buffer, StreamEnd> {
   let end: StreamEnd = 'aborted';
   let before: number | null = null;
@@ -200,6 +225,8 @@ async function* turnEvents(
     }
   } finally {
     turn.end(end, prompt);
+    if (end === 'lost') atEngine.lost();
+    else atEngine.end(end === 'done' ? 'completed' : 'gone');
     await events.return('aborted');
   }
 }
