@@ -28,6 +28,9 @@ const tallySchema = z.strictObject({
   high: whole,
   template: whole.nullable(),
   requests: whole,
+  one: z.strictObject({
+    ...{ requests: whole, template: whole.nullable(), texts: whole, heard: whole },
+  }),
   long: z.strictObject({ requests: whole, input: whole, audio: whole }),
   answers: z.strictObject({
     ...{ limited: whole, tokens: whole, longTokens: whole, unlimited: whole },

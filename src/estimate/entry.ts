@@ -1,7 +1,10 @@
 import type { EstimateInput, UnreadableInput } from '../contracts/estimate.ts';
-import type { Place } from './tally.ts';
+import type { ChatPlace, Place } from './tally.ts';
 
-/** How inputs make requests: each file one, each line of a manifest one, or all of them one. */
+/**
+ * How inputs make requests: each file one, each line of a manifest one, or all of them one. A chat request
+ * among them is one in any case.
+ */
 export const REQUEST_MODES = ['one', 'per-file', 'per-line'] as const;
 export type RequestMode = (typeof REQUEST_MODES)[number];
 
@@ -37,13 +40,16 @@ export type Standing = {
   readonly count: number;
   /** One of several inputs that a line of a manifest lists. */
   readonly ofLine: boolean;
+  /** The chat request that it is part of, which is one whatever the mode. */
+  readonly chat: ChatPlace | null;
 };
 
 /** Where an input stands, given how inputs make requests. What one file holds is always one request. */
-export function placeOf(mode: RequestMode, { index, part, count, ofLine }: Standing): Place {
+export function placeOf(mode: RequestMode, { index, part, count, ofLine, chat }: Standing): Place {
   const order = orderOf(index, part);
-  if (mode === 'one') return { order, request: 0, copies: 1 };
   const together = orderOf(index, 0);
+  if (chat !== null) return { order, request: together, copies: count, chat };
+  if (mode === 'one') return { order, request: 0, copies: 1, shared: true };
   if (!ofLine) return { order, request: together, copies: count };
   return mode === 'per-line'
     ? { order, request: together, copies: 1 }

@@ -5,6 +5,7 @@ import type { EstimateInput } from '../contracts/estimate.ts';
 import type { Entry, RequestMode } from './entry.ts';
 import { orderOf, placeOf } from './entry.ts';
 import type { Reader } from './read/index.ts';
+import type { ChatPlace } from './tally.ts';
 import type { ReadResult } from './read/types.ts';
 import { walkPaths } from './walk.ts';
 
@@ -23,6 +24,8 @@ export type OpenPlace = {
   /** One of several inputs that a line of a manifest lists. */
   readonly ofLine: boolean;
   part: number;
+  /** The part of a chat request that is read. */
+  chat?: ChatPlace;
   /** Of a chat request whose first input is yet to come: the limit of its answers, null for none. */
   answer?: number | null;
 };
@@ -104,7 +107,8 @@ export function inputEntry(
 ): Entry {
   const { index, ofLine } = place;
   const part = place.part++;
-  const standing = placeOf(requests, { index, part, count: input.count, ofLine });
+  const chat = place.chat ?? null;
+  const standing = placeOf(requests, { index, part, count: input.count, ofLine, chat });
   const { answer } = place;
   if (answer === undefined) return { kind: 'input', input, place: standing, digest };
   delete place.answer;

@@ -5,8 +5,6 @@ import type { Seen, TallyState } from './tally.ts';
 export type MergeOptions = {
   /** Keep every row, however many. */
   readonly allItems: boolean;
-  /** The parts are one request, of which each saw some. */
-  readonly oneRequest: boolean;
 };
 
 /** The tally of all inputs from those of parts of them. */
@@ -23,13 +21,9 @@ export function mergeTallies(parts: readonly TallyState[], options: MergeOptions
     wrapper: total(({ wrapper }) => wrapper),
     low: total(({ low }) => low),
     high: total(({ high }) => high),
-    template: options.oneRequest ? frameOf(parts) : templatesOf(parts),
-    requests: options.oneRequest
-      ? Math.min(
-          1,
-          total(({ requests }) => requests),
-        )
-      : total(({ requests }) => requests),
+    template: templatesOf(parts),
+    requests: total(({ requests }) => requests),
+    one: oneOf(parts.map(({ one }) => one)),
     long: {
       requests: total(({ long }) => long.requests),
       ...{ input: total(({ long }) => long.input), audio: total(({ long }) => long.audio) },
@@ -61,10 +55,21 @@ function templatesOf(parts: readonly TallyState[]): number | null {
   return parts.reduce((sum, { template }) => sum + (template ?? 0), 0);
 }
 
-/** One frame around all of it, as `ModelTally` has it for a request with these parts. */
-function frameOf(parts: readonly TallyState[]): number | null {
-  const known = parts.flatMap(({ texts, template }) => (texts > 0 ? (template ?? []) : []));
-  return parts.some(({ heard }) => heard > 0) || known.length === 0 ? null : Math.max(...known);
+/** One frame frame around all of it, as `ModelTally` has it for a request with these parts; each saw some. */
+function oneOf(parts: readonly TallyState['one'][]): TallyState['one'] {
+  const sumOf = (of: (part: TallyState['one']) => number) =>
+    parts.reduce((sum, part) => sum + of(part), 0);
+  const [requests, texts, heard] = [
+    Math.min(
+      1,
+      sumOf((part) => part.requests),
+    ),
+    sumOf((part) => part.texts),
+    sumOf((part) => part.heard),
+  ];
+  const known = parts.flatMap((part) => (part.texts > 0 ? (part.template ?? []) : []));
+  const frame = heard > 0 || known.length === 0 ? null : Math.max(...known);
+  return { requests, template: requests === 0 ? 0 : frame, texts, heard };
 }
 
 function mergeItems(parts: readonly TallyState[], all: boolean): TallyState['items'] {

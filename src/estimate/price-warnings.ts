@@ -1,6 +1,5 @@
 import type { EngineName } from '../contracts/basis.ts';
 import type { PriceInUse } from './cost.ts';
-import type { RequestMode } from './entry.ts';
 import type { AnswerLimits } from './tally.ts';
 import { STALE_DAYS, priceAgeDays } from './cost.ts';
 
@@ -10,8 +9,8 @@ export type PricedRequest = {
   readonly asOf: string | null;
   /** All input of the model, null where it is not known. */
   readonly inputTokens: number | null;
-  /** How inputs make requests; `one` where left out. */
-  readonly requests?: RequestMode;
+  /** Every request is known by itself and priced by its own length; otherwise all input is one. */
+  readonly apart?: boolean;
   /** The limits by which answers are priced; null or left out where `--output-tokens` says. */
   readonly answers?: AnswerLimits | null;
 };
@@ -24,12 +23,9 @@ export function priceWarnings(
   price: PriceInUse | null,
   priced: PricedRequest,
 ): string[] {
-  const { now, asOf, inputTokens, requests = 'one', answers = null } = priced;
+  const { now, asOf, inputTokens, apart = false, answers = null } = priced;
   const answering = price === null || answers === null ? [] : answerWarnings(id, answers);
-  return [
-    ...listWarnings({ id, engine }, price, { now, asOf, inputTokens, requests }),
-    ...answering,
-  ];
+  return [...listWarnings({ id, engine }, price, { now, asOf, inputTokens, apart }), ...answering];
 }
 
 /** What a bill by the limits of answers is. */
@@ -47,7 +43,7 @@ function answerWarnings(id: string, { limited, tokens, unlimited }: AnswerLimits
 function listWarnings(
   { id, engine }: Priced,
   price: PriceInUse | null,
-  { now, asOf, inputTokens, requests }: Required<Omit<PricedRequest, 'answers'>>,
+  { now, asOf, inputTokens, apart }: Required<Omit<PricedRequest, 'answers'>>,
 ): string[] {
   if (price?.given !== undefined) return [];
   if (engine !== 'api') return [];
@@ -66,7 +62,7 @@ function listWarnings(
     ...(days > STALE_DAYS && asOf === null
       ? [`the price of ${id} is of ${day}, ${days} days ago: check it before you rely on it`]
       : []),
-    ...(requests === 'one' && long !== undefined && (inputTokens ?? 0) > long.above
+    ...(!apart && long !== undefined && (inputTokens ?? 0) > long.above
       ? [
           `${id}: a single request of more than ${long.above} input tokens costs $${long.input} in and ` +
             `$${long.output} out a million; priced as requests below that`,

@@ -2,7 +2,7 @@ import type { EstimateItem } from '../contracts/estimate.ts';
 import type { Modality } from '../contracts/basis.ts';
 import type { CountedInput, CountedModel } from './count.ts';
 import { formatNeeds } from './formats.ts';
-import type { TemplateCounter } from './template-tokens.ts';
+import type { ChatRequest, RequestPart, TemplateCounter } from './template-tokens.ts';
 
 /** Rows kept unasked; the dearest inputs that are shown. */
 export const MAX_UNASKED_ITEMS = 1000;
@@ -22,9 +22,16 @@ export type TallyState = {
   readonly wrapper: number;
   readonly low: number;
   readonly high: number;
-  /** Tokens of the chat templates of all requests; null where one of them is not known. */
+  /** Requests of their own, and tokens of their chat templates; null where one of them is not known. */
   readonly template: number | null;
   readonly requests: number;
+  /** The one request that all other inputs make, where they do. */
+  readonly one: {
+    readonly requests: number;
+    readonly template: number | null;
+    readonly texts: number;
+    readonly heard: number;
+  };
   /** Requests above the length from which a vendor charges more, and their tokens. */
   readonly long: { readonly requests: number; readonly input: number; readonly audio: number };
   /** Of the chat requests among the inputs. */
@@ -67,8 +74,18 @@ export type Place = {
   readonly request: number;
   /** Equal requests that it stands for. */
   readonly copies: number;
+  /** Part of the one request that inputs make which are none by themselves. */
+  readonly shared?: boolean;
+  /** The chat request that it is part of. */
+  readonly chat?: ChatPlace;
   /** On the first input of a chat request: the limit of its answers; null where it has none. */
   readonly answer?: number | null;
+};
+
+/** A part of a chat request, and who says what in it. */
+export type ChatPlace = ChatRequest & {
+  /** The message, counted from 0, that it belongs to; null: to none of them, as tools. */
+  readonly message: number | null;
 };
 
 export type TallyOptions = {
@@ -89,6 +106,7 @@ type Sums = Mutable<Omit<TallyState, 'rules' | 'needs' | 'refusals' | 'costliest
 
 const nothing = (): Sums => ({
   ...{ tokens: { text: 0, image: 0, audio: 0, video: 0 }, wrapper: 0, low: 0, high: 0 },
+  one: { requests: 0, template: 0, texts: 0, heard: 0 },
   ...{ template: 0, requests: 0, long: { requests: 0, input: 0, audio: 0 } },
   answers: { limited: 0, tokens: 0, longTokens: 0, unlimited: 0 },
   ...{
@@ -108,7 +126,7 @@ const nothing = (): Sums => ({
 type OpenRequest = {
   readonly place: Place;
   /** Kept only where a template has to see them together. */
-  readonly parts: CountedInput[];
+  readonly parts: RequestPart[];
   input: number;
   audio: number;
   answer: number;
@@ -126,15 +144,16 @@ export class ModelTally {
   readonly #costliest: Seen<EstimateItem>[] = [];
   #items: Seen<EstimateItem>[] | null = [];
   #request: OpenRequest | null = null;
+  #one: OpenRequest | null = null;
 
   constructor(options: TallyOptions) {
     this.#options = options;
   }
 
-  /** Inputs of one request come one after another. */
+  /** Inputs of a request come one after another, but for those of the one that all others are part of. */
   add(counted: CountedInput, place: Place): void {
     const { input, item, refused } = counted;
-    if (this.#request?.place.request !== place.request) this.#close();
+    if (place.shared !== true && this.#request?.place.request !== place.request) this.#close();
     if (this.#items !== null) {
       this.#items.push({ value: item, order: place.order });
       const tooMany = !this.#options.allItems && this.#items.length > MAX_UNASKED_ITEMS;
@@ -188,8 +207,8 @@ export class ModelTally {
   }
 
   #open(counted: CountedInput, place: Place): void {
-    this.#request ??= { place, parts: [], input: 0, audio: 0, answer: 0, texts: 0, heard: 0 };
-    const request = this.#request;
+    const fresh = () => ({ place, parts: [], input: 0, audio: 0, answer: 0, texts: 0, heard: 0 });
+    const request = place.shared === true ? (this.#one ??= fresh()) : (this.#request ??= fresh());
     const times = counted.input.count / place.copies;
     const tokens = counted.item.tokens ?? 0;
     request.input += tokens * times;
@@ -200,7 +219,8 @@ export class ModelTally {
     else if (modality !== 'image') request.heard += 1;
     if (this.#options.template.kind !== 'joint') return;
     // One more than a template is asked about says that there were too many.
-    if (request.parts.length <= MAX_UNASKED_ITEMS) request.parts.push(counted);
+    const message = place.chat?.message ?? null;
+    if (request.parts.length <= MAX_UNASKED_ITEMS) request.parts.push({ counted, message });
   }
 
   #close(): void {
@@ -221,11 +241,21 @@ export class ModelTally {
     sums.long.audio += audio * place.copies;
   }
 
-  #templateOf({ parts, texts, heard }: OpenRequest): number | null {
+  /** What a vendor charges more for long requests is not asked of it: all inputs at once are seldom a real one. */
+  #closeOne(): void {
+    const request = this.#one;
+    if (request === null) return;
+    this.#one = null;
+    const { texts, heard } = request;
+    this.#sums.one = { requests: 1, template: this.#templateOf(request), texts, heard };
+  }
+
+  #templateOf({ place, parts, texts, heard }: OpenRequest): number | null {
     const { template } = this.#options;
+    const chat = place.chat ?? null;
     if (template.kind === 'unknown' || heard > 0) return null;
-    if (template.kind === 'frame') return texts === 0 ? null : template.tokens();
-    return parts.length > MAX_UNASKED_ITEMS ? null : template.count(parts);
+    if (template.kind === 'frame') return texts === 0 ? null : template.tokens(chat);
+    return parts.length > MAX_UNASKED_ITEMS ? null : template.count(parts, chat);
   }
 
   /** Equal ones stay in the order in which they were given. */
@@ -238,14 +268,21 @@ export class ModelTally {
     if (this.#costliest.length > COSTLIEST) this.#costliest.pop();
   }
 
-  /** What was added so far; the open request ends here. */
+  /** What was added so far; open requests end here. */
   state(): TallyState {
     this.#close();
+    this.#closeOne();
     const { tokens, long, answers, ...sums } = this.#sums;
     const list = (seen: Map<string, number>) =>
       [...seen].map(([value, order]) => ({ value, order }));
     return {
-      ...{ ...sums, tokens: { ...tokens }, long: { ...long }, answers: { ...answers } },
+      ...{
+        ...sums,
+        one: { ...sums.one },
+        tokens: { ...tokens },
+        long: { ...long },
+        answers: { ...answers },
+      },
       rules: list(this.#rules),
       needs: list(this.#needs),
       refusals: [...this.#refusals].map(([value, { order, count }]) => ({ value, order, count })),

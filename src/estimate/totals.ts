@@ -21,7 +21,7 @@ export function estimateOf(
   options: TotalOptions,
 ): ModelEstimate {
   const { text, image, audio, video } = tally.tokens;
-  const template = tally.template ?? 0;
+  const template = templateOf(tally) ?? 0;
   const wrapper = tally.wrapper + template;
   const total = text + image + audio + video + wrapper;
   const stated = worse(statedConfidence(model, tally), textConfidence(model, tally));
@@ -35,7 +35,7 @@ export function estimateOf(
       ? { total: null, text: null, image: null, audio: null, video: null, wrapper: null }
       : { total, text, image, audio, video, wrapper },
     range: unknown ? null : { low: template + tally.low, high: template + tally.high },
-    requests: tally.requests,
+    requests: tally.requests + tally.one.requests,
     uncounted: tally.uncounted,
     confidence,
     basis: model.description.basis,
@@ -59,10 +59,10 @@ export function estimateOf(
 }
 
 /** Answers to be priced, and what of them is to long requests. */
-function answersOf({ answers, requests, long }: TallyState, each: number | null) {
+function answersOf({ answers, requests, one, long }: TallyState, each: number | null) {
   return each === null
     ? { all: answers.tokens, long: answers.longTokens }
-    : { all: each * requests, long: each * long.requests };
+    : { all: each * (requests + one.requests), long: each * long.requests };
 }
 
 /** The same for inputs at hand, all of them one request. */
@@ -90,10 +90,16 @@ function ruleOf(model: CountedModel, { rules }: TallyState): string {
   return names.join(', ') || 'none';
 }
 
-function confidenceOf({ taken, uncounted, ranged, template }: TallyState): Confidence {
+/** Of all requests; null where one of them is not known. */
+function templateOf({ template, one }: TallyState): number | null {
+  return template === null || one.template === null ? null : template + one.template;
+}
+
+function confidenceOf(tally: TallyState): Confidence {
+  const { taken, uncounted, ranged } = tally;
   if (uncounted > 0 && taken === 0) return 'unknown';
   if (ranged > 0) return 'range';
-  return template === null ? 'formula' : 'exact';
+  return templateOf(tally) === null ? 'formula' : 'exact';
 }
 
 /** What the profile says of the image rule, where an image was counted by it. */

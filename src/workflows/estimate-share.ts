@@ -102,11 +102,11 @@ export async function mergeWorkflow(
   return { request, estimate: documentOf(request, prepared, counted, ctx.now()) };
 }
 
-function mergeCounted(parts: readonly Counted[], { items, requests }: EstimateRequest): Counted {
+function mergeCounted(parts: readonly Counted[], { items }: EstimateRequest): Counted {
   const models = parts[0]?.tallies.length ?? 0;
   const tallies = Array.from({ length: models }, (_, at) => {
     const own = parts.flatMap(({ tallies: each }) => each[at] ?? []);
-    return mergeTallies(own, { allItems: items, oneRequest: requests === 'one' });
+    return mergeTallies(own, { allItems: items });
   });
   const dedupe = parts.flatMap((part) => part.dedupe ?? []);
   return {

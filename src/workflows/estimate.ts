@@ -13,7 +13,6 @@ import {
   parseVideoDescription,
   textInput,
 } from '../estimate/describe-input.ts';
-import type { RequestMode } from '../estimate/entry.ts';
 import { exactSample } from '../estimate/exact-sample.ts';
 import type { ExactSample } from '../estimate/exact-sample.ts';
 import { inputsOf } from '../estimate/inputs-tally.ts';
@@ -88,7 +87,7 @@ export async function count(
   const reader = createReader({ decode, pdfDpi, run: ctx.run, signal });
   try {
     const counted = await countAll(models, {
-      ...{ settings, items, longAbove: longAboveOf(requests, prices), sample },
+      ...{ settings, items, longAbove: prices.map(longAboveOf), sample },
       sources: { paths, manifests, described, requests, shard, dedupe, reader, cwd, signal },
       progress: (done) =>
         ctx.progress({ label: 'reading inputs', done, total: null, unit: 'inputs' }),
@@ -100,9 +99,8 @@ export async function count(
   }
 }
 
-/** All inputs as one request are seldom a real one: its length decides no price. */
-function longAboveOf(requests: RequestMode, prices: Prepared['prices']): (number | null)[] {
-  return prices.map((price) => (requests === 'one' ? null : (price?.longContext?.above ?? null)));
+function longAboveOf(price: PriceInUse | null): number | null {
+  return price?.longContext?.above ?? null;
 }
 
 /** The document of what was counted: money is worked out here, from whole sums. */
@@ -128,7 +126,7 @@ export function documentOf(
       now,
       asOf: request.asOf,
       inputTokens: total.tokens.total,
-      requests: request.requests,
+      apart: tally.one.requests === 0,
       answers: outputTokens === null ? tally.answers : null,
     };
     warnings.push(...warningsOf(model, tally, settings), ...priceWarnings(model, price, priced));

@@ -23,15 +23,20 @@ function addMessage(row: OpenRow, message: unknown, where: string): Problem {
     row,
     role,
     () => addContent(row, message['content'], `${where}.content`) ?? addCalls(row, message, where),
+    Array.isArray(message['tool_calls']),
   );
 }
 
+/** Roles that bring what a tool said. */
+const ANSWERS: ReadonlySet<string> = new Set(['tool', 'function']);
+
 /** Notes which parts `add` adds as those of one message. */
-export function asMessage(row: OpenRow, role: string, add: () => Problem): Problem {
+export function asMessage(row: OpenRow, role: string, add: () => Problem, calls = false): Problem {
   const before = row.parts.length;
   const problem = add();
   row.messages ??= [];
-  row.messages.push({ role, parts: row.parts.length - before });
+  const parts = row.parts.length - before;
+  row.messages.push(calls || ANSWERS.has(role) ? { role, parts, calls: true } : { role, parts });
   return problem;
 }
 

@@ -5,12 +5,13 @@ import type { EntryOptions, OpenPlace } from '../input-entries.ts';
 import { bytesDigest, foundEntries, inputEntry, pathEntries } from '../input-entries.ts';
 import type { KeyDigest, Shard } from '../shard.ts';
 import { isMine } from '../shard.ts';
+import type { ChatPlace } from '../tally.ts';
 import type { ManifestFormat } from './index.ts';
 import { manifestRows } from './index.ts';
 import type { PartReader } from './read-part.ts';
 import { asWanted, createPartReader } from './read-part.ts';
 import type { RemotePolicy } from './remote.ts';
-import type { ManifestPart, ManifestRow } from './types.ts';
+import type { ManifestMessage, ManifestPart, ManifestRow } from './types.ts';
 
 export type ManifestFile = {
   /** `-`: stdin. */
@@ -83,17 +84,31 @@ async function batchEntries(
     }
     // The messages of a request are one request in any case; a list of inputs is one line of several.
     const { messages, settings } = row;
-    const place = {
+    const place: OpenPlace = {
       ...{ index, ofLine: messages === null, part: 0 },
       ...(messages === null ? {} : { answer: settings?.outputTokens ?? null }),
     };
-    for (const part of row.parts) {
+    const chats = messages === null ? [] : chatPlaces(messages, row.parts.length);
+    for (const [at, part] of row.parts.entries()) {
+      const chat = chats[at];
+      if (chat !== undefined) place.chat = chat;
       // Awaiting what is known already would take most of the time of a manifest of sizes.
       if (part.kind === 'described') entries.push(inputEntry(part.input, null, place, options));
       else entries.push(...(await partEntries(part, place, fetched.get(part) ?? reader, options)));
     }
   }
   return entries;
+}
+
+/** Where each part of a chat request stands: what is of no message, tools above all, comes before them. */
+function chatPlaces(messages: readonly ManifestMessage[], parts: number): readonly ChatPlace[] {
+  const request = {
+    roles: messages.map(({ role }) => role),
+    partly: messages.some(({ calls }) => calls === true),
+  };
+  const own = messages.flatMap((message, at) => Array<number>(message.parts).fill(at));
+  const before = Array<null>(parts - own.length).fill(null);
+  return [...before, ...own].map((message) => ({ ...request, message }));
 }
 
 async function partEntries(

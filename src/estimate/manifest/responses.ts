@@ -32,10 +32,11 @@ function addInputItem(row: OpenRow, item: Json, where: string): Problem {
   }
   if (type === 'function_call' || type === 'custom_tool_call') {
     const given = item['arguments'] ?? item['input'];
-    return asMessage(row, 'assistant', () => {
+    const add = () => {
       addText(row, where, `${String(item['name'])} ${typeof given === 'string' ? given : ''}`);
       return null;
-    });
+    };
+    return asMessage(row, 'assistant', add, true);
   }
   if (type === 'function_call_output' || type === 'custom_tool_call_output') {
     return asMessage(row, 'tool', () => addContent(row, item['output'], `${where}.output`));

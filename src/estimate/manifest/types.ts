@@ -33,7 +33,12 @@ export type ManifestPart =
   | { readonly kind: 'unreadable'; readonly entry: UnreadableInput };
 
 /** A message of a chat request: how many of the row's parts are its own, in order. */
-export type ManifestMessage = { readonly role: string; readonly parts: number };
+export type ManifestMessage = {
+  readonly role: string;
+  readonly parts: number;
+  /** It calls tools, or answers such a call: more goes into the prompt than its parts. */
+  readonly calls?: boolean;
+};
 
 export type RowSettings = {
   readonly model?: string;
