@@ -30,6 +30,7 @@ const PURE_FILES = [
   'src/estimate/manifest/{anthropic,chat,content,data-uri,item,jsonl,lines,list,long-line,request,responses,row}.ts',
   'src/serve/{out-of-memory,progress,quarantine,relief,restart-policy,state}.ts',
   'src/serve/media-store/{lru,names}.ts',
+  'src/serve/observe/{engine-timings,log-level,request-id,unique-count}.ts',
   'src/serve/client/{sse,image-kind}.ts',
   'src/serve/gateway/{cors,keys,errors,estimate-prompt,json}.ts',
   'src/serve/gateway/chat/{chat-request,media-header,media-source,responses-request,seen,taken-apart,usage}.ts',

@@ -154,6 +154,9 @@ export type Observer = {
   readonly encoded: (key: string) => void;
   /** Bytes of media received and bytes handed to the engine. */
   readonly mediaBytes: (received: number, handedOn: number) => void;
-  /** Something went wrong that requests survive: a cache write on a full disk … */
-  readonly trouble: (what: string) => void;
+  /**
+   * Something went wrong that requests survive, `what` being one of few words (`media_disk_write`):
+   * it is counted by it. `detail` is for the log, and holds nothing that a client wrote.
+   */
+  readonly trouble: (what: string, detail?: string) => void;
 };

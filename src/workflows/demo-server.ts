@@ -27,6 +27,7 @@ export async function withDemoServer<Result>(
         corsOrigins: [],
         imageEngine: null,
         engineLog: null,
+        log: { file: null, level: 'silent' },
         readyTimeoutMs: READY_TIMEOUT_MS,
         drainMs: DRAIN_MS,
         pipeline: { ...DEFAULT_PIPELINE, maxBodyBytes: DEFAULT_MAX_BODY_BYTES },

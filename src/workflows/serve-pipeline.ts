@@ -89,8 +89,7 @@ export async function openPipeline(
   observer: Observer,
   ctx: Context,
 ): Promise<Pipeline> {
-  const onTrouble = (what: string) => observer.trouble(what);
-  const store = await openMediaCache(media, ctx, onTrouble);
+  const store = await openMediaCache(media, ctx, observer.trouble);
   const folder = await makeSlotFolder(ctx.env);
   const scheduler = createScheduler({
     source,
@@ -114,7 +113,7 @@ export async function openPipeline(
     source,
     countInput,
     references: makeReferences(model.rules),
-    onOdd: (what) => observer.trouble(what),
+    onOdd: (detail) => observer.trouble('media_tokens_odd', detail),
   });
   const quarantine = new Quarantine(DEFAULT_QUARANTINE, () => performance.now());
   const { imageOrder } = settings;

@@ -6,7 +6,6 @@ import { isLoopback, listenError, localUrl } from '../serve/gateway/address.ts';
 import { createGateway, type Gateway } from '../serve/gateway/gateway.ts';
 import type { CorsOrigins } from '../serve/gateway/cors.ts';
 import { DEFAULT_RESTART_POLICY } from '../serve/restart-policy.ts';
-import { quietObserver } from '../serve/observe/quiet.ts';
 import { LateEngine } from '../serve/late-engine.ts';
 import { chooseOrphanGuard, type OrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 import { makeSocketFolder, type SocketFolder } from '../serve/supervisor/socket-folder.ts';
@@ -21,6 +20,7 @@ import { Supervisor } from '../serve/supervisor/supervisor.ts';
 import type { Context } from './context.ts';
 import { openKeys, type ServeKeys } from './serve-keys.ts';
 import type { MediaCacheRequest } from './serve-media.ts';
+import { openObservation, type LogRequest, type ServeObservation } from './serve-observation.ts';
 import {
   openPipeline,
   type Pipeline,
@@ -33,6 +33,7 @@ export type ServeRequest = {
   /** The engine's arguments, without host, port and the folder that it reads media from. */
   readonly argv: readonly string[];
   readonly media: MediaCacheRequest;
+  readonly log: LogRequest;
   readonly enginePath: string;
   readonly modelId: string;
   /** What it is started with, for the person who watches: context and slots. */
@@ -69,6 +70,8 @@ export type ServeTools = {
   readonly relief?: ReliefOptions;
   /** For the line that says where the server listens; `notice` where absent. */
   readonly announce?: (line: string) => void;
+  /** Of this program, for the metrics. */
+  readonly version?: string;
   /** A second Ctrl-C: no more waiting. */
   readonly force?: AbortSignal;
 };
@@ -121,11 +124,12 @@ export async function startServing(
 ): Promise<Serving> {
   await checkEngine(request.enginePath);
   const keys = await openKeys(request, ctx.notice);
-  const guard = await chooseOrphanGuard(ctx.run, ctx.platform);
   const folder = ctx.platform === 'win32' ? null : await makeSocketFolder(ctx.env);
   const source = new LateEngine();
-  const observer = quietObserver(ctx.trace);
+  const seen = openObservation(request.log, tools.version ?? 'unknown', ctx);
+  const { observer } = seen.metrics;
   const pipeline = await openPipeline(request, tools.model, source, observer, ctx);
+  const guard = await chooseOrphanGuard(ctx.run, ctx.platform);
   const options = supervisorOptions(request, ctx, tools, { guard, folder, pipeline });
   const supervisor = new Supervisor(options);
   source.become(supervisor, () => supervisor.settings.relief.imageMaxTokens);
@@ -135,10 +139,13 @@ export async function startServing(
     corsOrigins: request.corsOrigins,
     imageEngine: request.imageEngine,
     maxBodyBytes: request.pipeline.maxBodyBytes,
+    observation: seen,
     prompts: pipeline.prompts,
   });
-  const parts = { supervisor, gateway, folder, pipeline, keys };
+  const parts = { supervisor, gateway, folder, pipeline, keys, seen };
   try {
+    const { scheduler, store } = pipeline;
+    await seen.watch({ engine: supervisor, schedule: scheduler.stats, store: store.stats });
     const port = await bind(request, keys.ownKey !== null, ctx, gateway);
     const url = localUrl(request.host, port);
     ctx.notice(`engine    ${request.enginePath}`);
@@ -258,10 +265,11 @@ type Parts = {
   readonly folder: SocketFolder | null;
   readonly pipeline: Pipeline;
   readonly keys: ServeKeys;
+  readonly seen: ServeObservation;
 };
 
 async function stopServing(
-  { supervisor, gateway, folder, pipeline, keys }: Parts,
+  { supervisor, gateway, folder, pipeline, keys, seen }: Parts,
   drainMs: number,
   force: AbortSignal = new AbortController().signal,
 ): Promise<void> {
@@ -276,6 +284,7 @@ async function stopServing(
     keys.ring.close();
     await pipeline.close();
     await folder?.remove();
+    await seen.close();
   } finally {
     force.removeEventListener('abort', onForce);
   }

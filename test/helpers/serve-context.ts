@@ -42,6 +42,7 @@ export function serveContext(env: Readonly<Record<string, string>> = {}): TestCo
 export function serveRequest(fake: string, overrides: Partial<ServeRequest> = {}): ServeRequest {
   return {
     argv: [],
+    log: { file: null, level: 'info' },
     media: { cacheDir: temporaryFolder(), maxBytes: 1_000_000, engineReadsFiles: true },
     enginePath: fakeEngine(fake),
     modelId: 'fake',

@@ -47,6 +47,7 @@ export async function demoArgs(slots = 1): Promise<readonly string[]> {
 export async function demoRequest(overrides: Partial<ServeRequest> = {}): Promise<ServeRequest> {
   return {
     argv: await demoArgs(),
+    log: { file: null, level: 'silent' },
     media: { cacheDir: temporaryFolder(), maxBytes: 64_000_000, engineReadsFiles: true },
     enginePath: REAL_ENGINE,
     modelId: 'demo',

@@ -26,6 +26,7 @@ export async function openGateway(
     corsOrigins: [],
     imageEngine: null,
     maxBodyBytes: 1024 * 1024,
+    observation: null,
     prompts: plainPrompts(),
     ...options,
   });

@@ -4,6 +4,7 @@ import type { CheckResult } from '../../serve/selftest/check.ts';
 import type { ServeRequest, ServeTools } from '../../workflows/serve.ts';
 import type { ServeOptions } from '../requests/serve.ts';
 import { repeated } from '../requests/values.ts';
+import { PACKAGE_VERSION } from '../version.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import { addMachineOptions, addModelOptions, addSettingOptions } from './plan-options.ts';
 
@@ -35,6 +36,8 @@ export function registerServe({ begin, action }: Registrar): void {
     .option('--engine-log <file>', "where the engine's log goes")
     .option('--cache-dir <dir>', 'where prepared images and sounds are kept')
     .option('--cache-bytes <size>', 'how much of them; 0 keeps none', '2GiB')
+    .option('--log <file>', 'one line of JSON a request; `-` is stderr (serve.log)')
+    .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
     .option('--ready-timeout <time>', 'longest silence of a loading engine', '120s')
     .option('--stall-timeout <time>', 'restart an engine that gets nowhere; 0: never', '10m')
     .option('--idle-unload <time>', 'unload the engine when unused for so long; 0: never', '0')
@@ -75,6 +78,7 @@ async function runServe(shell: Shell, command: Command): Promise<number> {
     ...tools,
     // The one line that a script waits for; a command behind `--` is told by its environment.
     ...(request.command === null ? { announce: (line) => shell.io.stderr(`${line}\n`) } : {}),
+    version: PACKAGE_VERSION,
     force: shell.io.force,
   });
   return exitCode;

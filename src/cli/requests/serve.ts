@@ -2,6 +2,7 @@ import { MmdeployError } from '../../errors.ts';
 import type { ImageOrder } from '../../serve/gateway/chat/chat-request.ts';
 import { MIB } from '../../units.ts';
 import { corsOrigins } from '../../serve/gateway/cors.ts';
+import { LOG_LEVELS, type LogLevel } from '../../serve/observe/log-level.ts';
 import { imageEngineUrl } from '../../serve/gateway/routes/image-engine.ts';
 import type { PrepareServe, ServeWhat } from '../../workflows/serve-model.ts';
 import type { PlanOptions } from './plan.ts';
@@ -21,6 +22,8 @@ export type ServeOptions = PlanOptions &
     readonly imageEngine?: string;
     readonly llamaServer?: string;
     readonly engineLog?: string;
+    readonly log?: string;
+    readonly logLevel: string;
     readonly cacheDir?: string;
     readonly cacheBytes: string;
     readonly readyTimeout: string;
@@ -54,6 +57,7 @@ export function serveRequest(
       imageEngine: options.imageEngine === undefined ? null : imageEngineUrl(options.imageEngine),
       corsOrigins: options.corsOrigin === undefined ? [] : corsOrigins(options.corsOrigin),
       engineLog: options.engineLog ?? null,
+      log: { file: options.log ?? null, level: logLevel(options.logLevel) },
       readyTimeoutMs: milliseconds('--ready-timeout', options.readyTimeout),
       stallTimeoutMs: milliseconds('--stall-timeout', options.stallTimeout) || Infinity,
       idleUnloadMs: milliseconds('--idle-unload', options.idleUnload) || null,
@@ -89,6 +93,14 @@ function imageOrder(text: string): ImageOrder {
   if (text === 'first' || text === 'as-sent') return text;
   throw new MmdeployError('usage.invalid', `--image-order: \`${text}\` is no order`, {
     hints: ['give one: `--image-order first` or `--image-order as-sent`'],
+  });
+}
+
+function logLevel(value: string): LogLevel {
+  const level = LOG_LEVELS.find((each) => each === value);
+  if (level !== undefined) return level;
+  throw new MmdeployError('usage.invalid', `\`--log-level ${value}\` is no level`, {
+    hints: [`give one of ${LOG_LEVELS.join(', ')}, as in \`--log-level warn\``],
   });
 }
 

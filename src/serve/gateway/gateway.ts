@@ -20,6 +20,8 @@ import { ANONYMOUS, tenantOf } from './keys.ts';
 import { refuseMalformed, sendError } from './reply-error.ts';
 import { registerForwarded } from './routes/forwarded.ts';
 import { registerImages } from './routes/images.ts';
+import { registerObservation, type Observation } from '../observe/requests.ts';
+import { bugOf, notesOf } from '../observe/request-notes.ts';
 import { registerModels } from './routes/models.ts';
 import { registerChat } from './routes/chat.ts';
 import { registerPrompts, type PromptRouteOptions } from './routes/prompts.ts';
@@ -34,6 +36,8 @@ export type GatewayOptions = {
   readonly imageEngine: URL | null;
   readonly maxBodyBytes: number;
   readonly connections?: ConnectionLimits;
+  /** Metrics and the log; null for none. */
+  readonly observation: Observation | null;
   /** What requests with a prompt pass on their way. */
   readonly prompts: PromptOptions;
 };
@@ -84,7 +88,12 @@ export function createGateway(options: GatewayOptions): Gateway {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     done(null, body);
   });
-  app.setErrorHandler((error, _request, reply) => sendError(error, reply));
+  if (options.observation !== null) registerObservation(app, options.observation);
+  app.setErrorHandler((error, request, reply) => {
+    sendError(error, reply);
+    if (reply.statusCode === 500) notesOf(request.raw).bug = bugOf(error);
+    return reply;
+  });
   app.setNotFoundHandler((request, reply) => sendError(unknownRoute(app, request, reply), reply));
   const tenants = new WeakMap<FastifyRequest, Tenant>();
   app.addHook('onRequest', (request, reply, done) => {
@@ -98,6 +107,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
     const tenant = tenantOf(options.keys.current(), request.headers);
     tenants.set(request, tenant ?? ANONYMOUS);
+    notesOf(request.raw).tenant = tenant;
     done(PROBES.includes(request.routeOptions.url ?? '') ? undefined : refusal(tenant, draining));
   });
   addProbes(app, options.engine, () => draining);

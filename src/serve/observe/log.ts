@@ -1,0 +1,100 @@
+import { mkdirSync, openSync, renameSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { destination, pino, stdTimeFunctions, type Logger } from 'pino';
+import { MmdeployError, fileFault } from '../../errors.ts';
+import { MIB } from '../../units.ts';
+import type { LogLevel } from './log-level.ts';
+
+/** The file is set aside as `FILE.1` above this size, in place of the one before it. */
+const ROTATE_ABOVE_BYTES = 64 * MIB;
+/** Lines that wait for a slow or full disk; more are dropped rather than kept in memory. */
+const MAX_WAITING_BYTES = 4 * MIB;
+
+export type RequestLog = {
+  readonly logger: Logger;
+  /** Writes what still waits. */
+  readonly close: () => Promise<void>;
+};
+
+/**
+ * A log in JSON lines: one for each finished request, and what went wrong. `file` is a path (0600, made
+ * with its folder), `-` for stderr, or null for none. Throws `input.invalid` for a file that cannot be
+ * written; a disk that fills up later costs lines, never requests.
+ */
+export function openRequestLog(file: string | null, level: LogLevel): RequestLog {
+  if (file === null || level === 'silent') {
+    return { logger: pino({ level: 'silent' }), close: () => Promise.resolve() };
+  }
+  const stream = file === '-' ? stderrStream() : fileStream(file);
+  const logger = pino(
+    {
+      level,
+      base: { pid: process.pid },
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  );
+  let closed: Promise<void> | null = null;
+  return { logger, close: () => (closed ??= end(stream)) };
+}
+
+function end(stream: Stream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('close', resolve);
+    stream.once('error', () => resolve());
+    stream.end();
+  });
+}
+
+type Stream = ReturnType<typeof destination>;
+
+function stderrStream(): Stream {
+  return quiet(destination({ dest: 2, sync: true }));
+}
+
+function fileStream(file: string): Stream {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    const stream = quiet(
+      destination({
+        // Opened here, so that a name that cannot be is told at once.
+        dest: openSync(file, 'a', 0o600),
+        append: true,
+        mode: 0o600,
+        sync: false,
+        maxLength: MAX_WAITING_BYTES,
+      }),
+    );
+    return rotating(stream, file);
+  } catch (error) {
+    throw new MmdeployError(
+      'input.invalid',
+      `cannot write the log \`${file}\`: ${fileFault(error)}`,
+      {
+        hints: ['name another file: `mmdeploy serve … --log FILE`, or `--log -` for stderr'],
+        cause: error,
+      },
+    );
+  }
+}
+
+/** A log that cannot be written must not end the server. */
+function quiet(stream: Stream): Stream {
+  return stream.on('error', () => undefined);
+}
+
+function rotating(stream: Stream, file: string): Stream {
+  let written = 0;
+  return stream.on('write', (bytes: number) => {
+    written += bytes;
+    if (written < ROTATE_ABOVE_BYTES) return;
+    written = 0;
+    try {
+      renameSync(file, `${file}.1`);
+    } catch {
+      // Somebody else has moved it: a new file is what is wanted.
+    }
+    stream.reopen(file);
+  });
+}

@@ -1,0 +1,148 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Observer } from '../seams.ts';
+import type { EngineTimings } from './engine-timings.ts';
+import { UniqueCount } from './unique-count.ts';
+
+/** From a token of a small model to an encode on a CPU. */
+const STAGE_SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
+];
+const REQUEST_SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+/** Labels from outside are few; a mistake must not make a series of every request. */
+const MOST_KINDS = 64;
+
+export const PREFIX = 'mmdeploy_';
+
+export type FinishedRequest = {
+  /** As registered; `unknown` for what is no route. */
+  readonly route: string;
+  readonly status: number;
+  /** Code of the error; null for success. */
+  readonly reason: string | null;
+  readonly seconds: number;
+  readonly bytesIn: number;
+  readonly timings: EngineTimings | null;
+};
+
+export type Metrics = {
+  readonly registry: Registry;
+  readonly observer: Observer;
+  readonly requestBegan: () => void;
+  readonly requestEnded: (request: FinishedRequest) => void;
+};
+
+/** What the gateway counts, in a registry of its own. */
+export function createMetrics(
+  version: string,
+  log: (what: string, detail: string) => void,
+): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: PREFIX });
+  gauge(registry, 'build_info', 'Always 1; the version is in the label.', ['version']).set(
+    { version },
+    1,
+  );
+  return { registry, observer: observerOf(registry, log), ...requestMetrics(registry) };
+}
+
+function observerOf(registry: Registry, log: (what: string, detail: string) => void): Observer {
+  const stages = new Histogram({
+    name: `${PREFIX}stage_seconds`,
+    help: 'Time of each stage of a request; inter_token is the gap between two events of a stream.',
+    labelNames: ['stage'],
+    buckets: STAGE_SECONDS,
+    registers: [registry],
+  });
+  const media = counter(registry, 'media_total', 'Media asked about, by where they were found.', [
+    'kind',
+    'hit',
+  ]);
+  const encodes = counter(registry, 'encodes_total', 'Media that the engine encoded.', []);
+  const unique = counter(
+    registry,
+    'encoded_unique_total',
+    'Different media among them: encodes over this is how often each was encoded.',
+    [],
+  );
+  const received = counter(registry, 'media_received_bytes_total', 'Media as sent.', []);
+  const handedOn = counter(registry, 'media_prepared_bytes_total', 'Media as handed on.', []);
+  const troubles = counter(registry, 'troubles_total', 'What requests survived, by kind.', [
+    'what',
+  ]);
+  const seen = new UniqueCount();
+  const few = fewKinds();
+  return {
+    stage: (stage, ms) => stages.observe({ stage }, ms / 1000),
+    media: (kind, hit) => media.inc({ kind, hit }),
+    encoded: (key) => {
+      encodes.inc();
+      if (seen.add(key)) unique.inc();
+    },
+    mediaBytes: (bytesReceived, bytesHandedOn) => {
+      received.inc(bytesReceived);
+      handedOn.inc(bytesHandedOn);
+    },
+    trouble: (what, detail = '') => {
+      troubles.inc({ what: few(what) });
+      log(what, detail);
+    },
+  };
+}
+
+function requestMetrics(registry: Registry): Pick<Metrics, 'requestBegan' | 'requestEnded'> {
+  const labels = ['route', 'status'];
+  const requests = counter(registry, 'requests_total', 'Requests answered.', labels);
+  const errors = counter(
+    registry,
+    'request_errors_total',
+    'Answers of 400 and above, and streams that broke.',
+    [...labels, 'reason'],
+  );
+  const duration = new Histogram({
+    name: `${PREFIX}request_seconds`,
+    help: 'From the head of a request to the last byte of its answer.',
+    labelNames: ['route'],
+    buckets: REQUEST_SECONDS,
+    registers: [registry],
+  });
+  const bytes = counter(registry, 'request_bytes_total', 'Bodies of requests.', ['route']);
+  const tokens = counter(
+    registry,
+    'tokens_total',
+    'Tokens by the engine: prompt (evaluated), cached, answer.',
+    ['kind'],
+  );
+  const inFlight = gauge(registry, 'requests_in_flight', 'Requests being answered.', []);
+  const few = fewKinds();
+  return {
+    requestBegan: () => inFlight.inc(),
+    requestEnded: ({ route, status, reason, seconds, bytesIn, timings }) => {
+      inFlight.dec();
+      requests.inc({ route, status });
+      if (reason !== null) errors.inc({ route, status, reason: few(reason) });
+      duration.observe({ route }, seconds);
+      if (bytesIn > 0) bytes.inc({ route }, bytesIn);
+      if (timings === null) return;
+      tokens.inc({ kind: 'prompt' }, timings.promptTokens);
+      tokens.inc({ kind: 'cached' }, timings.cachedTokens);
+      tokens.inc({ kind: 'answer' }, timings.answerTokens);
+    },
+  };
+}
+
+function fewKinds(): (kind: string) => string {
+  const known = new Set<string>();
+  return (kind) => {
+    if (!known.has(kind) && known.size >= MOST_KINDS) return 'other';
+    known.add(kind);
+    return kind;
+  };
+}
+
+function counter(registry: Registry, name: string, help: string, labelNames: string[]): Counter {
+  return new Counter({ name: PREFIX + name, help, labelNames, registers: [registry] });
+}
+
+function gauge(registry: Registry, name: string, help: string, labelNames: string[]): Gauge {
+  return new Gauge({ name: PREFIX + name, help, labelNames, registers: [registry] });
+}

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http';
+import type { MediaHit } from '../gateway/chat/media-header.ts';
+import type { Tenant } from '../seams.ts';
+import type { EngineTimings } from './engine-timings.ts';
+
+/**
+ * What a request leaves behind for its line in the log: counts, times and digests. Nothing that a client
+ * wrote has a place here.
+ */
+export type RequestNotes = {
+  tenant: Tenant | null;
+  /** Where each medium was found; null until that is known. */
+  hits: readonly MediaHit[] | null;
+  /** Milliseconds by stage. */
+  readonly ms: Record<string, number>;
+  timings: EngineTimings | null;
+  /** How a stream ended. */
+  end: 'done' | 'lost' | 'aborted' | null;
+  /** Code of the error that was answered with. */
+  reason: string | null;
+  /** Of an error that is a bug of ours: its name and where, without its message. */
+  bug: string | null;
+};
+
+const NOTES = new WeakMap<IncomingMessage, RequestNotes>();
+
+/** The notes of one request, which go when it does. */
+export function notesOf(request: IncomingMessage): RequestNotes {
+  const known = NOTES.get(request);
+  if (known !== undefined) return known;
+  const notes: RequestNotes = {
+    tenant: null,
+    hits: null,
+    ms: {},
+    timings: null,
+    end: null,
+    reason: null,
+    bug: null,
+  };
+  NOTES.set(request, notes);
+  return notes;
+}
+
+/** A message may quote what a client sent, so only the name of the error and its frames are kept. */
+export function bugOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return [error.name, ...frames.slice(0, 8).map((line) => line.trim())].join(' | ');
+}
