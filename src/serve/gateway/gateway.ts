@@ -21,7 +21,7 @@ import { refuseMalformed, sendError } from './reply-error.ts';
 import { registerForwarded } from './routes/forwarded.ts';
 import { registerImages } from './routes/images.ts';
 import { registerObservation, type Observation } from '../observe/requests.ts';
-import { bugOf, notesOf } from '../observe/request-notes.ts';
+import { noteBug, notesOf } from '../observe/request-notes.ts';
 import { registerModels } from './routes/models.ts';
 import { registerChat } from './routes/chat.ts';
 import { registerPrompts, type PromptRouteOptions } from './routes/prompts.ts';
@@ -90,8 +90,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   if (options.observation !== null) registerObservation(app, options.observation);
   app.setErrorHandler((error, request, reply) => {
-    sendError(error, reply);
-    if (reply.statusCode === 500) notesOf(request.raw).bug = bugOf(error);
+    noteBug(request.raw, sendError(error, reply).statusCode, error);
     return reply;
   });
   app.setNotFoundHandler((request, reply) => sendError(unknownRoute(app, request, reply), reply));

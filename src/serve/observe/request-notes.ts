@@ -41,8 +41,13 @@ export function notesOf(request: IncomingMessage): RequestNotes {
   return notes;
 }
 
+/** To be called with every error that was answered: 500 is a bug of ours. */
+export function noteBug(request: IncomingMessage, status: number, error: unknown): void {
+  if (status === 500) notesOf(request).bug = bugOf(error);
+}
+
 /** A message may quote what a client sent, so only the name of the error and its frames are kept. */
-export function bugOf(error: unknown): string {
+function bugOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
   return [error.name, ...frames.slice(0, 8).map((line) => line.trim())].join(' | ');
