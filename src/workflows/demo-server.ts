@@ -4,8 +4,8 @@ import type { Context } from './context.ts';
 import { DEFAULT_PIPELINE } from './serve-pipeline.ts';
 import type { PreparedServe } from './serve-model.ts';
 import { prepareServe } from './serve-model.ts';
-import type { Serving } from './serve.ts';
-import { startServing } from './serve.ts';
+import type { Serving } from './start-serving.ts';
+import { startServing } from './start-serving.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 const DRAIN_MS = 2_000;

@@ -2,8 +2,8 @@ import { MmdeployError } from '../errors.ts';
 import type { CheckResult } from '../serve/selftest/check.ts';
 import { CHECKS, runChecks } from '../serve/selftest/run-checks.ts';
 import type { Context } from './context.ts';
-import type { ServeRequest, ServeTools } from './serve.ts';
-import { startServing } from './serve.ts';
+import type { ServeRequest, ServeTools } from './start-serving.ts';
+import { startServing } from './start-serving.ts';
 
 const DRAIN_MS = 5000;
 

@@ -20,7 +20,7 @@ import type { PlanRequest } from './plan.ts';
 import { planWorkflow } from './plan.ts';
 import { mediaRules, type AbleModels } from './media-rules.ts';
 import { ableModels } from './senses.ts';
-import type { ServeRequest, ServeTools } from './serve.ts';
+import type { ServeRequest, ServeTools } from './start-serving.ts';
 import type { ServedModel } from './serve-pipeline.ts';
 
 /** What to serve: a model to plan first, a plan made earlier, or the demo model. */

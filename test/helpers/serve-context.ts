@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { folders } from '../../src/process/folders.ts';
 import { runCommand } from '../../src/process/run.ts';
 import type { Context } from '../../src/workflows/context.ts';
-import type { ServeRequest } from '../../src/workflows/serve.ts';
+import type { ServeRequest } from '../../src/workflows/start-serving.ts';
 import { PIPELINE } from './serve-engine.ts';
 import { fakeEngine, temporaryFolder } from './serve-supervisor.ts';
 

@@ -8,7 +8,7 @@ import {
   type PipelineSettings,
   type ServedModel,
 } from '../../src/workflows/serve-pipeline.ts';
-import type { ServeRequest } from '../../src/workflows/serve.ts';
+import type { ServeRequest } from '../../src/workflows/start-serving.ts';
 import { temporaryFolder } from './serve-supervisor.ts';
 
 /** The real llama-server; empty where there is none (such tests are skipped). */

@@ -6,7 +6,7 @@ import { MmdeployError } from '../../src/errors.ts';
 import { fixedKeys } from '../../src/serve/gateway/key-file.ts';
 import { plainKey } from '../../src/serve/gateway/keys.ts';
 import { askWorkflow, type AskRequest } from '../../src/workflows/ask.ts';
-import { startServing } from '../../src/workflows/serve.ts';
+import { startServing } from '../../src/workflows/start-serving.ts';
 import { imageBytes } from '../helpers/images.ts';
 import { serveContext } from '../helpers/serve-context.ts';
 import { DEMO_MODEL, REAL_ENGINE, demoRequest, picture } from '../helpers/serve-engine.ts';

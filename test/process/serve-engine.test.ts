@@ -7,7 +7,8 @@ import { MmdeployError } from '../../src/errors.ts';
 import { LateEngine } from '../../src/serve/late-engine.ts';
 import { quietObserver } from '../../src/serve/observe/quiet.ts';
 import { openPipeline } from '../../src/workflows/serve-pipeline.ts';
-import { startServing, serveWorkflow } from '../../src/workflows/serve.ts';
+import { serveWorkflow } from '../../src/workflows/serve.ts';
+import { startServing } from '../../src/workflows/start-serving.ts';
 import { serveContext } from '../helpers/serve-context.ts';
 import {
   DEMO_MODEL,

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { startServing, type ServeRequest } from '../../src/workflows/serve.ts';
+import { startServing, type ServeRequest } from '../../src/workflows/start-serving.ts';
 import { serveContext } from '../helpers/serve-context.ts';
 import {
   REAL_ENGINE,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { MmdeployError } from '../../errors.ts';
 import type { CheckResult } from '../../serve/selftest/check.ts';
-import type { ServeRequest, ServeTools } from '../../workflows/serve.ts';
+import type { ServeRequest, ServeTools } from '../../workflows/start-serving.ts';
 import type { ServeOptions } from '../requests/serve.ts';
 import { repeated } from '../requests/values.ts';
 import { PACKAGE_VERSION } from '../version.ts';

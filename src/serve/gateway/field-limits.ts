@@ -18,6 +18,9 @@ const MAX_NUMBER: Readonly<Record<string, number>> = {
   dry_allowed_length: 1_000_000,
   top_logprobs: 20,
   logprobs: 20,
+  // A request has one slot: further answers would take others behind the scheduler's back.
+  n: 1,
+  best_of: 1,
 };
 
 /** Longest lists. 100,000 biases hold every slot for 10 s, 1,000 take 5 ms (build 11669). */

@@ -9,6 +9,7 @@ export type Kept = {
 export class Lru<T extends Kept> {
   #entries = new Map<string, T>();
   #bytes = 0;
+  #newest: string | null = null;
 
   get size(): number {
     return this.#entries.size;
@@ -23,12 +24,13 @@ export class Lru<T extends Kept> {
     return this.#entries.get(id);
   }
 
-  /** Makes it the newest. */
+  /** Makes it the newest; the one that is (the same picture turn after turn) costs no new place in the map. */
   use(id: string): T | undefined {
     const entry = this.#entries.get(id);
-    if (entry === undefined) return undefined;
+    if (entry === undefined || id === this.#newest) return entry;
     this.#entries.delete(id);
     this.#entries.set(id, entry);
+    this.#newest = id;
     return entry;
   }
 
@@ -36,6 +38,7 @@ export class Lru<T extends Kept> {
   add(entry: T): void {
     this.delete(entry.id);
     this.#entries.set(entry.id, entry);
+    this.#newest = entry.id;
     this.#bytes += entry.bytes;
   }
 
@@ -55,6 +58,7 @@ export class Lru<T extends Kept> {
     const entry = this.#entries.get(id);
     if (entry === undefined) return false;
     this.#bytes -= entry.bytes;
+    if (id === this.#newest) this.#newest = null;
     return this.#entries.delete(id);
   }
 

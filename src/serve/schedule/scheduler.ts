@@ -31,7 +31,7 @@ export type SchedulerOptions = {
   readonly engineSlots?: EngineSlots;
 };
 
-type SchedulerStats = {
+export type SchedulerStats = {
   readonly queued: number;
   readonly busySlots: number;
   readonly slots: number;
