@@ -30,7 +30,7 @@ async function loadDrivers() {
   return import(file);
 }
 
-const { ITEMS, SMALL, WHOLE, createWorld, markdown } = await loadDrivers();
+const { ITEMS, SMALL, WAITING, WHOLE, createWorld, markdown } = await loadDrivers();
 const unknown = positionals.find((name) => !(name in ITEMS));
 if (unknown !== undefined) {
   throw new Error(`no item \`${unknown}\`: there are ${Object.keys(ITEMS).join(', ')}`);
@@ -42,11 +42,22 @@ const world = createWorld(at(''), engine.path, values.small ? SMALL : WHOLE);
 const items = [];
 const started = performance.now();
 try {
+  const running = new Map();
+  const start = (name) => {
+    if (!running.has(name)) {
+      running.set(
+        name,
+        ITEMS[name](world).catch((error) => failed(name, error)),
+      );
+    }
+    return running.get(name);
+  };
+  for (const name of names.filter((each) => WAITING.has(each))) void start(name);
   for (const name of names) {
     const begun = performance.now();
-    console.log(`\n${name}`);
-    const item = await ITEMS[name](world).catch((error) => failed(name, error));
+    const item = await start(name);
     items.push(item);
+    console.log(`\n${name}`);
     for (const { what, found, bar, holds } of item.findings) {
       console.log(`  ${holds ? 'holds' : 'DOES NOT HOLD'}  ${what}: ${found}  (bar: ${bar})`);
     }

@@ -26,7 +26,11 @@ export async function measure(bench) {
     );
   }
   const direct = await startDirect(bench);
-  const gateway = await startGateway(bench, await planDemo(bench, 'tiny'), { engine: UPSTREAM });
+  const gateway = await startGateway(
+    bench,
+    await planDemo(bench, 'tiny', { contextPerSlot: 1024, slots: CONNECTIONS }),
+    { engine: UPSTREAM },
+  );
   try {
     await latency(direct, gateway);
     await rates(direct, gateway);

@@ -1,4 +1,4 @@
-import { clientsMisbehave, halfOpen, keys } from './client-items.ts';
+import { clientsMisbehave, dripped, halfOpen, keys } from './client-items.ts';
 import { crashLoop, drains, engineKilled, engineStopped, ports } from './engine-items.ts';
 import { addressesNotFetched, lookalikes, malformedMedia, typedMarkers } from './media-items.ts';
 import { noDisk, soak } from './memory-items.ts';
@@ -18,6 +18,7 @@ export const ITEMS: Readonly<Record<string, (world: World) => Promise<Item>>> = 
   malformed: malformedMedia,
   addresses: addressesNotFetched,
   'half-open': halfOpen,
+  drip: dripped,
   clients: clientsMisbehave,
   disk: noDisk,
   stopped: engineStopped,
@@ -26,3 +27,8 @@ export const ITEMS: Readonly<Record<string, (world: World) => Promise<Item>>> = 
   lookalikes,
   markers: typedMarkers,
 };
+
+/** Items that only wait: they are run beside the others. */
+export const WAITING: ReadonlySet<string> = new Set(['drip']);
+/** Left out of the small run: what they wait for is tested with short limits elsewhere. */
+export const WHOLE_ONLY: ReadonlySet<string> = new Set(['drip']);

@@ -2,7 +2,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ask, CHAT_PATH, longChat, mediaChat, tally, textChat } from './asking.ts';
-import { dripFeed, goodRequests, hangUp, openHalf, openSlowReader } from './connections.ts';
+import {
+  dripFeed,
+  goodRequests,
+  hangUp,
+  openHalf,
+  openSlowReader,
+  type Loris,
+} from './connections.ts';
 import { ms, percentile, type Finding, type Item } from './report.ts';
 import { residentMib, type Served } from './served.ts';
 import type { World } from './world.ts';
@@ -37,29 +44,41 @@ export async function halfOpen({ sizes, serve }: World): Promise<Item> {
           p99(during) <= Math.max(2 * p99(before), p99(before) + 250),
       },
     ];
-    if (sizes.dripMs > 0) findings.push(...(await drips(server, sizes.dripMs)));
     return { id: '8', title: 'Half-open connections', findings };
   } finally {
     await server.stop();
   }
 }
 
-async function drips({ url }: Served, limitMs: number): Promise<Finding[]> {
-  const pace = { everyMs: 500, limitMs };
-  const [head, body] = await Promise.all([
-    dripFeed(url, 'head', pace),
-    dripFeed(url, 'body', pace),
-  ]);
-  const finding = (what: string, { cutAfterMs, status }: typeof head): Finding => ({
+/** Item 8 too: requests that come byte by byte. It only waits, so others may run beside it. */
+export async function dripped({ sizes, serve }: World): Promise<Item> {
+  const server = await serve();
+  try {
+    const pace = { everyMs: 500, limitMs: sizes.dripMs };
+    const [head, body] = await Promise.all([
+      dripFeed(server.url, 'head', pace),
+      dripFeed(server.url, 'body', pace),
+    ]);
+    return {
+      id: '8',
+      title: 'Slow-loris',
+      findings: [cut('a header of 2 bytes/s', head), cut('a body of 2 bytes/s', body)],
+    };
+  } finally {
+    await server.stop();
+  }
+}
+
+function cut(what: string, { cutAfterMs, status }: Loris): Finding {
+  return {
     what,
     found:
       cutAfterMs === null
-        ? `still fed after ${ms(limitMs)}`
-        : `cut after ${ms(cutAfterMs)}, ${status ?? 'no'} status`,
+        ? 'fed to the end'
+        : `cut after ${ms(cutAfterMs)}, status ${status ?? 'none'}`,
     bar: 'cut',
     holds: cutAfterMs !== null,
-  });
-  return [finding('a header of 2 bytes/s', head), finding('a body of 2 bytes/s', body)];
+  };
 }
 
 /** Item 9: clients that go away, do not read, or are far too many. */

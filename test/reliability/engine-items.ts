@@ -146,7 +146,7 @@ const WATCHDOG_LIMIT_MS = 120_000;
 
 /** Item 11: an engine that is stopped answers nothing and closes nothing. */
 export async function engineStopped({ serve }: World): Promise<Item> {
-  const server = await serve();
+  const server = await serve({ flags: ['--stall-timeout', '5s'] });
   try {
     const engine = await until(() => server.enginePid(), 5000);
     const running = Array.from({ length: 4 }, (_, index) =>

@@ -12,7 +12,7 @@ export async function noDisk({ serve, folder }: World): Promise<Item> {
   const full = folder();
   const mounts = `mount -t tmpfs -o size=256k none ${full} && exec "$@"`;
   const cases: { what: string; flags: string[]; wrapper?: string[] }[] = [
-    { what: 'the cache folder cannot be made', flags: ['--cache-dir', '/proc/no/such/folder'] },
+    { what: 'the cache folder cannot be made', flags: ['--cache-dir', '/dev/null/cache'] },
     {
       what: 'the disk is full (a file system of 256 KiB)',
       flags: ['--cache-dir', full],

@@ -23,7 +23,7 @@ export const WHOLE: Sizes = {
   overload: 400,
   hangUps: 60,
   soakImages: 10_000,
-  dripMs: 70_000,
+  dripMs: 140_000,
 };
 
 export const SMALL: Sizes = {
@@ -35,7 +35,7 @@ export const SMALL: Sizes = {
   overload: 60,
   hangUps: 8,
   soakImages: 500,
-  dripMs: 0,
+  dripMs: 20_000,
 };
 
 /** What the items of the bar are given: servers to start, and how much of everything. */
