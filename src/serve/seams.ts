@@ -141,7 +141,7 @@ export type TurnTaker = {
   readonly take: (request: TurnRequest) => Promise<Turn>;
 };
 
-export type Stage =
+type Stage =
   'fetch' | 'decode' | 'resize' | 'queue' | 'encode' | 'prefill' | 'first_token' | 'inter_token';
 
 /** What the parts report, once per event; the metrics and the log are made from it. */

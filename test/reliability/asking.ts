@@ -5,7 +5,7 @@ import { Agent, request } from 'undici';
  * What became of a request, as its client sees it. `told`: no answer, but an error that says so (a 5xx
  * in OpenAI's form, or an error event that ends a stream). `lost`: the connection ended without a word.
  */
-export type Fate = 'answered' | 'refused' | 'told' | 'lost' | 'hung';
+type Fate = 'answered' | 'refused' | 'told' | 'lost' | 'hung';
 
 export type Asked = {
   readonly fate: Fate;
@@ -24,7 +24,7 @@ export type Chat = Readonly<Record<string, unknown>>;
 
 export const CHAT_PATH = '/v1/chat/completions';
 /** A request that is not answered within this time has been forgotten. */
-export const HUNG_MS = 60_000;
+const HUNG_MS = 60_000;
 
 /** One request on a connection of its own, watched to its end. Never throws. */
 export async function ask(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startServed } from './served.ts';
 import type { ServeOptions, Sizes, World } from './world.ts';
 
-export type OwnWorld = World & { readonly remove: () => void };
+type OwnWorld = World & { readonly remove: () => void };
 
 /**
  * A world of the built program in `repository` and the llama-server `engine`. Every server has folders

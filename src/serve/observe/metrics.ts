@@ -13,7 +13,7 @@ const MOST_KINDS = 64;
 
 export const PREFIX = 'mmdeploy_';
 
-export type FinishedRequest = {
+type FinishedRequest = {
   /** As registered; `unknown` for what is no route. */
   readonly route: string;
   readonly status: number;

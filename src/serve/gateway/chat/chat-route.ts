@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { PreparedMedia, Tenant } from '../../seams.ts';
 import type { EngineAnswer } from '../engine-call.ts';
+import { notesOf } from '../../observe/request-notes.ts';
 import { sendAnswer } from '../forward.ts';
 import { answerPrompt, type PipelineParts } from './pipeline.ts';
 import type { TakenApart } from './taken-apart.ts';
@@ -32,7 +33,8 @@ export async function replyToPrompt(
   if (reply.raw.closed) release();
   else reply.raw.once('close', release);
   const { accept } = request.headers;
-  const asked = { ...route, taken, tenant, signal, accept };
+  const notes = notesOf(request.raw);
+  const asked = { ...route, taken, tenant, signal, accept, notes };
   const { answer, headers } = await answerPrompt(parts, asked, media);
   for (const [name, value] of Object.entries(headers)) {
     reply.header(name, typeof value === 'string' ? value : [...value]);

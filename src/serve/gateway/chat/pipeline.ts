@@ -1,3 +1,5 @@
+import type { RequestNotes } from '../../observe/request-notes.ts';
+import { askEngine, endedOnce, type SentRequest } from './ask-engine.ts';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
@@ -7,33 +9,17 @@ import type {
   MediaPreparer,
   Observer,
   PreparedMedia,
-  PromptUsage,
   Tenant,
   Turn,
   TurnTaker,
 } from '../../seams.ts';
-import {
-  awaitEngine,
-  callEngine,
-  ENGINE_LOST,
-  EngineLost,
-  type EngineAnswer,
-  type StreamEnd,
-} from '../engine-call.ts';
+import { awaitEngine, ENGINE_LOST, EngineLost, type EngineAnswer } from '../engine-call.ts';
 import type { Quarantine } from '../../quarantine.ts';
 import { GatewayError } from '../errors.ts';
 import { AtEngine, suspectDigests } from './at-engine.ts';
-import { parseObject, type Json } from '../json.ts';
 import { mediaHeaders, type MediaHit } from './media-header.ts';
 import { mediaHits, prefixOf, type TakenApart } from './taken-apart.ts';
-import {
-  eventsWithMediaUsage,
-  mediaUsage,
-  promptUsage,
-  promptUsageOfEvents,
-  withMediaUsage,
-  type MediaUsage,
-} from './usage.ts';
+import { mediaUsage } from './usage.ts';
 import type { Witness } from './witness.ts';
 
 /** The parts that a request with a prompt passes on its way to the engine. */
@@ -55,6 +41,8 @@ export type PromptRequest = {
   readonly accept: string | undefined;
   /** Aborted when the client hangs up, or the server's time is over. */
   readonly signal: AbortSignal;
+  /** For the request's line in the log. */
+  readonly notes: RequestNotes;
 };
 
 export type PromptAnswer = {
@@ -68,8 +56,8 @@ const ATTEMPTS = 2;
 /**
  * The way of a request: its media are prepared, the engine is asked whether it sees them, a slot is
  * waited for, and the answer begins. An engine that dies before a byte of the answer is there is asked
- * once more when it is back. `onEnd` of the caller's stream frees the slot; the media stay pinned until
- * `release`.
+ * once more when it is back. The slot is free when the answer's last event was given out; the
+ * media stay pinned until the caller releases them.
  */
 export async function answerPrompt(
   parts: PipelineParts,
@@ -116,7 +104,7 @@ function lossOf(error: unknown, engine: Pool, source: EngineSource): GatewayErro
     : new EngineLost(messageOf(error), source.retryAfterSeconds);
 }
 
-type Attempt = PromptRequest & { readonly body: Json; readonly atEngine: AtEngine };
+type Attempt = PromptRequest & SentRequest;
 
 async function attemptPrompt(
   parts: PipelineParts,
@@ -124,7 +112,7 @@ async function attemptPrompt(
   request: Attempt,
   media: readonly (readonly PreparedMedia[])[],
 ): Promise<PromptAnswer> {
-  const { turns, observer } = parts;
+  const { source, turns, observer } = parts;
   const { path, taken, tenant, signal, body, atEngine } = request;
   if (media.length > 0) await witnessed(parts, engine, request, media);
   const prefix = prefixOf(taken.pieces, media, tenant);
@@ -133,9 +121,14 @@ async function attemptPrompt(
   atEngine.begin();
   try {
     const flat = media.flat();
-    const answer = await ask(parts, engine, request, turn, flat);
     const hits = mediaHits(taken.pieces, media, turn.held);
-    for (const [index, { kind }] of flat.entries()) observer.media(kind, hits[index] ?? 'none');
+    note(request.notes, turn, hits);
+    const usage = flat.length === 0 ? null : mediaUsage(flat);
+    const answer = await askEngine({ source, engine, observer, turn, usage }, request);
+    for (const [index, { kind, key }] of flat.entries()) {
+      observer.media(kind, hits[index] ?? 'none');
+      if (hits[index] !== 'kv') observer.encoded(key);
+    }
     return { answer, headers: answerHeaders(flat, hits, turn, taken) };
   } catch (error) {
     turn.end(error instanceof EngineLost ? 'lost' : 'aborted');
@@ -155,80 +148,10 @@ async function witnessed(
   atEngine.end('gone');
 }
 
-/** A stream that nobody began to read has no end of its own: the signal ends its turn. */
-function endedOnce(turn: Turn, signal: AbortSignal): Turn {
-  let ended = false;
-  const end: Turn['end'] = (how, usage) => {
-    if (ended) return;
-    ended = true;
-    signal.removeEventListener('abort', onAbort);
-    turn.end(how, usage);
-  };
-  const onAbort = () => end('aborted');
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  return { ...turn, end };
-}
-
-async function ask(
-  { source, observer }: PipelineParts,
-  engine: Pool,
-  { path, accept, signal, body, atEngine }: Attempt,
-  turn: Turn,
-  media: readonly PreparedMedia[],
-): Promise<EngineAnswer> {
-  const slotted = JSON.stringify({ ...body, id_slot: turn.slot });
-  const startedAt = performance.now();
-  const answer = await callEngine(
-    source,
-    engine,
-    { path, method: 'POST', body: slotted, accept },
-    signal,
-  );
-  turn.begun();
-  const usage = media.length === 0 ? null : mediaUsage(media);
-  if (answer.kind === 'events') {
-    observer.stage('first_token', performance.now() - startedAt);
-    return { ...answer, events: turnEvents(answer.events, turn, usage, observer, atEngine) };
-  }
-  atEngine.end('completed');
-  if (answer.status !== 200) {
-    turn.end('done');
-    return answer;
-  }
-  const document = parseObject(answer.bytes);
-  turn.end('done', promptUsage(document));
-  if (usage === null) return answer;
-  return { ...answer, bytes: Buffer.from(JSON.stringify(withMediaUsage(document, usage))) };
-}
-
-/** The events of an answer; the turn ends with them, however they end. */
-async function* turnEvents(
-  events: AsyncGenerator<Buffer, StreamEnd>,
-  turn: Turn,
-  usage: MediaUsage | null,
-  observer: Observer,
-  atEngine: AtEngine,
-): AsyncGenerator<Buffer, StreamEnd> {
-  let end: StreamEnd = 'aborted';
-  let before: number | null = null;
-  let prompt: PromptUsage | undefined;
-  try {
-    for (;;) {
-      const next = await events.next();
-      if (next.done === true) return (end = next.value);
-      const now = performance.now();
-      if (before !== null) observer.stage('inter_token', now - before);
-      before = now;
-      prompt = promptUsageOfEvents(next.value) ?? prompt;
-      yield usage === null ? next.value : eventsWithMediaUsage(next.value, usage);
-    }
-  } finally {
-    turn.end(end, prompt);
-    if (end === 'lost') atEngine.lost();
-    else atEngine.end(end === 'done' ? 'completed' : 'gone');
-    await events.return('aborted');
-  }
+function note(notes: RequestNotes, turn: Turn, hits: readonly MediaHit[]): void {
+  notes.hits = hits;
+  notes.ms['queue'] = turn.queuedMs;
+  if (turn.encodeMs !== null) notes.ms['encode'] = turn.encodeMs;
 }
 
 function answerHeaders(

@@ -80,28 +80,3 @@ export function promptUsage(document: Json): PromptUsage | undefined {
   if (typeof promptTokens !== 'number' || typeof cachedTokens !== 'number') return undefined;
   return { promptTokens, cachedTokens };
 }
-
-/**
- * The same from events of a stream: its last one has the engine's `timings`, whether the client asked for
- * a usage or not. Undefined where these events do not tell.
- */
-export function promptUsageOfEvents(events: Buffer): PromptUsage | undefined {
-  if (!events.includes('"timings":{')) return undefined;
-  for (const line of events.toString('utf8').split('\n')) {
-    const timings = fieldOf(parsedEvent(line), 'timings');
-    const cachedTokens = fieldOf(timings, 'cache_n');
-    const evaluated = fieldOf(timings, 'prompt_n');
-    if (typeof cachedTokens !== 'number' || typeof evaluated !== 'number') continue;
-    return { promptTokens: cachedTokens + evaluated, cachedTokens };
-  }
-  return undefined;
-}
-
-function parsedEvent(line: string): unknown {
-  if (!line.startsWith('data: {')) return undefined;
-  try {
-    return JSON.parse(line.slice('data: '.length));
-  } catch {
-    return undefined;
-  }
-}

@@ -1,0 +1,124 @@
+import { performance } from 'node:perf_hooks';
+import type { Pool } from 'undici';
+import type { EngineSource, Observer, PromptUsage, Turn } from '../../seams.ts';
+import { engineTimings, type EngineTimings } from '../../observe/engine-timings.ts';
+import type { RequestNotes } from '../../observe/request-notes.ts';
+import { callEngine, type EngineAnswer, type StreamEnd } from '../engine-call.ts';
+import { parseObject, type Json } from '../json.ts';
+import type { AtEngine } from './at-engine.ts';
+import { eventsWithMediaUsage, promptUsage, withMediaUsage, type MediaUsage } from './usage.ts';
+
+/** A request as the engine gets it. */
+export type SentRequest = {
+  readonly path: string;
+  readonly body: Json;
+  readonly accept: string | undefined;
+  readonly signal: AbortSignal;
+  readonly atEngine: AtEngine;
+  readonly notes: RequestNotes;
+};
+
+/** On what it is run, and who watches. */
+export type Running = {
+  readonly source: EngineSource;
+  readonly engine: Pool;
+  readonly observer: Observer;
+  readonly turn: Turn;
+  /** Tokens of its media; null for words only. */
+  readonly usage: MediaUsage | null;
+};
+
+/** A stream that nobody began to read has no end of its own: the signal ends its turn. */
+export function endedOnce(turn: Turn, signal: AbortSignal): Turn {
+  let ended = false;
+  const end: Turn['end'] = (how, usage) => {
+    if (ended) return;
+    ended = true;
+    signal.removeEventListener('abort', onAbort);
+    turn.end(how, usage);
+  };
+  const onAbort = () => end('aborted');
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  return { ...turn, end };
+}
+
+/**
+ * Asks the engine on the slot of `turn`, which ends with the answer: a document as soon as it is whole, a
+ * stream when its last event was given out.
+ */
+export async function askEngine(running: Running, sent: SentRequest): Promise<EngineAnswer> {
+  const { source, engine, observer, turn, usage } = running;
+  const { path, accept, signal, notes, atEngine } = sent;
+  const body = JSON.stringify({ ...sent.body, id_slot: turn.slot });
+  const startedAt = performance.now();
+  const upstream = { path, method: 'POST', body, accept } as const;
+  const answer = await callEngine(source, engine, upstream, signal);
+  turn.begun();
+  if (answer.kind === 'events') {
+    const ms = performance.now() - startedAt;
+    observer.stage('first_token', ms);
+    notes.ms['first_token'] = ms;
+    return { ...answer, events: turnEvents(answer.events, running, sent) };
+  }
+  atEngine.end('completed');
+  if (answer.status !== 200) {
+    turn.end('done');
+    return answer;
+  }
+  tell(engineTimings(answer.bytes.toString('utf8', tailOf(answer.bytes))), running, notes);
+  const document = parseObject(answer.bytes);
+  turn.end('done', promptUsage(document));
+  if (usage === null) return answer;
+  return { ...answer, bytes: Buffer.from(JSON.stringify(withMediaUsage(document, usage))) };
+}
+
+/** The engine's timings are at the end of a document. */
+const TAIL_BYTES = 4096;
+
+function tailOf(bytes: Buffer): number {
+  return Math.max(0, bytes.length - TAIL_BYTES);
+}
+
+function tell(timings: EngineTimings | null, { observer }: Running, notes: RequestNotes): void {
+  if (timings === null) return;
+  notes.timings = timings;
+  observer.stage('prefill', timings.promptMs);
+}
+
+/** The events of an answer; the turn ends with them, however they end. */
+async function* turnEvents(
+  events: AsyncGenerator<Buffer, StreamEnd>,
+  running: Running,
+  { notes, atEngine }: SentRequest,
+): AsyncGenerator<Buffer, StreamEnd> {
+  const { turn, usage, observer } = running;
+  let end: StreamEnd = 'aborted';
+  let before: number | null = null;
+  let timings: EngineTimings | null = null;
+  try {
+    for (;;) {
+      const next = await events.next();
+      if (next.done === true) return (end = next.value);
+      const now = performance.now();
+      if (before !== null) observer.stage('inter_token', now - before);
+      before = now;
+      if (next.value.includes('"timings":{')) timings = engineTimings(next.value.toString('utf8'));
+      yield usage === null ? next.value : eventsWithMediaUsage(next.value, usage);
+    }
+  } finally {
+    notes.end = end;
+    tell(timings, running, notes);
+    turn.end(end, usageOf(timings));
+    if (end === 'lost') atEngine.lost();
+    else atEngine.end(end === 'done' ? 'completed' : 'gone');
+    await events.return('aborted');
+  }
+}
+
+/** What the timings of a stream's last event say of its prompt. */
+function usageOf(timings: EngineTimings | null): PromptUsage | undefined {
+  if (timings === null) return undefined;
+  const { promptTokens, cachedTokens } = timings;
+  return { promptTokens: promptTokens + cachedTokens, cachedTokens };
+}
