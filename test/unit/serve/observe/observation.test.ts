@@ -9,6 +9,7 @@ import type { GatewayOptions } from '../../../../src/serve/gateway/gateway.ts';
 import { fixedKeys } from '../../../../src/serve/gateway/key-file.ts';
 import { plainKey } from '../../../../src/serve/gateway/keys.ts';
 import { chatBody, deadEngine, openGateway, serveFake } from '../../../helpers/serve-gateway.ts';
+import { plainPrompts } from '../../../helpers/serve-prompts.ts';
 import { temporaryFolder } from '../../../helpers/serve-supervisor.ts';
 
 function observed(level: 'debug' | 'info' | 'warn' = 'debug') {
@@ -180,6 +181,29 @@ describe('metrics', () => {
     ]) {
       expect(text).toContain(`${line}\n`);
     }
+  });
+
+  it('count an encode for each medium that no slot held, and different media once', async () => {
+    const { metrics } = observed();
+    const held = [0, 0, 99];
+    const turns = plainPrompts().turns;
+    const { url } = await serveFake('well-behaved', {
+      prompts: plainPrompts({
+        observer: metrics.observer,
+        turns: {
+          take: async (request) => ({ ...(await turns.take(request)), held: held.shift() ?? 0 }),
+        },
+      }),
+    });
+    const part = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
+    for (let ask = 0; ask < 3; ask++) {
+      const body = chatBody({ messages: [{ role: 'user', content: [part] }] });
+      expect((await fetch(`${url}/v1/chat/completions`, body)).status).toBe(200);
+    }
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('mmdeploy_encodes_total 2\n');
+    expect(text).toContain('mmdeploy_encoded_unique_total 1\n');
+    expect(text).toContain('mmdeploy_media_total{kind="image",hit="kv"} 1\n');
   });
 
   it('have few series whatever is reported', async () => {
