@@ -1,6 +1,7 @@
-import { chmod, lstat, mkdir, realpath, stat } from 'node:fs/promises';
+import { chmod, lstat, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MmdeployError } from '../../errors.ts';
+import { makeFolder } from '../../process/make-folder.ts';
 
 const OTHERS_WRITE = 0o022;
 const WORLD_WRITES = 0o002;
@@ -14,12 +15,12 @@ const PERMISSIONS = 0o777;
  * be made at all (a read-only or full disk) rejects with the system's error.
  */
 export async function privateFolder(base: string, name: string): Promise<string> {
-  await mkdir(base, { recursive: true, mode: 0o700 });
+  await makeFolder(base);
   const parent = await realpath(base);
   const user = process.getuid?.();
   if (user !== undefined) await checkParent(parent, user);
   const folder = join(parent, name);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   if (user !== undefined) await checkOwn(folder, user);
   return folder;
 }

@@ -1,7 +1,8 @@
-import { mkdirSync, openSync, renameSync } from 'node:fs';
+import { openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { destination, pino, stdTimeFunctions, type Logger } from 'pino';
 import { MmdeployError, fileFault } from '../../errors.ts';
+import { makeFolderSync } from '../../process/make-folder.ts';
 import { MIB } from '../../units.ts';
 import type { LogLevel } from './log-level.ts';
 
@@ -55,7 +56,7 @@ function stderrStream(): Stream {
 
 function fileStream(file: string): Stream {
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolderSync(dirname(file));
     const stream = quiet(
       destination({
         // Opened here, so that a name that cannot be is told at once.

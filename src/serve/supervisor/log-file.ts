@@ -1,12 +1,6 @@
-import {
-  createWriteStream,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  type WriteStream,
-} from 'node:fs';
+import { createWriteStream, fstatSync, openSync, renameSync, type WriteStream } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeFolderSync } from '../../process/make-folder.ts';
 import { MIB } from '../../units.ts';
 
 const ROTATE_ABOVE_BYTES = 16 * MIB;
@@ -25,7 +19,7 @@ export type LogFile = {
  */
 export function openLogFile(path: string, rotateAboveBytes = ROTATE_ABOVE_BYTES): LogFile | null {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolderSync(dirname(path));
     let { stream, bytes } = openForAppend(path);
     const rotate = () => {
       stream.end();
