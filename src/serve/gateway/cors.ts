@@ -10,8 +10,10 @@ export type CorsOrigins = readonly string[];
 const PREFLIGHT_AGE = 600;
 
 /** Response headers that a page's script may read beyond those it always may. */
-const EXPOSED =
-  'x-request-id, retry-after, x-mmdeploy-image, x-mmdeploy-audio, x-mmdeploy-dropped-fields';
+const EXPOSED = [
+  ...['x-request-id', 'retry-after', 'x-mmdeploy-image', 'x-mmdeploy-audio'],
+  ...['x-mmdeploy-image-order', 'x-mmdeploy-dropped-fields'],
+].join(', ');
 
 /** Parses `--cors-origin`; throws `usage.invalid` for what is no origin. */
 export function corsOrigins(text: string): CorsOrigins {

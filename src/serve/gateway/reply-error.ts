@@ -18,6 +18,9 @@ function asGatewayError(error: unknown): GatewayError {
   const { statusCode, code } = error as { statusCode?: unknown; code?: unknown };
   const status = typeof statusCode === 'number' ? statusCode : 500;
   const name = typeof code === 'string' ? code.replace(/^FST_ERR_(CTP_)?/, '').toLowerCase() : '';
+  if (name === 'body_too_large') {
+    return new GatewayError(413, name, 'the body is larger than this server takes (`--max-body`)');
+  }
   return new GatewayError(status, name === '' ? 'internal_error' : name, messageOf(error));
 }
 
