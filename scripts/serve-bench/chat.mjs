@@ -5,7 +5,13 @@ import { Agent, request } from 'undici';
 
 // A request that outlives this is counted as hung, not waited for.
 const HUNG_MS = 180_000;
-const agent = new Agent({ connections: null, headersTimeout: HUNG_MS, bodyTimeout: HUNG_MS });
+// A connection of its own for each request: llama-server closes one after a hundred.
+const agent = new Agent({
+  connections: null,
+  pipelining: 0,
+  headersTimeout: HUNG_MS,
+  bodyTimeout: HUNG_MS,
+});
 
 export const SYSTEM = { role: 'system', content: 'You describe pictures in one short sentence.' };
 
