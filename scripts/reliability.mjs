@@ -92,6 +92,6 @@ function head() {
     '',
     `Made by \`npm run reliability\` on ${day} with llama.cpp ${engine.version} (build ${engine.build}) and the demo`,
     `model, ${availableParallelism()} cores, ${process.platform}-${process.arch}, Node ${process.version}: ${minutes} minutes. Each item runs against the built program as a`,
-    'process, from outside. `npm test` runs the same items, smaller.',
+    'process, from outside. Most items have smaller tests of their own in `npm test`.',
   ];
 }
