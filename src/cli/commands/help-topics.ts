@@ -7,7 +7,7 @@ const ENVIRONMENT = {
   MMDEPLOY_LLAMA_SERVER: 'llama-server to use, before PATH and installed ones',
   XDG_DATA_HOME: 'installed engines (default ~/.local/share)',
   XDG_CACHE_HOME: 'the demo model and engine probes (default ~/.cache)',
-  XDG_STATE_HOME: 'engine logs (default ~/.local/state)',
+  XDG_STATE_HOME: 'logs, and what memory allowed (default ~/.local/state)',
   XDG_CONFIG_HOME: 'own profiles in mmdeploy/profiles (default ~/.config)',
   CUDA_VISIBLE_DEVICES: 'GPUs that are detected',
   NO_COLOR: 'no colour',
