@@ -4,14 +4,15 @@ import type { EngineSource, Observer, PromptUsage, Turn } from '../../seams.ts';
 import { engineTimings, type EngineTimings } from '../../observe/engine-timings.ts';
 import type { RequestNotes } from '../../observe/request-notes.ts';
 import { callEngine, type EngineAnswer, type StreamEnd } from '../engine-call.ts';
-import { parseObject, type Json } from '../json.ts';
+import { parseObject } from '../json.ts';
 import type { AtEngine } from './at-engine.ts';
 import { eventsWithMediaUsage, promptUsage, withMediaUsage, type MediaUsage } from './usage.ts';
 
 /** A request as the engine gets it. */
 export type SentRequest = {
   readonly path: string;
-  readonly body: Json;
+  /** The request as JSON, without a slot: written once, however often it is sent. */
+  readonly text: string;
   readonly accept: string | undefined;
   readonly signal: AbortSignal;
   readonly atEngine: AtEngine;
@@ -50,7 +51,7 @@ export function endedOnce(turn: Turn, signal: AbortSignal): Turn {
 export async function askEngine(running: Running, sent: SentRequest): Promise<EngineAnswer> {
   const { source, engine, observer, turn, usage } = running;
   const { path, accept, signal, notes, atEngine } = sent;
-  const body = JSON.stringify({ ...sent.body, id_slot: turn.slot });
+  const body = onSlot(sent.text, turn.slot);
   const startedAt = performance.now();
   const upstream = { path, method: 'POST', body, accept } as const;
   const answer = await callEngine(source, engine, upstream, signal);
@@ -71,6 +72,12 @@ export async function askEngine(running: Running, sent: SentRequest): Promise<En
   turn.end('done', promptUsage(document));
   if (usage === null) return answer;
   return { ...answer, bytes: Buffer.from(JSON.stringify(withMediaUsage(document, usage))) };
+}
+
+/** The request with its slot, which no client can name: the allow-list of fields leaves `id_slot` out. */
+function onSlot(text: string, slot: number): string {
+  const field = `"id_slot":${slot}}`;
+  return text === '{}' ? `{${field}` : `${text.slice(0, -1)},${field}`;
 }
 
 /** The engine's timings are at the end of a document. */

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { PreparedMedia } from '../../seams.ts';
 import type { Quarantine, SuspectHandle } from '../../quarantine.ts';
 import { GatewayError } from '../errors.ts';
-import type { Json } from '../json.ts';
 
 /** A connection ends before its process is seen to: what was on it counts as there for so long. */
 const DEATH_IS_KNOWN_MS = 1500;
@@ -10,11 +9,11 @@ const DEATH_IS_KNOWN_MS = 1500;
 /** What a request is known by: its media, since one of them may be what kills the engine; else its words. */
 export function suspectDigests(
   media: readonly (readonly Pick<PreparedMedia, 'key'>[])[],
-  body: Json,
+  text: string,
 ): readonly string[] {
   const keys = media.flat().map(({ key }) => key);
   if (keys.length > 0) return keys;
-  return [createHash('sha256').update(JSON.stringify(body)).digest('hex')];
+  return [createHash('sha256').update(text).digest('hex')];
 }
 
 /** When one request is at the engine, as the quarantine has to know it: not while it waits for a slot. */

@@ -16,6 +16,7 @@ import type {
 import { awaitEngine, ENGINE_LOST, EngineLost, type EngineAnswer } from '../engine-call.ts';
 import type { Quarantine } from '../../quarantine.ts';
 import { GatewayError } from '../errors.ts';
+import type { Json } from '../json.ts';
 import { AtEngine, suspectDigests } from './at-engine.ts';
 import { mediaHeaders, type MediaHit } from './media-header.ts';
 import { mediaHits, prefixOf, type TakenApart } from './taken-apart.ts';
@@ -65,12 +66,13 @@ export async function answerPrompt(
   media: readonly (readonly PreparedMedia[])[],
 ): Promise<PromptAnswer> {
   const body = request.taken.putBack(media);
-  const atEngine = new AtEngine(parts.quarantine, suspectDigests(media, body));
+  const text = JSON.stringify(body);
+  const atEngine = new AtEngine(parts.quarantine, suspectDigests(media, text));
   let engine = await awaitEngine(parts.source, request.signal);
   for (let attempt = 1; ; attempt += 1) {
     atEngine.admit();
     try {
-      return await attemptPrompt(parts, engine, { ...request, body, atEngine }, media);
+      return await attemptPrompt(parts, engine, { ...request, body, text, atEngine }, media);
     } catch (error) {
       const lost = lossOf(error, engine, parts.source);
       if (lost === null) atEngine.end('gone');
@@ -104,7 +106,7 @@ function lossOf(error: unknown, engine: Pool, source: EngineSource): GatewayErro
     : new EngineLost(messageOf(error), source.retryAfterSeconds);
 }
 
-type Attempt = PromptRequest & SentRequest;
+type Attempt = PromptRequest & SentRequest & { readonly body: Json };
 
 async function attemptPrompt(
   parts: PipelineParts,
