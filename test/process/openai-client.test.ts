@@ -1,43 +1,23 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { freshHome } from '../helpers/cli.ts';
+import { startDemoServer, type DemoServer } from '../helpers/demo-server.ts';
 import { imagePart } from '../helpers/serve-engine.ts';
 
 /** OpenAI's own client library, unchanged, against the real command with the real engine. */
 
-const BIN = fileURLToPath(new URL('../../bin/mmdeploy.js', import.meta.url));
 const llamaServer = inject('llamaServer');
 const KEY = 'a-key-of-this-test';
 const IMAGE_TOKENS = 576;
 
 describe.skipIf(llamaServer === null)('npm openai against serve --demo', () => {
-  let child: ChildProcess;
-  let ended: Promise<number | null>;
-  let url: string;
+  let server: DemoServer;
   let client: OpenAI;
 
   beforeAll(async () => {
-    const home = freshHome();
-    const keys = join(home, 'keys');
-    writeFileSync(keys, `${KEY}\n`);
-    child = spawn(
-      process.execPath,
-      [BIN, 'serve', '--demo', '--port', '0', '--api-key-file', keys],
-      {
-        env: { PATH: process.env['PATH'], HOME: home, MMDEPLOY_LLAMA_SERVER: llamaServer ?? '' },
-        stdio: ['ignore', 'inherit', 'pipe'],
-      },
-    );
-    ended = new Promise((resolve) => child.once('exit', resolve));
-    url = await readyUrl(child);
-    client = new OpenAI({ baseURL: `${url}/v1`, apiKey: KEY, maxRetries: 0 });
+    server = await startDemoServer(llamaServer ?? '', KEY);
+    client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: KEY, maxRetries: 0 });
   });
-  afterAll(() => void child.kill('SIGKILL'));
+  afterAll(() => void server.child.kill('SIGKILL'));
 
   const ask = { model: 'demo', max_completion_tokens: 8, temperature: 0 } as const;
   const user = (content: string | OpenAI.ChatCompletionContentPart[]) => [
@@ -126,7 +106,7 @@ describe.skipIf(llamaServer === null)('npm openai against serve --demo', () => {
   });
 
   test('errors are those that the library knows, and say who speaks', async () => {
-    const stranger = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'wrong', maxRetries: 0 });
+    const stranger = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'wrong', maxRetries: 0 });
     await expect(stranger.models.list()).rejects.toBeInstanceOf(OpenAI.AuthenticationError);
     const broken = { type: 'image_url' as const, image_url: { url: 'data:image/png;base64,AAAA' } };
     const asked = client.chat.completions.create({ ...ask, messages: user([broken]) });
@@ -152,23 +132,10 @@ describe.skipIf(llamaServer === null)('npm openai against serve --demo', () => {
       messages: user('the last one'),
       stream: true,
     });
-    child.kill('SIGTERM');
+    server.child.kill('SIGTERM');
     let last: string | null | undefined;
     for await (const chunk of stream) last = chunk.choices[0]?.finish_reason ?? last;
     expect(last).toBe('length');
-    expect(await ended).toBe(0);
+    expect(await server.ended).toBe(0);
   });
 });
-
-async function readyUrl(child: ChildProcess): Promise<string> {
-  if (child.stderr === null) throw new Error('stderr is a pipe');
-  const said: string[] = [];
-  for await (const line of createInterface({ input: child.stderr })) {
-    said.push(line);
-    const url = /^ready .* at (\S+)$/.exec(line)?.[1];
-    if (url === undefined) continue;
-    child.stderr.resume();
-    return url;
-  }
-  throw new Error(`it ended before it was ready:\n${said.join('\n')}`);
-}

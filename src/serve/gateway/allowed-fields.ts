@@ -56,6 +56,7 @@ const ALLOWED: Readonly<Record<BodyFormat, ReadonlySet<string>>> = {
   messages: new Set([
     ...['model', 'messages', 'system', 'stream', 'max_tokens', 'stop_sequences', 'temperature'],
     ...['top_p', 'top_k', 'tools', 'tool_choice', 'thinking', 'chat_template_kwargs'],
+    'output_config',
   ]),
   tokenize: new Set(['model', 'content', 'add_special', 'parse_special', 'with_pieces']),
 };
@@ -64,6 +65,7 @@ const ALLOWED: Readonly<Record<BodyFormat, ReadonlySet<string>>> = {
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   ...['user', 'metadata', 'store', 'service_tier', 'safety_identifier', 'prompt_cache_key'],
   ...['prompt_cache_retention', 'prediction', 'verbosity', 'include', 'truncation', 'background'],
+  ...['cache_control', 'inference_geo'],
 ]);
 
 export type AllowedBody = {

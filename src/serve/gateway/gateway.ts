@@ -24,6 +24,7 @@ import { registerObservation, type Observation } from '../observe/requests.ts';
 import { noteBug, notesOf } from '../observe/request-notes.ts';
 import { registerModels } from './routes/models.ts';
 import { registerChat } from './routes/chat.ts';
+import { registerMessages } from './routes/messages.ts';
 import { registerPrompts, type PromptRouteOptions } from './routes/prompts.ts';
 import { registerTranscriptions } from './routes/transcriptions.ts';
 import type { Client, ClientOf } from './routes/request.ts';
@@ -135,7 +136,9 @@ function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: Clie
   const { engine: source, prompts } = options;
   const { imageOrder, ...way } = prompts;
   const parts = { ...way, source };
-  registerChat(app, { parts, imageOrder, clientOf });
+  const chat = { parts, imageOrder, clientOf };
+  registerChat(app, chat);
+  registerMessages(app, chat);
   registerPrompts(app, parts, clientOf, RESPONSES);
   registerTranscriptions(app, parts, clientOf);
   registerForwarded(app, { source, clientOf }, '/tokenize', 'tokenize');

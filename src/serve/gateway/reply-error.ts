@@ -3,13 +3,15 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { messageOf } from '../../errors.ts';
 import { GatewayError, errorBody } from './errors.ts';
+import { isMessagesPath, messagesErrorBody } from './messages/errors.ts';
 
-/** Answers with an error in OpenAI's form, whatever was thrown. */
+/** Answers with an error in the form of the interface that was asked, whatever was thrown. */
 export function sendError(error: unknown, reply: FastifyReply): FastifyReply {
   const { status, code, message, retryAfter } = asGatewayError(error);
   if (retryAfter !== null) reply.header('retry-after', String(retryAfter));
   if (status === 401) reply.header('www-authenticate', 'Bearer');
-  return reply.code(status).send(errorBody(status, code, message));
+  const bodyOf = isMessagesPath(reply.request.url) ? messagesErrorBody : errorBody;
+  return reply.code(status).send(bodyOf(status, code, message));
 }
 
 /** Fastify's own refusals (body too large, wrong content type) carry a status; the rest is a bug. */

@@ -22,12 +22,19 @@ const MEDIA_PARTS: Readonly<Record<string, MediaKind>> = {
   file: 'image',
 };
 
+/** Where parts of a chat stood in the request of another interface that it was made from. */
+export type Places = ReadonlyMap<unknown, string>;
+
 /**
  * Takes the media out of a chat request. Throws `invalid_media` (400) that names the part for what is
  * neither a data URI nor a web address; whether an address may be fetched is the firewall's decision.
  */
-export function takeChatApart(request: Json, order: ImageOrder = 'as-sent'): TakenApart {
-  const collector = new Collector();
+export function takeChatApart(
+  request: Json,
+  order: ImageOrder = 'as-sent',
+  places: Places = new Map(),
+): TakenApart {
+  const collector = new Collector(places);
   collector.words(rootOf(request));
   const rebuilds = asArray(request['messages']).map((message, at) =>
     takeMessageApart(message, `messages[${at}]`, order, collector),
@@ -49,7 +56,12 @@ type PutBack<Result> = (media: readonly (readonly EngineMedia[])[]) => Result;
 class Collector {
   readonly parts: MediaPart[] = [];
   readonly pieces: PromptPiece[] = [];
+  readonly places: Places;
   reordered = false;
+
+  constructor(places: Places) {
+    this.places = places;
+  }
 
   words(value: unknown): void {
     this.pieces.push({ kind: 'words', words: JSON.stringify(value) });
@@ -78,9 +90,10 @@ function takeMessageApart(
   const sent = asArray(content);
   const sorted = order === 'first' ? mediaFirst(sent) : sent;
   collector.reordered ||= sorted.some((part, index) => part !== sent[index]);
-  const rebuilds = sorted.map((part) =>
-    takePartApart(part, `${place}.content[${sent.indexOf(part)}]`, collector),
-  );
+  const rebuilds = sorted.map((part) => {
+    const at = collector.places.get(part) ?? `${place}.content[${sent.indexOf(part)}]`;
+    return takePartApart(part, at, collector);
+  });
   return (media) => ({ ...message, content: rebuilds.flatMap((rebuild) => rebuild(media)) });
 }
 

@@ -4,10 +4,10 @@ import type { BodyFormat } from '../allowed-fields.ts';
 import { replyToPrompt, type PromptRoute } from '../chat/chat-route.ts';
 import type { PipelineParts } from '../chat/pipeline.ts';
 import type { TakenApart } from '../chat/taken-apart.ts';
-import { callEngine } from '../engine-call.ts';
+import { callEngine, type EngineAnswer } from '../engine-call.ts';
 import { GatewayError } from '../errors.ts';
 import type { Json } from '../json.ts';
-import { allowedBody, type ClientOf } from './request.ts';
+import { allowedBody, type Client, type ClientOf } from './request.ts';
 
 export type PromptRouteOptions = PromptRoute & {
   readonly format: BodyFormat;
@@ -33,26 +33,36 @@ export function registerPrompts(
   });
   app.post(route.countPath, async (request, reply) => {
     const taken = takeApart(allowedBody(request, reply, format));
-    const { tenant, signal } = clientOf(request, reply);
-    await requireRoute(route.countPath, signal);
-    const media =
-      taken.parts.length === 0 ? [] : await parts.preparer.prepare(taken.parts, tenant, signal);
-    try {
-      const body = JSON.stringify(taken.putBack(media));
-      const upstream = { path: route.countPath, method: 'POST', body } as const;
-      const engine = await parts.source.whenReady(signal);
-      const answer = await callEngine(parts.source, engine, upstream, signal);
-      if (answer.kind !== 'whole')
-        throw new GatewayError(502, 'engine_answer', 'a stream of counts');
-      return await reply.code(answer.status).header('content-type', answer.type).send(answer.bytes);
-    } finally {
-      for (const each of media.flat()) each.release();
-    }
+    const client = clientOf(request, reply);
+    await requireRoute(route.countPath, client.signal);
+    const answer = await countPrompt(parts, route.countPath, taken, client);
+    return reply.code(answer.status).header('content-type', answer.type).send(answer.bytes);
   });
 }
 
+/** The engine's count of a prompt with its media; nothing is encoded. */
+export async function countPrompt(
+  { preparer, source }: PipelineParts,
+  path: string,
+  taken: TakenApart,
+  { tenant, signal }: Client,
+): Promise<Extract<EngineAnswer, { kind: 'whole' }>> {
+  const media = taken.parts.length === 0 ? [] : await preparer.prepare(taken.parts, tenant, signal);
+  try {
+    const body = JSON.stringify(taken.putBack(media));
+    const engine = await source.whenReady(signal);
+    const answer = await callEngine(source, engine, { path, method: 'POST', body }, signal);
+    if (answer.kind === 'whole') return answer;
+    throw new GatewayError(502, 'engine_answer', 'a stream of counts');
+  } finally {
+    for (const each of media.flat()) each.release();
+  }
+}
+
 /** Throws `unsupported_route` (501) where the engine has no such route. */
-function routeFinder(source: EngineSource): (path: string, signal: AbortSignal) => Promise<void> {
+export function routeFinder(
+  source: EngineSource,
+): (path: string, signal: AbortSignal) => Promise<void> {
   const known = new Map<string, boolean>();
   let life = -1;
   return async (path, signal) => {
