@@ -38,10 +38,7 @@ const MAX_BYTES = 4 * 1024 * 1024;
 
 /** Every model profile: built-in, then the user's, then `--profiles`. */
 export async function loadProfiles(folders: ProfileFolders): Promise<ProfileSet> {
-  const compiled = await readCompiled();
-  const layers: ProfileLayer[] = [
-    { title: 'built-in', files: compiled?.families ?? (await readFamilies(BUILT_IN)) },
-  ];
+  const layers: ProfileLayer[] = [{ title: 'built-in', files: (await builtIn()).families }];
   for (const folder of await existing(folders)) {
     layers.push({ title: folder, files: await readFamilies(folder) });
   }
@@ -50,37 +47,26 @@ export async function loadProfiles(folders: ProfileFolders): Promise<ProfileSet>
 
 /** Every known card; `gpus.yaml` of a later folder replaces cards of the same id. */
 export async function loadCards(folders: ProfileFolders): Promise<readonly GpuCard[]> {
-  const compiled = await readCompiled();
-  const tables = [
-    compiled?.cards ?? (await readOptional(join(BUILT_IN, 'gpus.yaml'), gpuTableSchema))?.cards,
-  ];
+  const tables = [(await builtIn()).cards];
   for (const folder of await existing(folders)) {
-    tables.push((await readOptional(join(folder, 'gpus.yaml'), gpuTableSchema))?.cards);
+    tables.push((await readOptional(join(folder, 'gpus.yaml'), gpuTableSchema))?.cards ?? []);
   }
-  return [...new Map(tables.flatMap((cards) => cards ?? []).map((c) => [c.id, c])).values()];
+  return [...new Map(tables.flat().map((card) => [card.id, card])).values()];
 }
 
 /** Every API price; `prices.yaml` of a later folder replaces the price of the same model and provider. */
 export async function loadPrices(folders: ProfileFolders): Promise<readonly ApiPrice[]> {
-  const compiled = await readCompiled();
-  const lists = [
-    compiled?.prices ??
-      (await readOptional(join(BUILT_IN, 'prices.yaml'), priceListSchema))?.prices,
-  ];
+  const lists = [(await builtIn()).prices];
   for (const folder of await existing(folders)) {
-    lists.push((await readOptional(join(folder, 'prices.yaml'), priceListSchema))?.prices);
+    lists.push((await readOptional(join(folder, 'prices.yaml'), priceListSchema))?.prices ?? []);
   }
   const key = ({ model, provider = '' }: ApiPrice) => `${provider} ${model}`;
-  return [...new Map(lists.flatMap((list) => list ?? []).map((p) => [key(p), p])).values()];
+  return [...new Map(lists.flat().map((price) => [key(price), price])).values()];
 }
 
 /** What cards cost to rent; a card that `gpu-prices.yaml` of a later folder names is priced by it alone. */
 export async function loadGpuPrices(folders: ProfileFolders): Promise<readonly GpuPrice[]> {
-  const compiled = await readCompiled();
-  let prices =
-    compiled?.gpuPrices ??
-    (await readOptional(join(BUILT_IN, 'gpu-prices.yaml'), gpuPriceListSchema))?.prices ??
-    [];
+  let prices = (await builtIn()).gpuPrices;
   for (const folder of await existing(folders)) {
     const own = await readOptional(join(folder, 'gpu-prices.yaml'), gpuPriceListSchema);
     const named = new Set(own?.prices.map(({ gpu }) => gpu));
@@ -97,6 +83,14 @@ export async function compileProfiles(): Promise<CompiledProfiles> {
     prices: (await readYaml(join(BUILT_IN, 'prices.yaml'), priceListSchema)).prices,
     gpuPrices: (await readYaml(join(BUILT_IN, 'gpu-prices.yaml'), gpuPriceListSchema)).prices,
   };
+}
+
+let read: Promise<CompiledProfiles> | null = null;
+
+/** Read once a process: a command asks for profiles, cards and prices, and nothing writes them while it runs. */
+function builtIn(): Promise<CompiledProfiles> {
+  read ??= readCompiled().then((compiled) => compiled ?? compileProfiles());
+  return read;
 }
 
 /** Absent when running from `src/`; written by our own build from checked values, so not checked again. */

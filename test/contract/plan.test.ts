@@ -6,6 +6,14 @@ import { parse } from 'yaml';
 import type { DeploymentPlan, Survey } from '../../src/contracts/plan.ts';
 import { PARTS, planSchema, surveySchema } from '../../src/contracts/plan.ts';
 import { writeDemoModel } from '../../src/demo/model.ts';
+import {
+  compileProfiles,
+  loadCards,
+  loadGpuPrices,
+  loadPrices,
+  loadProfiles,
+} from '../../src/profiles/load.ts';
+import { mergeLayers } from '../../src/profiles/layers.ts';
 import { mmdeploy } from '../helpers/cli.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-plan-'));
@@ -272,4 +280,24 @@ describe('plan as text', () => {
     expect(stdout).toMatch(/\nStart {5}llama-server --model/);
     expect(stdout).not.toContain('\u001b');
   });
+});
+
+it('leaves profiles, cards and prices, which a process reads once, as they were', async () => {
+  for (const argv of [
+    'plan --gpu 24GiB',
+    'plan --gpu 24GiB --engine vllm',
+    'plan qwen2.5-vl-7b --gpu 12GiB --users 3 --images 2@1920x1080',
+    'plan qwen2.5-vl-7b --recommend',
+    'models',
+    'estimate --image 640x480 --model gpt-4o,qwen2.5-vl-7b',
+  ]) {
+    expect((await mmdeploy(argv.split(' '))).code).toBe(0);
+  }
+  const nowhere = { user: null, flag: null };
+  const { families, cards, prices, gpuPrices } = await compileProfiles();
+  const { profiles } = mergeLayers([{ title: 'built-in', files: families }]);
+  expect((await loadProfiles(nowhere)).profiles).toEqual(profiles);
+  expect(await loadCards(nowhere)).toEqual(cards);
+  expect(await loadPrices(nowhere)).toEqual(prices);
+  expect(await loadGpuPrices(nowhere)).toEqual(gpuPrices);
 });
