@@ -31,6 +31,10 @@ export class LateEngine implements EngineSource {
     return this.#source?.life ?? 0;
   }
 
+  get reliefs(): number {
+    return this.#source?.reliefs ?? 0;
+  }
+
   get retryAfterSeconds(): number {
     return this.#source?.retryAfterSeconds ?? 1;
   }

@@ -31,8 +31,6 @@ export type QuarantineRefusal = {
 };
 
 export type SuspectHandle = {
-  /** Crashes that this very request was in flight at: it may be replayed after the first, not the second. */
-  readonly crashes: () => number;
   /** To be called once. `completed`: the engine answered it; `gone`: anything else, the client left … */
   readonly finished: (how: 'completed' | 'gone') => void;
 };
@@ -42,7 +40,7 @@ type Suspect = {
   readonly alone: boolean;
   readonly atMs: number;
 };
-type Running = { readonly digests: readonly string[]; crashes: number };
+type Running = { readonly digests: readonly string[]; readonly onLoss: () => void };
 
 export class Quarantine {
   readonly #policy: QuarantinePolicy;
@@ -71,12 +69,11 @@ export class Quarantine {
     return null;
   }
 
-  /** A request is at the engine from now on. */
-  started(digests: readonly string[]): SuspectHandle {
-    const running: Running = { digests: [...new Set(digests)], crashes: 0 };
+  /** A request is at the engine from now on. `onLoss` is called when that engine is known to be gone. */
+  started(digests: readonly string[], onLoss: () => void = () => undefined): SuspectHandle {
+    const running: Running = { digests: [...new Set(digests)], onLoss };
     this.#running.add(running);
     return {
-      crashes: () => running.crashes,
       finished: (how) => {
         this.#running.delete(running);
         if (how !== 'completed') return;
@@ -90,15 +87,20 @@ export class Quarantine {
     const alone = this.#running.size === 1;
     const inFlight = new Set<string>();
     for (const running of this.#running) {
-      running.crashes += 1;
       for (const digest of running.digests) inFlight.add(digest);
     }
     for (const digest of inFlight) this.#suspect(digest, alone);
+    this.#tellLoss();
   }
 
-  /** The engine is another one now, or has other arguments. */
+  /** The next engine is another one, or has other arguments: nothing is to blame. */
   reset(): void {
     this.#suspects.clear();
+    this.#tellLoss();
+  }
+
+  #tellLoss(): void {
+    for (const { onLoss } of [...this.#running]) onLoss();
   }
 
   #suspect(digest: string, alone: boolean): void {

@@ -20,6 +20,8 @@ export type EngineSource = {
   readonly engine: Pool | null;
   /** Counts the engine's starts: what was known about its slots is void when it changes. */
   readonly life: number;
+  /** Counts how often memory ran out: the next engine has other arguments, and may take other media. */
+  readonly reliefs?: number;
   /** Unloaded because nobody asked for a while: `whenReady` starts it again. */
   readonly asleep?: boolean;
   /** Whole seconds, at least 1. */

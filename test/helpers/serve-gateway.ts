@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { onTestFinished } from 'vitest';
 import { connectEngine } from '../../src/serve/engine-target.ts';
 import {
@@ -6,6 +7,7 @@ import {
   type GatewayOptions,
 } from '../../src/serve/gateway/gateway.ts';
 import { fixedKeys } from '../../src/serve/gateway/key-file.ts';
+import { DEFAULT_QUARANTINE, Quarantine } from '../../src/serve/quarantine.ts';
 import type { EngineSource } from '../../src/serve/seams.ts';
 import { plainPrompts } from './serve-prompts.ts';
 import { fakeEngine, supervise, type Supervised } from './serve-supervisor.ts';
@@ -40,9 +42,20 @@ export async function serveFake(
   name: string,
   options: Partial<GatewayOptions> = {},
 ): Promise<RunningGateway & Supervised> {
-  const supervised = supervise(fakeEngine(name));
+  const quarantine = new Quarantine(DEFAULT_QUARANTINE, () => performance.now());
+  const supervised = supervise(
+    fakeEngine(name),
+    {},
+    {
+      onPhase: (phase) => {
+        supervised.phases.push(phase);
+        if (phase.kind === 'crashed') quarantine.crashed();
+      },
+    },
+  );
   await supervised.supervisor.start();
-  return { ...supervised, ...(await openGateway(supervised.supervisor, options)) };
+  const prompts = plainPrompts({ quarantine });
+  return { ...supervised, ...(await openGateway(supervised.supervisor, { prompts, ...options })) };
 }
 
 /** An engine source with nobody behind it, or with a port on which nobody listens. */

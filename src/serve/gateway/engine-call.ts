@@ -38,10 +38,21 @@ export const ENGINE_LOST = 'engine_lost';
 
 /** The engine went away before a byte of its answer: another one may be asked. */
 export class EngineLost extends GatewayError {
-  constructor(reason: string, retryAfter: number) {
-    const message = `the engine closed the connection before its answer was complete (${reason})`;
+  /** It may have begun: false where there was nobody to connect to. */
+  readonly reached: boolean;
+
+  /** `cause`: the error that the connection ended with, or in words why there was none. */
+  constructor(cause: unknown, retryAfter: number) {
+    const message = `the engine closed the connection before its answer was complete (${messageOf(cause)})`;
     super(502, ENGINE_LOST, message, retryAfter);
+    this.reached = cause instanceof Error && !('syscall' in cause && cause.syscall === 'connect');
   }
+}
+
+/** Whether `error` is the end of a connection: of the system's own kinds, or undici's name for them. */
+export function isConnectionEnd(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  return /^(?:UND_ERR_(?:SOCKET|DESTROYED|CLOSED)|E[A-Z]+)$/.test(String(error.code));
 }
 
 /** The engine, or the error that tells a client to come again. */
@@ -164,7 +175,7 @@ async function* wholeEvents(
 /** What broke a call: the client, the server's stop, or the engine. */
 function lostEngine(source: EngineSource, abort: AbortSignal, error: unknown): GatewayError {
   if (abort.aborted) return abort.reason instanceof GatewayError ? abort.reason : clientGone();
-  return new EngineLost(messageOf(error), source.retryAfterSeconds);
+  return new EngineLost(error, source.retryAfterSeconds);
 }
 
 /** Never seen by a client: 499 is what a log calls a request whose client hung up. */

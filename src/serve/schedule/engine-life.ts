@@ -23,6 +23,8 @@ export class EngineLife {
   readonly slots: readonly Slot[];
   /** Who encodes an image now, or holds the place for it. */
   gate: Slot | null = null;
+  /** A request was lost: whether the engine has ended is not known yet. */
+  doubtful = false;
   /** Slots given to words whose answer has not begun. */
   readonly #awaited = new Set<Slot>();
   #breathesUntil = 0;

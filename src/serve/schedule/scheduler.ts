@@ -1,10 +1,11 @@
 import type { Pool } from 'undici';
-import { messageOf } from '../../errors.ts';
+import { untilFateKnown } from '../engine-fate.ts';
 import { EngineLost } from '../gateway/engine-call.ts';
 import { GatewayError } from '../gateway/errors.ts';
 import type { EngineSource, Observer, Turn, TurnRequest, TurnTaker } from '../seams.ts';
 import { EngineLife, type Slot } from './engine-life.ts';
 import { LLAMA_SLOTS, untilIdle, type EngineSlots } from './engine-slots.ts';
+import { engineNotReady, isolationFailed, queueFull } from './errors.ts';
 import { FairQueue } from './fair-queue.ts';
 import { encodeMs, turnMs } from './prediction.ts';
 import { readySlot, type Readied } from './ready-slot.ts';
@@ -135,6 +136,7 @@ class SlotScheduler {
       this.#enter();
       return;
     }
+    if (life.doubtful) return;
     const breathes = this.#breathes(life);
     for (;;) {
       const next = this.#queue.take((waiting) => this.#mayStart(waiting, life, breathes));
@@ -206,17 +208,20 @@ class SlotScheduler {
       gone: () => waiting.settled,
       othersWait: () => waiting.isAwaitedBy(this.#queue.items()),
     }).catch((error: unknown) => {
-      return new EngineLost(messageOf(error), this.#options.source.retryAfterSeconds);
+      return new EngineLost(error, this.#options.source.retryAfterSeconds);
     });
     if (readied instanceof GatewayError) {
       waiting.refuse(readied);
+      this.#doubt(life);
       life.free(slot, []);
     } else if (readied.kind === 'ready') {
       this.#grant(waiting, readied, slot, life, startedAt, engine);
     } else {
       life.free(slot, []);
-      if (readied.kind === 'not-erased') waiting.refuse(this.#notIsolated());
-      else if (!waiting.settled) this.#queue.putBack(waiting.request.tenant, waiting);
+      if (readied.kind === 'not-erased') {
+        this.#options.observer.trouble('slot_not_erased');
+        waiting.refuse(isolationFailed());
+      } else if (!waiting.settled) this.#queue.putBack(waiting.request.tenant, waiting);
     }
     this.#dispatch();
   }
@@ -252,9 +257,8 @@ class SlotScheduler {
       now: this.#options.now,
       changed: () => this.#dispatch(),
       settled: () => untilIdle(this.#engineSlots, engine, slot.id, () => this.#isOver(life)),
-      missed: () => {
-        this.#counts.missedHits += 1;
-      },
+      missed: () => (this.#counts.missedHits += 1),
+      lost: () => this.#doubt(life),
     });
     waiting.grant(turn);
   }
@@ -273,13 +277,22 @@ class SlotScheduler {
         this.#life = new EngineLife(number, slots ?? this.#options.slots);
       })
       .catch((error: unknown) => {
-        const retryAfter = source.retryAfterSeconds;
-        this.#refuseAll(new GatewayError(503, 'engine_not_ready', messageOf(error), retryAfter));
+        this.#refuseAll(engineNotReady(error, source.retryAfterSeconds));
       })
       .finally(() => {
         this.#entering = false;
         this.#dispatch();
       });
+  }
+
+  /** What waits is not given to an engine that may be dying: it would be suspected of having killed it. */
+  #doubt(life: EngineLife): void {
+    if (life.doubtful) return;
+    life.doubtful = true;
+    void untilFateKnown(this.#options.source, life.number, this.#closing.signal).then(() => {
+      life.doubtful = false;
+      this.#dispatch();
+    });
   }
 
   /** One too many waits: the newest of whoever has the most waiting goes. */
@@ -295,9 +308,7 @@ class SlotScheduler {
         : secondsOfWork([...this.#queue.items()], this.#life, (other, digest) =>
             this.#holdsFile(other, digest),
           );
-    const { queueLimit } = this.#options;
-    const message = `${queueLimit} requests are waiting already; try again in ${retryAfter} s`;
-    refused.refuse(new GatewayError(429, 'queue_full', message, retryAfter));
+    refused.refuse(queueFull(this.#options.queueLimit, retryAfter));
   }
 
   #holdsFile(tenant: string, digest: string): boolean {
@@ -314,11 +325,5 @@ class SlotScheduler {
       this.#queue.remove(waiting.request.tenant, waiting);
       waiting.refuse(error);
     }
-  }
-
-  #notIsolated(): GatewayError {
-    this.#options.observer.trouble('slot_not_erased');
-    const message = 'the slot of another key could not be emptied: this engine cannot isolate keys';
-    return new GatewayError(503, 'isolation_failed', message);
   }
 }

@@ -17,6 +17,8 @@ export type GivenTurn = {
   readonly settled: () => Promise<void>;
   /** A promised hit was none. */
   readonly missed: () => void;
+  /** The engine went away, or a connection to it did. */
+  readonly lost: () => void;
 };
 
 /** The right to run on a slot that was made ready, until its `end`. */
@@ -38,6 +40,7 @@ export function giveTurn(given: GivenTurn): Turn {
     if (how === 'done') life.measure('turnMs', now() - startedAt);
     // The words behind the media may or may not have been evaluated: they cost little.
     if (how === 'aborted') await given.settled();
+    if (how === 'lost') given.lost();
     const whole =
       how === 'done' && (readied.heldBy !== null || needed === 0 || usage !== undefined);
     const kept = whole

@@ -33,6 +33,7 @@ export class Supervisor {
   #client: Pool | null = null;
   #life = 0;
   #relief: Relief;
+  #reliefs = 0;
   #fruitlessCrashes = 0;
   #completedRequests = 0;
   #nextStartAt: number | null = null;
@@ -71,6 +72,11 @@ export class Supervisor {
   /** Counts the engine's starts. */
   get life(): number {
     return this.#life;
+  }
+
+  /** Counts the times that memory ran out and the next engine had less. */
+  get reliefs(): number {
+    return this.#reliefs;
   }
 
   /** What the engine of this life was started with; without host and port. */
@@ -292,6 +298,7 @@ export class Supervisor {
     const next = this.#nextRelief();
     if (next === null) return false;
     this.#relief = next;
+    this.#reliefs += 1;
     this.#options.onPhase({ kind: 'relieved', relief: next });
     // What cannot be remembered is found out again.
     await this.#options.relief?.remember(next).catch(() => undefined);

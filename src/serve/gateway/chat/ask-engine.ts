@@ -117,7 +117,7 @@ async function* turnEvents(
     notes.end = end;
     tell(timings, running, notes);
     turn.end(end, usageOf(timings));
-    if (end === 'lost') atEngine.lost();
+    if (end === 'lost') void atEngine.lost(true);
     else atEngine.end(end === 'done' ? 'completed' : 'gone');
     await events.return('aborted');
   }

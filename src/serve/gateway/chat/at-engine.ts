@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PreparedMedia } from '../../seams.ts';
 import type { Quarantine, SuspectHandle } from '../../quarantine.ts';
 import { GatewayError } from '../errors.ts';
 
 /** A connection ends before its process is seen to: what was on it counts as there for so long. */
 const DEATH_IS_KNOWN_MS = 1500;
+
+/** From when a request is given to the engine until it comes back, in whichever way. */
+type Stay = { readonly handle: SuspectHandle; readonly engineGone: Promise<void> };
 
 /** What a request is known by: its media, since one of them may be what kills the engine; else its words. */
 export function suspectDigests(
@@ -20,7 +24,7 @@ export function suspectDigests(
 export class AtEngine {
   readonly #quarantine: Quarantine;
   readonly #digests: readonly string[];
-  #handle: SuspectHandle | null = null;
+  #stay: Stay | null = null;
 
   constructor(quarantine: Quarantine, digests: readonly string[]) {
     this.#quarantine = quarantine;
@@ -40,18 +44,35 @@ export class AtEngine {
   }
 
   begin(): void {
-    this.#handle ??= this.#quarantine.started(this.#digests);
+    if (this.#stay !== null) return;
+    let tell = () => {};
+    const engineGone = new Promise<void>((resolve) => (tell = resolve));
+    this.#stay = { handle: this.#quarantine.started(this.#digests, tell), engineGone };
   }
 
   end(how: 'completed' | 'gone'): void {
-    this.#handle?.finished(how);
-    this.#handle = null;
+    this.#stay?.handle.finished(how);
+    this.#stay = null;
   }
 
-  /** The engine went away: the request is a suspect until its death is known. */
-  lost(): void {
-    const handle = this.#handle;
-    this.#handle = null;
-    if (handle !== null) setTimeout(() => handle.finished('gone'), DEATH_IS_KNOWN_MS).unref();
+  /**
+   * The engine went away: the request is a suspect until its death is known, or for so long that only the
+   * connection can have broken. Resolves then, with whether the request was at the engine at all:
+   * `reached` is false where there was nobody to take it.
+   */
+  async lost(reached: boolean): Promise<boolean> {
+    const stay = this.#stay;
+    this.#stay = null;
+    if (stay === null || !reached) {
+      stay?.handle.finished('gone');
+      return false;
+    }
+    const known = new AbortController();
+    const { signal } = known;
+    const longEnough = delay(DEATH_IS_KNOWN_MS, undefined, { ref: false, signal });
+    await Promise.race([stay.engineGone, longEnough.catch(() => undefined)]);
+    known.abort();
+    stay.handle.finished('gone');
+    return true;
   }
 }

@@ -26,27 +26,29 @@ export async function replyToPrompt(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const media = await preparedMedia(parts, taken, tenant, signal);
-  const release = () => {
-    for (const each of media.flat()) each.release();
-  };
-  if (reply.raw.closed) release();
-  else reply.raw.once('close', release);
+  const prepare = () => pinnedMedia(parts, taken, { tenant, signal }, reply);
   const { accept } = request.headers;
   const notes = notesOf(request.raw);
   const asked = { ...route, taken, tenant, signal, accept, notes };
-  const { answer, headers } = await answerPrompt(parts, asked, media);
+  const { answer, headers } = await answerPrompt(parts, asked, prepare);
   for (const [name, value] of Object.entries(headers)) {
     reply.header(name, typeof value === 'string' ? value : [...value]);
   }
   return sendAnswer(reply, route.answerAs?.(answer) ?? answer);
 }
 
-async function preparedMedia(
+async function pinnedMedia(
   { preparer }: PipelineParts,
   { parts }: TakenApart,
-  tenant: Tenant,
-  signal: AbortSignal,
+  { tenant, signal }: { readonly tenant: Tenant; readonly signal: AbortSignal },
+  { raw }: FastifyReply,
 ): Promise<readonly (readonly PreparedMedia[])[]> {
-  return parts.length === 0 ? [] : preparer.prepare(parts, tenant, signal);
+  if (parts.length === 0) return [];
+  const media = await preparer.prepare(parts, tenant, signal);
+  const release = () => {
+    for (const each of media.flat()) each.release();
+  };
+  if (raw.closed) release();
+  else raw.once('close', release);
+  return media;
 }

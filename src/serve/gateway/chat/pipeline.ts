@@ -1,9 +1,6 @@
 import type { RequestNotes } from '../../observe/request-notes.ts';
 import { askEngine, endedOnce, type SentRequest } from './ask-engine.ts';
-import { performance } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
-import { messageOf } from '../../../errors.ts';
 import type {
   EngineSource,
   MediaPreparer,
@@ -13,7 +10,8 @@ import type {
   Turn,
   TurnTaker,
 } from '../../seams.ts';
-import { awaitEngine, ENGINE_LOST, EngineLost, type EngineAnswer } from '../engine-call.ts';
+import { awaitEngine, EngineLost, isConnectionEnd, type EngineAnswer } from '../engine-call.ts';
+import { untilFateKnown } from '../../engine-fate.ts';
 import type { Quarantine } from '../../quarantine.ts';
 import { GatewayError } from '../errors.ts';
 import type { Json } from '../json.ts';
@@ -51,77 +49,101 @@ export type PromptAnswer = {
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
 };
 
-/** How often one request is sent to an engine: an engine that dies of it is not fed it for ever. */
-const ATTEMPTS = 2;
+type Media = readonly (readonly PreparedMedia[])[];
+
+/** Engines that one request may be lost with: one that dies of it is not fed it for ever. */
+const MOST_LOSSES = 2;
 
 /**
  * The way of a request: its media are prepared, the engine is asked whether it sees them, a slot is
  * waited for, and the answer begins. An engine that dies before a byte of the answer is there is asked
- * once more when it is back. The slot is free when the answer's last event was given out; the
- * media stay pinned until the caller releases them.
+ * once more when it is back. Only what was at the engine is charged with its death, and not where
+ * memory ran out: that request is tried at each step of the relief, with media made for it. The slot is
+ * free when the answer's last event was given out; the media stay pinned until the caller releases them.
  */
 export async function answerPrompt(
   parts: PipelineParts,
   request: PromptRequest,
-  media: readonly (readonly PreparedMedia[])[],
+  prepare: () => Promise<Media>,
 ): Promise<PromptAnswer> {
-  const body = request.taken.putBack(media);
+  for (;;) {
+    const { reliefs } = parts.source;
+    const answer = await answerWith(parts, request, { media: await prepare(), reliefs });
+    if (answer !== null) return answer;
+  }
+}
+
+/** Media, and the `reliefs` of the engines that they were made for. */
+type MadeMedia = { readonly media: Media; readonly reliefs: number | undefined };
+
+/** null: the engine has less memory from now on, and may take other media. */
+async function answerWith(
+  parts: PipelineParts,
+  request: PromptRequest,
+  made: MadeMedia,
+): Promise<PromptAnswer | null> {
+  const { source, quarantine } = parts;
+  const body = request.taken.putBack(made.media);
   const text = JSON.stringify(body);
-  const atEngine = new AtEngine(parts.quarantine, suspectDigests(media, text));
-  let engine = await awaitEngine(parts.source, request.signal);
-  for (let attempt = 1; ; attempt += 1) {
+  const atEngine = new AtEngine(quarantine, suspectDigests(made.media, text));
+  await awaitEngine(source, request.signal);
+  for (let losses = 0; ;) {
     atEngine.admit();
+    const { life } = source;
     try {
-      return await attemptPrompt(parts, engine, { ...request, body, text, atEngine }, media);
+      return await attemptPrompt(parts, { ...request, body, text, atEngine }, made);
     } catch (error) {
-      const lost = lossOf(error, engine, parts.source);
-      if (lost === null) atEngine.end('gone');
-      else atEngine.lost();
-      if (lost === null || attempt === ATTEMPTS) throw lost ?? error;
-      engine = await nextEngine(parts.source, engine, request.signal).catch(() => {
+      const lost = lossOf(error, source, request.signal);
+      if (lost === null) {
+        atEngine.end('gone');
+        throw error;
+      }
+      const wasThere = await atEngine.lost(lost.reached);
+      if (source.reliefs !== made.reliefs) return null;
+      if (!wasThere) await untilFateKnown(source, life, request.signal);
+      const isOver = source.engine === null || source.life !== life;
+      if (wasThere || !isOver) losses += 1;
+      if (losses === MOST_LOSSES) throw lost;
+      await source.whenReady(request.signal).catch(() => {
         throw lost;
       });
     }
   }
 }
 
-/** A connection ends before its process is seen to: the dead one would be asked again meanwhile. */
-const DEATH_IS_KNOWN_MS = 1000;
-const LOOK_MS = 10;
-
-/** The engine after `lost`; the same one, if it only dropped a connection. */
-async function nextEngine(source: EngineSource, lost: Pool, signal: AbortSignal): Promise<Pool> {
-  const until = performance.now() + DEATH_IS_KNOWN_MS;
-  while (source.engine === lost && performance.now() < until && !signal.aborted) {
-    await delay(LOOK_MS);
-  }
-  return source.whenReady(signal);
+/** The error as the loss of the engine, in whichever of its calls it showed; null: it is another one. */
+function lossOf(error: unknown, source: EngineSource, signal: AbortSignal): EngineLost | null {
+  if (error instanceof EngineLost) return error;
+  if (error instanceof GatewayError || signal.aborted || !isConnectionEnd(error)) return null;
+  return new EngineLost(error, source.retryAfterSeconds);
 }
 
-/** The error as the loss of the engine, in whichever of its calls it showed; null: it is another one. */
-function lossOf(error: unknown, engine: Pool, source: EngineSource): GatewayError | null {
-  if (error instanceof GatewayError) return error.code === ENGINE_LOST ? error : null;
-  return source.engine === engine
-    ? null
-    : new EngineLost(messageOf(error), source.retryAfterSeconds);
+/** The engine that there is now: while a slot was waited for it may have become another. */
+function engineNow(source: EngineSource, { reliefs }: MadeMedia): Pool {
+  const { engine, retryAfterSeconds } = source;
+  if (engine === null) throw new EngineLost('it has ended', retryAfterSeconds);
+  if (source.reliefs === reliefs) return engine;
+  throw new EngineLost('it was started with less memory', retryAfterSeconds);
 }
 
 type Attempt = PromptRequest & SentRequest & { readonly body: Json };
 
 async function attemptPrompt(
   parts: PipelineParts,
-  engine: Pool,
   request: Attempt,
-  media: readonly (readonly PreparedMedia[])[],
+  made: MadeMedia,
 ): Promise<PromptAnswer> {
   const { source, turns, observer } = parts;
+  const { media } = made;
   const { path, taken, tenant, signal, body, atEngine } = request;
-  if (media.length > 0) await witnessed(parts, engine, request, media);
+  const before = engineNow(source, made);
+  if (media.length > 0) await witnessed(parts, before, request, media);
   const prefix = prefixOf(taken.pieces, media, tenant);
   const begins = () => atEngine.begin();
   const turn = endedOnce(await turns.take({ tenant, path, body, signal, prefix, begins }), signal);
-  atEngine.begin();
   try {
+    const engine = engineNow(source, made);
+    atEngine.begin();
     const flat = media.flat();
     const hits = mediaHits(taken.pieces, media, turn.held);
     note(request.notes, turn, hits);
@@ -133,7 +155,7 @@ async function attemptPrompt(
     }
     return { answer, headers: answerHeaders(flat, hits, turn, taken) };
   } catch (error) {
-    turn.end(error instanceof EngineLost ? 'lost' : 'aborted');
+    turn.end(error instanceof EngineLost && error.reached ? 'lost' : 'aborted');
     throw error;
   }
 }
@@ -143,7 +165,7 @@ async function witnessed(
   { witness }: PipelineParts,
   engine: Pool,
   { countPath, taken, signal, atEngine }: Attempt,
-  media: readonly (readonly PreparedMedia[])[],
+  media: Media,
 ): Promise<void> {
   atEngine.begin();
   await witness.check(engine, countPath, taken, media, signal);
