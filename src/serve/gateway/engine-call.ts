@@ -1,6 +1,7 @@
-import type { Dispatcher, Pool } from 'undici';
+import type { Pool } from 'undici';
 import { messageOf } from '../../errors.ts';
 import type { EngineSource } from '../seams.ts';
+import { exchange } from './engine-exchange.ts';
 import { GatewayError, errorEvent } from './errors.ts';
 
 export type Upstream = {
@@ -95,34 +96,18 @@ export async function callEngine(
   abort: AbortSignal,
 ): Promise<EngineAnswer> {
   const lost = (error: unknown) => lostEngine(source, abort, error);
-  const response = await engine
-    .request({
-      path,
-      method,
-      body,
-      headers: { 'content-type': 'application/json', accept: accept ?? 'application/json' },
-      signal: abort,
-    })
-    .catch((error: unknown) => {
-      throw lost(error);
-    });
-  const { statusCode: status } = response;
-  const type = contentTypeOf(response);
-  if (type.startsWith('text/event-stream')) {
-    const rest = wholeEvents(response.body, lost);
-    const first = await rest.next();
-    return { kind: 'events', status, type, events: resume(first, rest, source) };
-  }
-  const read = await response.body.bytes().catch((error: unknown) => {
+  const request = { path, method, body, accept: accept ?? 'application/json' };
+  const answer = await exchange(engine, request, abort).catch((error: unknown) => {
     throw lost(error);
   });
-  if (status < 400) source.requestCompleted();
-  return {
-    kind: 'whole',
-    status,
-    type,
-    bytes: Buffer.from(read.buffer, read.byteOffset, read.length),
-  };
+  if (answer.kind === 'events') {
+    const { kind, status, type, chunks } = answer;
+    const rest = wholeEvents(chunks, lost);
+    const first = await rest.next();
+    return { kind, status, type, events: resume(first, rest, source) };
+  }
+  if (answer.status < 400) source.requestCompleted();
+  return answer;
 }
 
 async function* resume(
@@ -148,14 +133,14 @@ async function* resume(
  * Throws instead while there was no event yet.
  */
 async function* wholeEvents(
-  body: AsyncIterable<Uint8Array>,
+  body: AsyncIterable<Buffer>,
   lost: (error: unknown) => GatewayError,
 ): AsyncGenerator<Buffer, StreamEnd> {
-  let pending = Buffer.alloc(0);
+  let pending: Buffer = Buffer.alloc(0);
   let begun = false;
   try {
     for await (const chunk of body) {
-      pending = pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([pending, chunk]);
+      pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
       const end = pending.lastIndexOf('\n\n');
       if (end === -1) continue;
       yield pending.subarray(0, end + 2);
@@ -181,9 +166,4 @@ function lostEngine(source: EngineSource, abort: AbortSignal, error: unknown): G
 /** Never seen by a client: 499 is what a log calls a request whose client hung up. */
 export function clientGone(): GatewayError {
   return new GatewayError(499, 'client_closed_request', 'the client hung up');
-}
-
-function contentTypeOf({ headers }: Dispatcher.ResponseData): string {
-  const value = headers['content-type'];
-  return (Array.isArray(value) ? value[0] : value) ?? 'application/json';
 }
