@@ -35,7 +35,7 @@ const PURE_FILES = [
   'src/serve/gateway/{cors,keys,errors,estimate-prompt,json}.ts',
   'src/serve/gateway/chat/{chat-request,media-header,media-source,responses-request,seen,taken-apart,usage}.ts',
   'src/serve/gateway/messages/*.ts',
-  'src/serve/gateway/{allowed-fields,constraint-limits,field-limits,pattern-cost}.ts',
+  'src/serve/gateway/{allowed-fields,base64,cut-base64,constraint-limits,field-limits,pattern-cost}.ts',
   'src/serve/schedule/{engine-life,fair-queue,prediction,prime-body,slot-choice,slot-file-index,trust}.ts',
   'src/serve/media/worker/{bmp,jobs,resample}.ts',
   'src/serve/media/{gate,keys,limits,picture-format,rules,shared-work,shrink,types}.ts',

@@ -23,6 +23,9 @@ export const DEFAULT_QUARANTINE: QuarantinePolicy = {
   capacity: 10_000,
 };
 
+/** Asked for only where there are suspects, or a crash makes some: few requests ever need theirs. */
+export type Digests = () => readonly string[];
+
 export type QuarantineRefusal = {
   readonly digest: string;
   readonly crashes: number;
@@ -40,7 +43,7 @@ type Suspect = {
   readonly alone: boolean;
   readonly atMs: number;
 };
-type Running = { readonly digests: readonly string[]; readonly onLoss: () => void };
+type Running = { readonly digests: Digests; readonly onLoss: () => void };
 
 export class Quarantine {
   readonly #policy: QuarantinePolicy;
@@ -55,8 +58,9 @@ export class Quarantine {
   }
 
   /** To be asked before a request goes to the engine; null: it may. */
-  admit(digests: readonly string[]): QuarantineRefusal | null {
-    for (const digest of digests) {
+  admit(digests: Digests): QuarantineRefusal | null {
+    if (this.#suspects.size === 0) return null;
+    for (const digest of digests()) {
       const suspect = this.#suspects.get(digest);
       if (suspect === undefined) continue;
       const leftMs = suspect.atMs + this.#heldMs(suspect) - this.#nowMs();
@@ -70,14 +74,14 @@ export class Quarantine {
   }
 
   /** A request is at the engine from now on. `onLoss` is called when that engine is known to be gone. */
-  started(digests: readonly string[], onLoss: () => void = () => undefined): SuspectHandle {
-    const running: Running = { digests: [...new Set(digests)], onLoss };
+  started(digests: Digests, onLoss: () => void = () => undefined): SuspectHandle {
+    const running: Running = { digests, onLoss };
     this.#running.add(running);
     return {
       finished: (how) => {
         this.#running.delete(running);
-        if (how !== 'completed') return;
-        for (const digest of running.digests) this.#suspects.delete(digest);
+        if (how !== 'completed' || this.#suspects.size === 0) return;
+        for (const digest of running.digests()) this.#suspects.delete(digest);
       },
     };
   }
@@ -87,7 +91,7 @@ export class Quarantine {
     const alone = this.#running.size === 1;
     const inFlight = new Set<string>();
     for (const running of this.#running) {
-      for (const digest of running.digests) inFlight.add(digest);
+      for (const digest of running.digests()) inFlight.add(digest);
     }
     for (const digest of inFlight) this.#suspect(digest, alone);
     this.#tellLoss();

@@ -44,6 +44,8 @@ export type MediaPart = {
   readonly place: string;
   readonly source:
     | { readonly kind: 'bytes'; readonly bytes: Buffer }
+    /** Not decoded, nor known to be valid: what is known by its base64 need not be. */
+    | { readonly kind: 'base64'; readonly text: string | Buffer }
     | { readonly kind: 'remote'; readonly url: string };
 };
 

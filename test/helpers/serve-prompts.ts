@@ -1,3 +1,4 @@
+import { decodeBase64 } from '../../src/serve/gateway/base64.ts';
 import { DEFAULT_QUARANTINE, Quarantine } from '../../src/serve/quarantine.ts';
 import { quietObserver } from '../../src/serve/observe/quiet.ts';
 import type { PromptOptions } from '../../src/serve/gateway/gateway.ts';
@@ -31,10 +32,12 @@ export function plainPrompts(overrides: Partial<PromptOptions> = {}): PromptOpti
 
 function asSent({ kind, source, place }: MediaPart): PreparedMedia {
   if (source.kind === 'remote') throw new Error(`${place} is an address`);
+  const bytes =
+    source.kind === 'bytes' ? source.bytes : decodeBase64(source.text.toString('latin1'), place);
   return {
     kind: kind === 'audio' ? 'audio' : 'image',
-    key: source.bytes.toString('hex').slice(0, 64),
-    url: `data:image/png;base64,${source.bytes.toString('base64')}`,
+    key: bytes.toString('hex').slice(0, 64),
+    url: `data:image/png;base64,${bytes.toString('base64')}`,
     size: kind === 'audio' ? null : { width: 1, height: 1 },
     seconds: kind === 'audio' ? 1 : null,
     tokens: { media: 576, wrapper: 0, confidence: 'exact' },

@@ -48,6 +48,43 @@ describe('in front of a fake that behaves', () => {
     expect(billed).toBe(7);
   });
 
+  describe('long base64 in a body', () => {
+    const data = Buffer.alloc(50_000, 'x').toString('base64');
+    const image = { type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } };
+    const send = async (url: string, content: unknown, more: object = {}) => {
+      const response = await fetch(
+        url + CHAT,
+        chatBody({ messages: [{ role: 'user', content }], ...more }),
+      );
+      return (await response.json()) as { body: unknown; error: unknown };
+    };
+
+    test('is the medium that it was', async () => {
+      const { url } = await serveFake('well-behaved');
+      const { body } = await send(url, [image, image]);
+      expect(body).toMatchObject({ messages: [{ content: [image, image] }] });
+    });
+
+    test('reaches the engine as words where it stands among words', async () => {
+      const { url } = await serveFake('well-behaved');
+      const words = { type: 'text', text: `what is ![x](data:image/png;base64,${data})?` };
+      const { body } = await send(url, [image, words]);
+      expect(body).toMatchObject({ messages: [{ content: [image, words] }] });
+      expect((await send(url, words.text)).body).toMatchObject({
+        messages: [{ content: words.text }],
+      });
+    });
+
+    test('is quoted in an error as it was sent', async () => {
+      const { url } = await serveFake('well-behaved');
+      const wrong = { type: 'image_url', image_url: { url: `gopher:;base64,${data}` } };
+      const { error } = await send(url, [wrong]);
+      expect(error).toMatchObject({
+        message: expect.stringContaining('`gopher:;base64,eHh4') as string,
+      });
+    });
+  });
+
   test("the operator's fields are dropped, also when they are spelled with escapes", async () => {
     const { url } = await serveFake('well-behaved');
     const body = '{"messages":[],"seed":1,"id_slot":3,"cache\\u005fprompt":false,"lora":[]}';

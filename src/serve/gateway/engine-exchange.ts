@@ -9,7 +9,12 @@ export type ExchangeRequest = {
 
 /** An answer that has begun: whole where it is a document, piece by piece where it is a stream of events. */
 export type Exchange =
-  | { readonly kind: 'whole'; readonly status: number; readonly type: string; readonly bytes: Buffer }
+  | {
+      readonly kind: 'whole';
+      readonly status: number;
+      readonly type: string;
+      readonly bytes: Buffer;
+    }
   | {
       readonly kind: 'events';
       readonly status: number;
@@ -100,7 +105,11 @@ class Answer implements Dispatcher.DispatchHandler {
     if (this.#streams) return;
     const [first, ...rest] = this.#chunks;
     const bytes =
-      first === undefined ? Buffer.alloc(0) : rest.length === 0 ? first : Buffer.concat(this.#chunks);
+      first === undefined
+        ? Buffer.alloc(0)
+        : rest.length === 0
+          ? first
+          : Buffer.concat(this.#chunks);
     this.#resolve({ kind: 'whole', status: this.#status, type: this.#type, bytes });
   }
 
@@ -135,7 +144,7 @@ class Answer implements Dispatcher.DispatchHandler {
   }
 
   readonly #onAbort = (): void => {
-    const { reason } = this.#signal;
+    const reason: unknown = this.#signal.reason;
     const error = reason instanceof Error ? reason : new Error(String(reason));
     // Before a connection is free for it there is nothing to abort yet: `onRequestStart` sees to it.
     if (this.#controller === null) this.#reject(error);

@@ -5,14 +5,18 @@ import type { MediaMeta } from './types.ts';
 /** To be raised whenever the same bytes would come to other pixels or samples. */
 const VERSION = 1;
 
-/** What a client sent, by its bytes: `options` is everything else that decides what is made of them. */
+/**
+ * What a client sent, by its bytes or by their base64: `options` is everything else that decides what
+ * is made of them.
+ */
 export function rawKey(
-  bytes: Uint8Array,
+  sent: Uint8Array | string,
+  form: 'bytes' | 'base64',
   kind: MediaKind,
   options: string,
   tenant: Tenant,
 ): string {
-  return digest(['sent', tenant, kind, options], bytes);
+  return digest(['sent', form, tenant, kind, options], sent);
 }
 
 /**
@@ -33,7 +37,7 @@ export function contentKey(
 }
 
 /** Each field has its length before it: no two lists of fields are the same bytes. */
-function digest(fields: readonly string[], bytes: Uint8Array): string {
+function digest(fields: readonly string[], bytes: Uint8Array | string): string {
   const hash = createHash('sha256').update(`mmdeploy media ${VERSION}\n`);
   for (const field of fields) hash.update(`${Buffer.byteLength(field)}:${field}\n`);
   return hash.update(bytes).digest('hex');

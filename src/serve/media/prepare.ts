@@ -1,4 +1,5 @@
 import { MmdeployError } from '../../errors.ts';
+import { decodeBase64, decodedLength } from '../gateway/base64.ts';
 import { GatewayError } from '../gateway/errors.ts';
 import type {
   MediaPart,
@@ -109,18 +110,26 @@ class Preparer {
     // They may change with the engine's next start; one medium is prepared and counted by the same.
     const rules = { ...this.#options.rules };
     refuseSenseless(part, rules);
-    const bytes = await this.#bytesOf(part, signal);
-    const key = rawKey(bytes, part.kind, rules.fingerprint, tenant);
+    const sent = await this.#sentOf(part, signal);
+    const key = rawKey(sent.content, sent.form, part.kind, rules.fingerprint, tenant);
     const store = stores.of(tenant);
     const known = await store.lookup(key);
     const share =
       known === null
         ? await this.#shared.join(key, signal, (shared) =>
-            this.#make({ part, bytes, key, tenant, store, rules, signal: shared }),
+            this.#make({
+              part,
+              bytes: bytesOf(sent, part),
+              key,
+              tenant,
+              store,
+              rules,
+              signal: shared,
+            }),
           )
         : { media: known, release: () => known.forEach((each) => each.release()) };
     const handedOn = share.media.reduce((sum, each) => sum + each.bytes, 0);
-    observer.mediaBytes(bytes.length, handedOn);
+    observer.mediaBytes(sent.bytes, handedOn);
     try {
       return prepared(part.place, share, known !== null, rules);
     } catch (error) {
@@ -129,8 +138,12 @@ class Preparer {
     }
   }
 
-  async #bytesOf({ source, place }: MediaPart, signal: AbortSignal): Promise<Buffer> {
-    if (source.kind === 'bytes') return source.bytes;
+  async #sentOf({ source, place }: MediaPart, signal: AbortSignal): Promise<Sent> {
+    if (source.kind === 'bytes') return asBytes(source.bytes);
+    if (source.kind === 'base64') {
+      const { text } = source;
+      return { form: 'base64', content: text, bytes: decodedLength(text) };
+    }
     const { remote = null, observer } = this.#options;
     if (remote === null) {
       throw notAllowed(place, URL.canParse(source.url) ? bareHost(source.url) : null);
@@ -138,7 +151,7 @@ class Preparer {
     const startedAt = performance.now();
     const bytes = await remote.fetch(place, source.url, signal);
     observer.stage('fetch', performance.now() - startedAt);
-    return bytes;
+    return asBytes(bytes);
   }
 
   async #make(job: Job): Promise<readonly StoredMedia[]> {
@@ -178,6 +191,21 @@ type Job = {
   readonly rules: MediaRules;
   readonly signal: AbortSignal;
 };
+
+/** A medium in the form in which it came. */
+type Sent =
+  | { readonly form: 'bytes'; readonly content: Buffer; readonly bytes: number }
+  | { readonly form: 'base64'; readonly content: string | Buffer; readonly bytes: number };
+
+function asBytes(content: Buffer): Sent {
+  return { form: 'bytes', content, bytes: content.length };
+}
+
+function bytesOf(sent: Sent, { place }: MediaPart): Buffer {
+  if (sent.form === 'bytes') return sent.content;
+  const { content } = sent;
+  return decodeBase64(typeof content === 'string' ? content : content.toString('latin1'), place);
+}
 
 function refuseSenseless({ kind, place }: MediaPart, { blind, deaf }: MediaRules): void {
   const why = kind === 'audio' ? deaf : blind;

@@ -10,6 +10,9 @@ import type { LogLevel } from './log-level.ts';
 const ROTATE_ABOVE_BYTES = 64 * MIB;
 /** Lines that wait for a slow or full disk; more are dropped rather than kept in memory. */
 const MAX_WAITING_BYTES = 4 * MIB;
+/** Lines are written together: a busy server makes one write of many, and none is held back for longer. */
+const WRITE_ABOVE_BYTES = 4096;
+const WRITE_EVERY_MS = 250;
 
 export type RequestLog = {
   readonly logger: Logger;
@@ -65,6 +68,8 @@ function fileStream(file: string): Stream {
         mode: 0o600,
         sync: false,
         maxLength: MAX_WAITING_BYTES,
+        minLength: WRITE_ABOVE_BYTES,
+        periodicFlush: WRITE_EVERY_MS,
       }),
     );
     return rotating(stream, file);

@@ -104,7 +104,9 @@ function tokensOf(timings: NonNullable<ReturnType<typeof notesOf>['timings']>) {
 }
 
 function roundedAll(values: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, rounded(value)]));
+  const all: Record<string, number> = {};
+  for (const name in values) all[name] = rounded(values[name] ?? 0);
+  return all;
 }
 
 function rounded(ms: number): number {

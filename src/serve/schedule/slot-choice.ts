@@ -142,6 +142,7 @@ function bestBase(wanted: Wanted, free: readonly SlotView[], state: ChoiceState)
   let most = 0;
   for (const slot of free) {
     const shared = sharedPieces(slot.content, prefix);
+    if (shared === 0) continue;
     const saved = tokensOf(prefix.slice(0, shared));
     if (saved <= most || saved < tokensOf(slot.content.slice(shared))) continue;
     most = saved;
@@ -158,7 +159,7 @@ function bestBase(wanted: Wanted, free: readonly SlotView[], state: ChoiceState)
 
 /** An own or nobody's slot first (isolated), then an empty one, then one whose media a file keeps, then the oldest. */
 function leastLoss(wanted: Wanted, free: readonly SlotView[], state: ChoiceState): SlotView {
-  const rank = (slot: SlotView): readonly number[] => {
+  const rank = (slot: SlotView): Rank => {
     const whole = state.slots.find(({ id }) => id === slot.id) ?? slot;
     return [
       isForeign(slot, wanted, state) ? 1 : 0,
@@ -167,8 +168,15 @@ function leastLoss(wanted: Wanted, free: readonly SlotView[], state: ChoiceState
       slot.lastUsed,
     ];
   };
-  const [least] = [...free].sort((one, other) => compare(rank(one), rank(other)));
-  if (least === undefined) throw new Error('no slot is free');
+  let least: SlotView | null = null;
+  let lowest: Rank = [Infinity, 0, 0, 0];
+  for (const slot of free) {
+    const own = rank(slot);
+    if (compare(own, lowest) >= 0) continue;
+    least = slot;
+    lowest = own;
+  }
+  if (least === null) throw new Error('no slot is free');
   return least;
 }
 
@@ -186,10 +194,8 @@ function isForeign({ owner }: SlotView, { tenant }: Wanted, { isolate }: ChoiceS
   return isolate && owner !== null && owner !== tenant;
 }
 
-function compare(one: readonly number[], other: readonly number[]): number {
-  for (const [index, value] of one.entries()) {
-    const difference = value - (other[index] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
+type Rank = readonly [foreign: number, full: number, loses: number, lastUsed: number];
+
+function compare(one: Rank, other: Rank): number {
+  return one[0] - other[0] || one[1] - other[1] || one[2] - other[2] || one[3] - other[3];
 }

@@ -109,7 +109,7 @@ test('a client that reads slowly holds the engine back, and gets every byte', as
   const chunks = await streamOf(pool);
   let read = Buffer.byteLength((await chunks.next()).value ?? '');
   // The engine writes until the connection is full: when no more comes for a while it is.
-  for (let before = -1; before !== written; ) {
+  for (let before = -1; before !== written;) {
     before = written;
     await delay(100);
   }

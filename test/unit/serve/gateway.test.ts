@@ -28,7 +28,7 @@ describe('estimatePrompt', () => {
     const request = { messages: [user(...content)] };
     const taken = takeChatApart(request);
     const media = taken.parts.map(({ source }) => {
-      const known = source.kind === 'bytes' && source.bytes.length === 3;
+      const known = source.kind === 'base64' && source.text.length === 4;
       const tokens = { media: 600, wrapper: 2, confidence: 'formula' as const };
       return [{ kind: 'image' as const, tokens: known ? tokens : null }];
     });

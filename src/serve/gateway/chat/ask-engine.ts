@@ -68,9 +68,12 @@ export async function askEngine(running: Running, sent: SentRequest): Promise<En
     return answer;
   }
   tell(engineTimings(answer.bytes.toString('utf8', tailOf(answer.bytes))), running, notes);
+  if (usage === null) {
+    turn.end('done');
+    return answer;
+  }
   const document = parseObject(answer.bytes);
   turn.end('done', promptUsage(document));
-  if (usage === null) return answer;
   return { ...answer, bytes: Buffer.from(JSON.stringify(withMediaUsage(document, usage))) };
 }
 

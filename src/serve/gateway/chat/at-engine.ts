@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PreparedMedia } from '../../seams.ts';
-import type { Quarantine, SuspectHandle } from '../../quarantine.ts';
+import type { Digests, Quarantine, SuspectHandle } from '../../quarantine.ts';
 import { GatewayError } from '../errors.ts';
 
 /** A connection ends before its process is seen to: what was on it counts as there for so long. */
@@ -14,19 +14,20 @@ type Stay = { readonly handle: SuspectHandle; readonly engineGone: Promise<void>
 export function suspectDigests(
   media: readonly (readonly Pick<PreparedMedia, 'key'>[])[],
   text: string,
-): readonly string[] {
+): Digests {
   const keys = media.flat().map(({ key }) => key);
-  if (keys.length > 0) return keys;
-  return [createHash('sha256').update(text).digest('hex')];
+  if (keys.length > 0) return () => keys;
+  let known: readonly string[] | null = null;
+  return () => (known ??= [hash('sha256', text)]);
 }
 
 /** When one request is at the engine, as the quarantine has to know it: not while it waits for a slot. */
 export class AtEngine {
   readonly #quarantine: Quarantine;
-  readonly #digests: readonly string[];
+  readonly #digests: Digests;
   #stay: Stay | null = null;
 
-  constructor(quarantine: Quarantine, digests: readonly string[]) {
+  constructor(quarantine: Quarantine, digests: Digests) {
     this.#quarantine = quarantine;
     this.#digests = digests;
   }

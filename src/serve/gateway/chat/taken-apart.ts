@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { MediaPart, PrefixPiece, PreparedMedia, Tenant } from '../../seams.ts';
 import type { Json } from '../json.ts';
 import type { MediaHit } from './media-header.ts';
@@ -44,7 +44,7 @@ export function prefixOf(
       piece.kind === 'media'
         ? `media ${files.map(({ key }) => key).join(' ')}`
         : `words ${piece.words}`;
-    digest = createHash('sha256').update(`${digest}\n${own}`).digest('hex').slice(0, 32);
+    digest = hash('sha256', `${digest}\n${own}`).slice(0, 32);
     const tokens =
       piece.kind === 'media'
         ? files.reduce((sum, file) => sum + (file.tokens?.media ?? UNKNOWN_MEDIA_TOKENS), 0)

@@ -10,7 +10,7 @@ import { GatewayError } from '../errors.ts';
 import { estimatePrompt } from '../estimate-prompt.ts';
 import type { Json } from '../json.ts';
 import { promptEngine } from '../prompt-engine.ts';
-import { allowedBody, type ClientOf } from './request.ts';
+import { allowedBody, takenBody, type ClientOf } from './request.ts';
 
 const CHAT = '/v1/chat/completions';
 const COMPLETIONS = '/v1/completions';
@@ -40,10 +40,10 @@ function answer(
   reply: FastifyReply,
   takeApart: (body: Json) => TakenApart,
 ): Promise<FastifyReply> {
-  const body = allowedBody(request, reply, format);
+  const taken = takenBody(request, reply, format, takeApart);
   const client = deps.clientOf(request, reply);
   const route = { path, countPath: `${path}/input_tokens` };
-  return replyToPrompt(deps.parts, route, takeApart(body), client, request, reply);
+  return replyToPrompt(deps.parts, route, taken, client, request, reply);
 }
 
 /** Counts a chat request by the rules, before anything is encoded (`PromptEstimate`). */

@@ -7,7 +7,7 @@ import type { TakenApart } from '../chat/taken-apart.ts';
 import { callEngine, type EngineAnswer } from '../engine-call.ts';
 import { GatewayError } from '../errors.ts';
 import type { Json } from '../json.ts';
-import { allowedBody, type Client, type ClientOf } from './request.ts';
+import { takenBody, type Client, type ClientOf } from './request.ts';
 
 export type PromptRouteOptions = PromptRoute & {
   readonly format: BodyFormat;
@@ -26,13 +26,13 @@ export function registerPrompts(
 ): void {
   const requireRoute = routeFinder(parts.source);
   app.post(route.path, async (request, reply) => {
-    const taken = takeApart(allowedBody(request, reply, format));
+    const taken = takenBody(request, reply, format, takeApart);
     const client = clientOf(request, reply);
     await requireRoute(route.path, client.signal);
     return replyToPrompt(parts, route, taken, client, request, reply);
   });
   app.post(route.countPath, async (request, reply) => {
-    const taken = takeApart(allowedBody(request, reply, format));
+    const taken = takenBody(request, reply, format, takeApart);
     const client = clientOf(request, reply);
     await requireRoute(route.countPath, client.signal);
     const answer = await countPrompt(parts, route.countPath, taken, client);

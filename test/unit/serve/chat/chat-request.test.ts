@@ -4,6 +4,7 @@ import { mediaHits, prefixOf } from '../../../../src/serve/gateway/chat/taken-ap
 import { GatewayError } from '../../../../src/serve/gateway/errors.ts';
 
 const PIXELS = Buffer.from('not a picture, but bytes');
+const SENT = { kind: 'base64', text: PIXELS.toString('base64') };
 const uri = (type = 'image/png') => `data:${type};base64,${PIXELS.toString('base64')}`;
 const image = { type: 'image_url', image_url: { url: uri(), detail: 'high' } };
 const text = (words: string) => ({ type: 'text', text: words });
@@ -26,9 +27,7 @@ describe('media are taken out and what was made of them is put back', () => {
   test('each in its own place, with where it stood', () => {
     const messages = [{ role: 'system', content: 'be brief' }, user(text('a'), image, text('b'))];
     const { parts, putBack } = takeChatApart({ model: 'm', messages, temperature: 0 });
-    expect(parts).toEqual([
-      { kind: 'image', place: 'messages[1].content[1]', source: { kind: 'bytes', bytes: PIXELS } },
-    ]);
+    expect(parts).toEqual([{ kind: 'image', place: 'messages[1].content[1]', source: SENT }]);
     expect(putBack([[medium('k1')]])).toEqual({
       model: 'm',
       temperature: 0,
@@ -58,7 +57,7 @@ describe('media are taken out and what was made of them is put back', () => {
     const sound = { data: PIXELS.toString('base64'), format: 'mp3' };
     const request = { messages: [user({ type: 'input_audio', input_audio: sound })] };
     const { parts, putBack } = takeChatApart(request);
-    expect(parts[0]).toMatchObject({ kind: 'audio', source: { kind: 'bytes', bytes: PIXELS } });
+    expect(parts[0]).toMatchObject({ kind: 'audio', source: SENT });
     const back = putBack([[{ kind: 'audio', url: 'data:audio/wav;base64,QUJD' }]]);
     expect(back['messages']).toEqual([
       user({ type: 'input_audio', input_audio: { data: 'QUJD', format: 'wav' } }),
@@ -101,25 +100,12 @@ describe('what is no medium is refused, with its place', () => {
     ['null', { type: 'image_url', image_url: null }],
     ['nothing', { type: 'image_url' }],
     ['a data URI that is not base64', { type: 'image_url', image_url: { url: 'data:,abc' } }],
-    ['no base64', { type: 'image_url', image_url: { url: 'data:image/png;base64,@@@@' } }],
-    ['no bytes', { type: 'image_url', image_url: { url: 'data:image/png;base64,' } }],
     ['no sound', { type: 'input_audio', input_audio: {} }],
   ])('%s', (_what, part) => {
     expect(refusal(part)).toMatchObject({
       status: 400,
       code: 'invalid_media',
       message: expect.stringContaining('`messages[0].content[0]`') as string,
-    });
-  });
-
-  test('line breaks and missing padding are base64 all the same', () => {
-    const broken = PIXELS.toString('base64')
-      .replace(/=+$/, '')
-      .replace(/(.{10})/g, '$1\r\n');
-    const part = { type: 'image_url', image_url: { url: `data:image/png;base64,${broken}` } };
-    expect(takeChatApart({ messages: [user(part)] }).parts[0]?.source).toEqual({
-      kind: 'bytes',
-      bytes: PIXELS,
     });
   });
 });

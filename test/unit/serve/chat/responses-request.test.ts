@@ -28,7 +28,7 @@ describe('takeResponsesApart', () => {
       'input[2].output[0]',
       'input[3].content[0]',
     ]);
-    expect(parts[0]?.source).toEqual({ kind: 'bytes', bytes: Buffer.from('A') });
+    expect(parts[0]?.source).toEqual({ kind: 'base64', text: 'QQ==' });
   });
 
   test('what was prepared stands where it stood; a file may be several images', () => {
