@@ -38,7 +38,7 @@ const PURE_FILES = [
   'src/serve/gateway/{allowed-fields,base64,cut-base64,constraint-limits,field-limits,pattern-cost}.ts',
   'src/serve/schedule/{engine-life,fair-queue,prediction,prime-body,slot-choice,slot-file-index,trust}.ts',
   'src/serve/media/worker/{bmp,jobs,resample}.ts',
-  'src/serve/media/{gate,keys,limits,picture-format,rules,shared-work,shrink,types}.ts',
+  'src/serve/media/{frame-limit,gate,keys,limits,picture-format,rules,shared-work,shrink,types}.ts',
   'src/serve/supervisor/{engine-env,start-failure}.ts',
   'src/quantize/{drift,made-file,parse}.ts',
   'src/simulate/{apply-layout,cut-encoder,layout-log,load-log,peak-log,plan-args}.ts',

@@ -48,8 +48,8 @@ export function audioOf(
   return { tokens: each * clips.count, sentence };
 }
 
-/** Pictures that a request's videos come to; null where they cannot be counted. */
-function sampled(model: ModelDescription, engine: EngineName, seconds: number) {
+/** What an engine takes of a video of this length; null where that is not known here. */
+export function sampledVideo(model: ModelDescription, engine: EngineName, seconds: number) {
   const projector = model.encoder?.projectorType ?? '';
   const isQwen = /^qwen(2|2\.5|3)(vl_merger|o)$/.test(projector);
   if (engine === 'llama.cpp') return sampleForLlamaCpp(seconds, isQwen);
@@ -60,7 +60,7 @@ function sampled(model: ModelDescription, engine: EngineName, seconds: number) {
 /** Pictures in the videos of a request, as llama.cpp takes them. */
 export function videoPictures(model: ModelDescription, workload: Workload | null): number {
   const clips = workload?.video ?? null;
-  const video = clips === null ? null : sampled(model, 'llama.cpp', clips.seconds);
+  const video = clips === null ? null : sampledVideo(model, 'llama.cpp', clips.seconds);
   return video === null || clips === null ? 0 : video.pictures * clips.count;
 }
 
@@ -83,7 +83,7 @@ export function countVideo(
   clip: Size & { readonly seconds: number },
   imageMaxTokens: number | null,
 ): VideoCount | null {
-  const video = sampled(model, engine, clip.seconds);
+  const video = sampledVideo(model, engine, clip.seconds);
   if (video === null) return null;
   const isVllm = engine === 'vllm';
   const cap = isVllm ? null : imageMaxTokens;

@@ -59,14 +59,17 @@ export type MediaTokens = {
 
 /** What the engine is given instead of what the client sent: a plain file under its `--media-path`. */
 export type PreparedMedia = {
-  readonly kind: 'image' | 'audio';
+  /** `video`: a film that the engine takes apart itself; where it cannot, its frames are images. */
+  readonly kind: MediaKind;
   /** Hex SHA-256 over preprocessing options, shape and samples or pixels, and the tenant. */
   readonly key: string;
   /** `file://…` below the media path. */
   readonly url: string;
   /** Pixels as the engine will decode them; null for sound. */
   readonly size: { readonly width: number; readonly height: number } | null;
-  /** Length of the sound; null for images. */
+  /** Of a film. */
+  readonly frames?: number;
+  /** Length of the sound; null for images and films. */
   readonly seconds: number | null;
   /** By the estimate's rule; null where the model has none. */
   readonly tokens: MediaTokens | null;
@@ -77,7 +80,7 @@ export type PreparedMedia = {
 };
 
 /**
- * Media in, plain files out. One list per part: a PDF or a film becomes several images. Throws
+ * Media in, plain files out. One list per part: a PDF becomes several images. Throws
  * `GatewayError` (400, 413, 501 …) that names the part. Nothing stays pinned when it throws.
  */
 export type MediaPreparer = {
@@ -152,8 +155,8 @@ type Stage =
 export type Observer = {
   /** A stage took `ms` milliseconds. */
   readonly stage: (stage: Stage, ms: number) => void;
-  /** An image or sound was asked about; where it was found. */
-  readonly media: (kind: 'image' | 'audio', hit: 'kv' | 'media' | 'none') => void;
+  /** A medium was asked about; where it was found. */
+  readonly media: (kind: MediaKind, hit: 'kv' | 'media' | 'none') => void;
   /** The engine encoded the medium with this key. */
   readonly encoded: (key: string) => void;
   /** Bytes of media received and bytes handed to the engine. */

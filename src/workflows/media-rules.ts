@@ -1,18 +1,24 @@
 import { createHash } from 'node:crypto';
 import type { Confidence } from '../contracts/basis.ts';
-import type { EncoderModel, TokenRuleUse } from '../contracts/model.ts';
+import type { EncoderModel, ModelDescription, TokenRuleUse } from '../contracts/model.ts';
 import { VERIFIED } from '../layout/verified.ts';
+import { sampledVideo } from '../match/media.ts';
 import type { MediaRules } from '../serve/media/rules.ts';
 import type { MediaTokens } from '../serve/seams.ts';
 import { findAudioRule, SAMPLE_RATE } from '../tokens/rules/audio.ts';
 import { findTokenRule } from '../tokens/rules/index.ts';
 import { DEFAULT_TOKEN_SETTINGS, type TokenSettings } from '../tokens/settings.ts';
 import { countWrapper } from '../tokens/text/chat.ts';
-import { vocabularyOf } from '../tokens/text/vocabulary.ts';
+import { vocabularyOf, type Vocabulary } from '../tokens/text/vocabulary.ts';
+import { LLAMA_CPP_FPS } from '../tokens/rules/video.ts';
+import { sum } from '../units.ts';
 import type { LoadedModel } from './model.ts';
 
 /** What the engine is started with and the rules depend on. */
-export type RuleSettings = Pick<TokenSettings, 'imageMaxTokens' | 'ubatch'>;
+export type RuleSettings = Pick<TokenSettings, 'imageMaxTokens' | 'ubatch'> & {
+  /** Tokens of one slot; null: as many as the engine chooses. */
+  readonly contextTokens: number | null;
+};
 
 /** Models that see and that hear, for those who ask one that does not. */
 export type AbleModels = {
@@ -26,23 +32,27 @@ export type AbleModels = {
  */
 export function mediaRules(
   { source, headers }: LoadedModel,
-  settings: RuleSettings,
+  { contextTokens, ...settings }: RuleSettings,
   able: AbleModels = { image: [], audio: [] },
 ): MediaRules {
   const { id, encoder, modalities } = source.model;
   const images = source.model.imageTokens['llama.cpp'];
   const sounds = source.model.audioTokens['llama.cpp'];
-  const known = headers === null ? null : vocabularyOf(headers.model.metadata);
+  const read = headers === null ? null : vocabularyOf(headers.model.metadata);
+  const known = read?.kind === 'vocabulary' ? read : null;
   const wrapperOf = ({ wrapper }: TokenRuleUse): number =>
-    known?.kind === 'vocabulary'
-      ? countWrapper(wrapper.begin, known) + countWrapper(wrapper.end, known)
-      : wrapper.tokens;
+    known === null
+      ? wrapper.tokens
+      : countWrapper(wrapper.begin, known) + countWrapper(wrapper.end, known);
   const bound: TokenSettings = { ...DEFAULT_TOKEN_SETTINGS, ...settings };
   const sees = encoder !== null && modalities.includes('image');
   const hears = encoder !== null && modalities.includes('audio');
+  const pictureTokens = imageCounter(images, bound, wrapperOf, encoder);
   return {
     image: sees ? imageRule(images, bound) : null,
-    imageTokens: imageCounter(images, bound, wrapperOf, encoder),
+    imageTokens: pictureTokens,
+    filmTokens: filmCounter(source.model, pictureTokens, known),
+    contextTokens,
     audioTokens: audioCounter(sounds, wrapperOf, encoder),
     blind: sees ? null : unable(id, 'takes no images', 'see', able.image),
     deaf: hears ? null : unable(id, 'takes no sound', 'hear', able.audio),
@@ -78,6 +88,8 @@ export function followingRules(
       return now().image;
     },
     imageTokens: (size) => now().imageTokens(size),
+    filmTokens: (film) => now().filmTokens(film),
+    contextTokens: model.rules.contextTokens,
     audioTokens: (samples) => now().audioTokens(samples),
     blind: model.rules.blind,
     deaf: model.rules.deaf,
@@ -105,6 +117,30 @@ function imageCounter(
     confidence: confidenceOf(use, encoder?.projectorType, VERIFIED.images),
   };
   return (size): MediaTokens => ({ media: rule.count(size, settings).tokens, ...around });
+}
+
+/**
+ * A film at the rate at which llama.cpp takes it apart. Its texts are counted by the model's own vocabulary;
+ * without one they are as many tokens as characters, which is too many.
+ */
+function filmCounter(
+  model: ModelDescription,
+  pictureTokens: MediaRules['imageTokens'],
+  vocabulary: Vocabulary | null,
+): MediaRules['filmTokens'] {
+  return ({ frames, ...size }) => {
+    const picture = pictureTokens(size);
+    const film = sampledVideo(model, 'llama.cpp', frames / LLAMA_CPP_FPS);
+    if (picture === null || film === null) return null;
+    const { media, wrapper, confidence } = picture;
+    const texts =
+      vocabulary === null
+        ? film.textTokens
+        : sum(film.texts.map((each) => countWrapper(each, vocabulary)));
+    const around = wrapper * film.pictures + texts;
+    const exact = confidence === 'exact' && vocabulary === null ? 'formula' : confidence;
+    return { media: media * film.pictures, wrapper: around, confidence: exact };
+  };
 }
 
 function audioCounter(

@@ -186,8 +186,9 @@ function supervisionFlags(known: readonly string[], modelId: string): string[] {
 
 function servedModel(plan: DeploymentPlan, loaded: LoadedModel, able: AbleModels): ServedModel {
   const ubatch = plan.settings?.ubatch ?? null;
+  const contextTokens = plan.settings?.contextPerSlot ?? null;
   const rulesWith = (imageMaxTokens: number | null) =>
-    mediaRules(loaded, { imageMaxTokens, ubatch }, able);
+    mediaRules(loaded, { imageMaxTokens, ubatch, contextTokens }, able);
   return {
     rules: rulesWith(plan.settings?.imageMaxTokens ?? null),
     rulesWith,

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { ImageOrder } from '../serve/gateway/chat/chat-request.ts';
 import { countInput } from '../serve/gateway/chat/count-input.ts';
+import { FilmTrial } from '../serve/gateway/chat/film-trial.ts';
 import { makeReferences } from '../serve/gateway/chat/references.ts';
 import { Witness } from '../serve/gateway/chat/witness.ts';
 import type { PromptOptions } from '../serve/gateway/gateway.ts';
@@ -102,12 +103,14 @@ export async function openPipeline(
     now: () => performance.now(),
   });
   const remote = await remoteMedia(settings);
+  const films = new FilmTrial(source, countInput);
   const preparer = createMediaPreparer({
     stores: store,
     rules: followingRules(model, () => source.imageMaxTokens),
     limits: { ...settings.limits, maxRemoteBytes: settings.maxBodyBytes },
     remote,
     observer,
+    takesFilms: (signal) => films.takesFilms(signal),
   });
   const witness = new Witness({
     source,

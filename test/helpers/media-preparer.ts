@@ -19,6 +19,12 @@ export function llavaRules(): MediaRules {
       wrapper: 0,
       confidence: 'formula',
     }),
+    filmTokens: ({ frames, ...size }) => ({
+      media: frames * rule.count(size, settings).tokens,
+      wrapper: 20,
+      confidence: 'formula',
+    }),
+    contextTokens: null,
     audioTokens: () => null,
     blind: null,
     deaf: null,

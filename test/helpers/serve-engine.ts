@@ -18,6 +18,8 @@ export const REAL_ENGINE = inject('llamaServer') ?? '';
 const RULES: ServedModel['rules'] = {
   image: null,
   imageTokens: () => ({ media: 576, wrapper: 0, confidence: 'exact' }),
+  filmTokens: () => null,
+  contextTokens: 4096,
   audioTokens: () => null,
   blind: null,
   deaf: 'the demo model takes no sound',

@@ -15,7 +15,10 @@ export type PromptEngine = {
 };
 
 /** Valid base64 that is never decoded: enough to render a prompt. */
-const PLACEHOLDERS = { image: 'data:image/png;base64,AA==', audio: 'data:audio/wav;base64,AA==' };
+const PLACEHOLDERS = {
+  image: { kind: 'image', url: 'data:image/png;base64,AA==' },
+  audio: { kind: 'audio', url: 'data:audio/wav;base64,AA==' },
+} as const;
 
 /**
  * Counts a chat request as llama.cpp (mtmd_tokenize) will: the rendered prompt is split at the media
@@ -29,7 +32,7 @@ export async function estimatePrompt(
   engine: PromptEngine,
 ): Promise<PromptEstimate> {
   const light = taken.putBack(
-    media.map((files) => files.map(({ kind }) => ({ kind, url: PLACEHOLDERS[kind] }))),
+    media.map((files) => files.map(({ kind }) => PLACEHOLDERS[kind === 'audio' ? kind : 'image'])),
   );
   const [prompt, marker] = await Promise.all([engine.render(light), engine.mediaMarker()]);
   const pieces = prompt.split(marker);

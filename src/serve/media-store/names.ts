@@ -6,7 +6,7 @@ import type { Tenant } from '../seams.ts';
  * All that is known of an entry is in its file's name, so there is no second file that could disagree
  * with it and the index is a listing of the folder:
  *
- *     <content key>-<digest of the bytes>-1024x768.png        (…-16000.wav: samples)
+ *     <content key>-<digest of the bytes>-1024x768.png    (…-16000.wav: samples, …-64x48x12.nut: frames)
  *     <raw key>-<i>of<n>-<content key>                        an empty file: content i of a raw key
  *
  * Only `[0-9a-z.-]` occurs: llama-server takes `file://` names as they are, without percent-decoding.
@@ -27,6 +27,7 @@ export type LinkFacts = {
 
 const KEY = /^[0-9a-f]{64}$/;
 const IMAGE = /^([0-9a-f]{64})-([0-9a-f]{32})-([1-9]\d{0,8})x([1-9]\d{0,8})\.(png|jpeg)$/;
+const VIDEO = /^([0-9a-f]{64})-([0-9a-f]{32})-([1-9]\d{0,8})x([1-9]\d{0,8})x([1-9]\d{0,8})\.nut$/;
 const AUDIO = /^([0-9a-f]{64})-([0-9a-f]{32})-(\d{1,12})\.wav$/;
 const LINK = /^([0-9a-f]{64})-(\d{1,5})of(\d{1,5})-([0-9a-f]{64})$/;
 /** Of the listing: whatever else lies in the folder, names as long as these are not ours. */
@@ -52,8 +53,18 @@ export function digestOf(bytes: Uint8Array): string {
 }
 
 export function fileName({ key, digest, meta }: FileFacts): string {
-  const shape = meta.kind === 'image' ? `${meta.width}x${meta.height}` : String(meta.samples);
-  return `${key}-${digest}-${shape}.${meta.format}`;
+  return `${key}-${digest}-${shapeOf(meta)}.${meta.format}`;
+}
+
+function shapeOf(meta: MediaMeta): string {
+  switch (meta.kind) {
+    case 'image':
+      return `${meta.width}x${meta.height}`;
+    case 'video':
+      return `${meta.width}x${meta.height}x${meta.frames}`;
+    case 'audio':
+      return String(meta.samples);
+  }
 }
 
 export function parseFileName(name: string): FileFacts | null {
@@ -62,6 +73,12 @@ export function parseFileName(name: string): FileFacts | null {
     const [, key = '', digest = '', width, height, format] = image;
     const meta = { kind: 'image', width: Number(width), height: Number(height) } as const;
     return { key, digest, meta: { ...meta, format: format === 'png' ? 'png' : 'jpeg' } };
+  }
+  const video = VIDEO.exec(name);
+  if (video !== null) {
+    const [, key = '', digest = '', width, height, frames] = video;
+    const size = { width: Number(width), height: Number(height), frames: Number(frames) };
+    return { key, digest, meta: { kind: 'video', format: 'nut', ...size } };
   }
   const audio = AUDIO.exec(name);
   if (audio === null) return null;

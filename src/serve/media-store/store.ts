@@ -132,5 +132,7 @@ function stored({ shelf, prefix }: StoreShelf, entry: Entry): StoredMedia {
 
 function sameMeta(one: MediaMeta, other: MediaMeta): boolean {
   if (one.kind === 'audio') return other.kind === 'audio' && one.samples === other.samples;
-  return other.kind === 'image' && one.width === other.width && one.height === other.height;
+  if (other.kind !== one.kind || one.width !== other.width || one.height !== other.height)
+    return false;
+  return one.kind === 'image' || (other.kind === 'video' && one.frames === other.frames);
 }

@@ -3,6 +3,7 @@ import { PipeError, pipeThrough } from '../../process/pipe-through.ts';
 import { refused } from './limits.ts';
 import type { SentFile, Workshop } from './made.ts';
 
+/** For a file of no length; as long as it may play comes to it. */
 const TIMEOUT_MS = 120_000;
 
 /** ffmpeg's name of each container that is told by its first bytes: no other may be guessed. */
@@ -15,13 +16,15 @@ const DEMUXERS: Readonly<Record<string, string>> = {
 /**
  * What ffmpeg makes of a file, piece by piece. It reads its standard input and nothing else: playlists
  * and films may name other files and addresses. `cache` is its own temporary copy, which it needs to go
- * back in (an MP4 whose table stands at the end). Throws `NoFfmpeg` where there is none.
+ * back in (an MP4 whose table stands at the end). `report` gets what it writes to `pipe:3`. Throws `NoFfmpeg`
+ * where there is none, `NoPictures` where a film was asked for and there is none in it.
  */
 export async function* throughFfmpeg(
   { place, bytes }: SentFile,
   format: string,
   output: readonly string[],
   { signal, limits, ffmpeg }: Workshop,
+  report?: (text: string) => void,
 ): AsyncGenerator<Buffer> {
   const demuxer = DEMUXERS[format];
   if (demuxer === undefined) throw refused(place, `${format} is not read here`);
@@ -31,13 +34,32 @@ export async function* throughFfmpeg(
   try {
     yield* pipeThrough(ffmpeg, [...quiet, ...input, ...output, 'pipe:1'], {
       input: bytes,
-      timeoutMs: TIMEOUT_MS,
+      timeoutMs: TIMEOUT_MS + 1000 * limits.maxVideoSeconds,
       signal,
+      env: quietEnv(process.env),
+      ...(report === undefined ? {} : { report }),
     });
   } catch (error) {
     if (!(error instanceof PipeError)) throw error;
     if (error.reason === 'not-found') throw new NoFfmpeg();
+    if (NO_PICTURES.test(error.said)) throw new NoPictures();
     throw refused(place, `it does not decode: ${error.message}`);
+  }
+}
+
+const NO_PICTURES = /0:V:0.*matches no streams/;
+
+/** What a program needs to start: a file that takes it over finds no key or token there. */
+function quietEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const names = /^(PATH|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|SYSTEMROOT|TMPDIR|TEMP|TMP)$/i;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => names.test(name)));
+}
+
+/** The file has sound, or a cover, and no film. */
+export class NoPictures extends Error {
+  constructor() {
+    super('there are no pictures in it');
+    this.name = 'NoPictures';
   }
 }
 

@@ -29,11 +29,18 @@ export function contentKey(
   options: string,
   tenant: Tenant,
 ): string {
-  const shape =
-    meta.kind === 'image'
-      ? ['image', 'rgb8', `${meta.width}x${meta.height}`]
-      : ['audio', 'mono-s16-16000', `${meta.samples}`];
-  return digest(['content', tenant, options, ...shape], samples);
+  return digest(['content', tenant, options, ...shapeOf(meta)], samples);
+}
+
+function shapeOf(meta: MediaMeta): readonly string[] {
+  switch (meta.kind) {
+    case 'image':
+      return ['image', 'rgb8', `${meta.width}x${meta.height}`];
+    case 'video':
+      return ['video', meta.format, `${meta.width}x${meta.height}x${meta.frames}`];
+    case 'audio':
+      return ['audio', 'mono-s16-16000', `${meta.samples}`];
+  }
 }
 
 /** Each field has its length before it: no two lists of fields are the same bytes. */

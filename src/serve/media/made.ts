@@ -22,13 +22,15 @@ export type Workshop = {
   readonly thread: DecodeThread;
   /** The program's name or path; it need not be there. */
   readonly ffmpeg: string;
+  /** The engine reads films: else it gets their frames as pictures. */
+  readonly films: boolean;
   readonly signal: AbortSignal;
 };
 
 /** One result: what its key is made of, and the file for the engine. */
 export type Made = {
   readonly meta: MediaMeta;
-  /** Pixels or samples. */
+  /** Pixels or samples; of a film the file, which holds its pixels as they are. */
   readonly samples: Uint8Array;
   readonly encode: () => Promise<Uint8Array>;
 };

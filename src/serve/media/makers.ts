@@ -2,7 +2,7 @@ import { cutShort } from '../../estimate/read/complete.ts';
 import { contentOf } from '../../estimate/read/content.ts';
 import type { MediaKind } from '../seams.ts';
 import { makePages } from './documents.ts';
-import { makeFrames } from './films.ts';
+import { makeFilm } from './films.ts';
 import { refused } from './limits.ts';
 import type { Made, SentFile, Workshop } from './made.ts';
 import { makePicture } from './pictures.ts';
@@ -39,7 +39,7 @@ export async function* makersOf(
     case 'media':
       isFor('audio', 'video');
       refuseCut(file, content.format);
-      if (kind === 'video') yield* makeFrames(file, content.format, shop);
+      if (kind === 'video') yield* makeFilm(file, content.format, shop);
       else yield await makeSound(file, content.format, shop);
       return;
     case 'svg':

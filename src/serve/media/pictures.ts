@@ -37,7 +37,7 @@ export async function makeOfRaw(place: string, raw: RawPicture, shop: Workshop):
 }
 
 /** Throws 400 for a picture that the model's own processor refuses, a strip for example. */
-function wantedSize(place: string, size: ImageSize, { rules }: Workshop): ImageSize {
+export function wantedSize(place: string, size: ImageSize, { rules }: Workshop): ImageSize {
   try {
     return shrunkSize(size, rules.image);
   } catch (error) {

@@ -32,6 +32,8 @@ export type MediaPreparerOptions = {
   readonly workerFile?: URL;
   /** The program that decodes sound and film; `ffmpeg` of the PATH where left out. */
   readonly ffmpeg?: string;
+  /** Whether the engine reads films; left out: it gets their frames as pictures. */
+  readonly takesFilms?: (signal: AbortSignal) => Promise<boolean>;
 };
 
 /** Sound has this many samples a second once it is prepared. */
@@ -111,7 +113,9 @@ class Preparer {
     const rules = { ...this.#options.rules };
     refuseSenseless(part, rules);
     const sent = await this.#sentOf(part, signal);
-    const key = rawKey(sent.content, sent.form, part.kind, rules.fingerprint, tenant);
+    const films = part.kind === 'video' && ((await this.#options.takesFilms?.(signal)) ?? false);
+    const madeFor = films ? `${rules.fingerprint} films` : rules.fingerprint;
+    const key = rawKey(sent.content, sent.form, part.kind, madeFor, tenant);
     const store = stores.of(tenant);
     const known = await store.lookup(key);
     const share =
@@ -124,6 +128,7 @@ class Preparer {
               tenant,
               store,
               rules,
+              films,
               signal: shared,
             }),
           )
@@ -156,8 +161,9 @@ class Preparer {
 
   async #make(job: Job): Promise<readonly StoredMedia[]> {
     const { limits, observer, ffmpeg = 'ffmpeg' } = this.#options;
-    const { part, bytes, key, tenant, store, rules, signal } = job;
-    const shop = { rules, limits, gate: this.#gate, thread: this.#thread, ffmpeg, signal };
+    const { part, bytes, key, tenant, store, rules, films, signal } = job;
+    const tools = { gate: this.#gate, thread: this.#thread, ffmpeg };
+    const shop = { rules, limits, films, signal, ...tools };
     const stored: StoredMedia[] = [];
     const startedAt = performance.now();
     try {
@@ -189,6 +195,7 @@ type Job = {
   readonly tenant: Tenant;
   readonly store: MediaStore;
   readonly rules: MediaRules;
+  readonly films: boolean;
   readonly signal: AbortSignal;
 };
 
@@ -224,7 +231,8 @@ function prepared(
     kind: meta.kind,
     key,
     url,
-    size: meta.kind === 'image' ? { width: meta.width, height: meta.height } : null,
+    size: meta.kind === 'audio' ? null : { width: meta.width, height: meta.height },
+    ...(meta.kind === 'video' ? { frames: meta.frames } : {}),
     seconds: meta.kind === 'audio' ? meta.samples / SAMPLE_RATE : null,
     tokens: tokensOf(place, meta, rules),
     known,
@@ -236,7 +244,8 @@ function prepared(
 
 function tokensOf(place: string, meta: MediaMeta, rules: MediaRules): MediaTokens | null {
   try {
-    return meta.kind === 'image' ? rules.imageTokens(meta) : rules.audioTokens(meta.samples);
+    if (meta.kind === 'audio') return rules.audioTokens(meta.samples);
+    return meta.kind === 'image' ? rules.imageTokens(meta) : rules.filmTokens(meta);
   } catch (error) {
     if (error instanceof MmdeployError) throw refused(place, error.message);
     throw error;

@@ -8,6 +8,10 @@ export type MediaRules = {
   readonly image: ImageRule | null;
   /** Throws `input.invalid` (MmdeployError) for what the model's own processor refuses. */
   readonly imageTokens: (size: ImageSize) => MediaTokens | null;
+  /** A film that the engine itself takes apart: its pictures, their marks and the texts between them. */
+  readonly filmTokens: (film: ImageSize & { readonly frames: number }) => MediaTokens | null;
+  /** Tokens of one slot: a film that takes more is refused before its frames are made. null: unknown. */
+  readonly contextTokens: number | null;
   /** `samples` at 16 kHz. */
   readonly audioTokens: (samples: number) => MediaTokens | null;
   /** Why the model takes no images, and which do; null when it sees. */

@@ -18,6 +18,14 @@ export type MediaMeta =
       readonly width: number;
       readonly height: number;
     }
+  /** At llama.cpp's own rate, each frame whole and lossless. */
+  | {
+      readonly kind: 'video';
+      readonly format: 'nut';
+      readonly width: number;
+      readonly height: number;
+      readonly frames: number;
+    }
   /** Mono, 16-bit, 16 kHz. */
   | { readonly kind: 'audio'; readonly format: 'wav'; readonly samples: number };
 

@@ -10,6 +10,7 @@ test('flags and keys from the environment do not reach the engine; the rest does
     LLAMA_API_KEY: 'secret',
     LLAMA_CACHE: '/cache',
     NODE_OPTIONS: '--inspect',
+    FFREPORT: 'file=/tmp/film.log',
     EMPTY: undefined,
   });
   expect(env).toEqual({

@@ -113,9 +113,14 @@ function takePartApart(
 
 /** A medium as llama-server reads it in a chat request; `data` takes addresses as well as base64. */
 export function enginePart({ kind, url }: EngineMedia): Json {
-  return kind === 'image'
-    ? { type: 'image_url', image_url: { url } }
-    : { type: 'input_audio', input_audio: { data: audioData(url), format: 'wav' } };
+  switch (kind) {
+    case 'image':
+      return { type: 'image_url', image_url: { url } };
+    case 'video':
+      return { type: 'video_url', video_url: { url } };
+    case 'audio':
+      return { type: 'input_audio', input_audio: { data: audioData(url), format: 'wav' } };
+  }
 }
 
 /** llama-server's `input_audio.data` is bare base64 or a `file://` address, no data URI. */

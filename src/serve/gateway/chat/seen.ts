@@ -3,7 +3,12 @@ import type { MediaTokens, PreparedMedia } from '../../seams.ts';
 /** A medium whose count is known, to stand where another one stood. */
 type Reference = { readonly url: string; readonly tokens: MediaTokens };
 
-export type References = Readonly<Record<PreparedMedia['kind'], Reference | null>>;
+export type References = Readonly<Record<'image' | 'audio', Reference | null>>;
+
+/** A film is compared with a picture: both split the words where they stand. */
+export function referenceKind(kind: PreparedMedia['kind']): keyof References {
+  return kind === 'audio' ? 'audio' : 'image';
+}
 
 type Counted = Pick<PreparedMedia, 'kind' | 'tokens'>;
 
@@ -17,7 +22,7 @@ export function expectedDifference(
 ): number | null {
   let sum = 0;
   for (const { kind, tokens } of media) {
-    const reference = references[kind];
+    const reference = references[referenceKind(kind)];
     if (tokens === null || reference === null) return null;
     sum += total(tokens) - total(reference.tokens);
   }

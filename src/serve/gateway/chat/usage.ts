@@ -2,17 +2,17 @@ import type { PreparedMedia, PromptUsage } from '../../seams.ts';
 import type { Json } from '../json.ts';
 import { fieldOf, isObject } from '../json.ts';
 
-/** Tokens of a request's media by kind, with the marks around them; null where the rule is unknown. */
+/** Tokens of a request's media by kind, films among the images, with the marks around them; null where the rule is unknown. */
 export type MediaUsage = {
   readonly image: number | null;
   readonly audio: number | null;
 };
 
 export function mediaUsage(media: readonly Pick<PreparedMedia, 'kind' | 'tokens'>[]): MediaUsage {
-  const sum = (wanted: PreparedMedia['kind']): number | null => {
+  const sum = (wanted: keyof MediaUsage): number | null => {
     let tokens = 0;
     for (const each of media) {
-      if (each.kind !== wanted) continue;
+      if ((each.kind === 'audio') !== (wanted === 'audio')) continue;
       if (each.tokens === null) return null;
       tokens += each.tokens.media + each.tokens.wrapper;
     }

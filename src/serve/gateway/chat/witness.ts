@@ -2,7 +2,7 @@ import type { Pool } from 'undici';
 import type { EngineSource, PreparedMedia } from '../../seams.ts';
 import { GatewayError } from '../errors.ts';
 import type { Json } from '../json.ts';
-import { expectedDifference, judge, type References } from './seen.ts';
+import { expectedDifference, judge, referenceKind, type References } from './seen.ts';
 import type { EngineMedia, TakenApart } from './taken-apart.ts';
 
 /** Counts the tokens of a request without running the model; null where the engine cannot. */
@@ -78,7 +78,8 @@ export class Witness {
   }
 }
 
-function referenceOf(references: References, kind: PreparedMedia['kind']): EngineMedia {
+function referenceOf(references: References, of: PreparedMedia['kind']): EngineMedia {
+  const kind = referenceKind(of);
   const reference = references[kind];
   if (reference === null) throw new Error(`no reference for ${kind}`);
   return { kind, url: reference.url };

@@ -42,10 +42,9 @@ test('one header value a medium, the time only where something was encoded', () 
   const image = { kind: 'image', key: 'ab', tokens: exact(576), seconds: null } as const;
   const size = { width: 336, height: 240 };
   const sound = { kind: 'audio', key: 'cd', tokens: null, size: null, seconds: 29.98 } as const;
-  expect(
-    mediaHeaders([{ ...image, size }, sound, { ...image, size }], ['kv', 'none', 'media'], 12.4),
-  ).toEqual({
-    'x-mmdeploy-image': ['ab;336x240;576tok;hit=kv', 'ab;336x240;576tok;hit=media;encode_ms=12'],
+  const film = { ...image, kind: 'video', size, frames: 12 } as const;
+  expect(mediaHeaders([{ ...image, size }, sound, film], ['kv', 'none', 'media'], 12.4)).toEqual({
+    'x-mmdeploy-image': ['ab;336x240;576tok;hit=kv', 'ab;336x240x12;576tok;hit=media;encode_ms=12'],
     'x-mmdeploy-audio': ['cd;29.98s;?tok;hit=none;encode_ms=12'],
   });
 });

@@ -16,6 +16,7 @@ describe('names of the media store', () => {
   const metas: MediaMeta[] = [
     { kind: 'image', format: 'png', width: 1024, height: 768 },
     { kind: 'image', format: 'jpeg', width: 1, height: 1 },
+    { kind: 'video', format: 'nut', width: 320, height: 240, frames: 2400 },
     { kind: 'audio', format: 'wav', samples: 0 },
     { kind: 'audio', format: 'wav', samples: 57_600_000 },
   ];
@@ -36,6 +37,8 @@ describe('names of the media store', () => {
   it.each([
     `${key}-${digest}-0x8.png`,
     `${key}-${digest}-8x8.svg`,
+    `${key}-${digest}-8x8.nut`,
+    `${key}-${digest}-8x8x0.nut`,
     `${key}-${digest}-8x8.png.part`,
     `../${key}-${digest}-8x8.png`,
     `${key.toUpperCase()}-${digest}-8x8.png`,
