@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { ImageOrder } from '../serve/gateway/chat/chat-request.ts';
-import { countInput } from '../serve/gateway/chat/count-input.ts';
+import { countInput, countText } from '../serve/gateway/chat/count-input.ts';
 import { FilmTrial } from '../serve/gateway/chat/film-trial.ts';
 import { makeReferences } from '../serve/gateway/chat/references.ts';
 import { Witness } from '../serve/gateway/chat/witness.ts';
@@ -115,6 +115,7 @@ export async function openPipeline(
   const witness = new Witness({
     source,
     countInput,
+    countText,
     references: makeReferences(model.rules),
     onOdd: (detail) => observer.trouble('media_tokens_odd', detail),
   });

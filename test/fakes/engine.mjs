@@ -49,7 +49,14 @@ async function chat(body, response, { words = ['a', ' small', ' fake'], onWord =
 }
 
 /** Starts to listen where the arguments say; `loaded` tells whether loading is over. */
-export function serve({ loaded = () => true, slots, onChat, routes, ...habits } = {}) {
+export function serve({
+  loaded = () => true,
+  slots,
+  onChat,
+  routes,
+  answers = {},
+  ...habits
+} = {}) {
   const host = valueOf('--host') ?? '127.0.0.1';
   const server = createServer((request, response) => {
     if (!loaded()) return json(response, 503, { error: { code: 503, message: 'Loading model' } });
@@ -62,6 +69,8 @@ export function serve({ loaded = () => true, slots, onChat, routes, ...habits } 
       return json(response, 404, { error: { code: 404, message: 'File Not Found' } });
     }
     void readBody(request).then((body) => {
+      const answer = answers[request.url];
+      if (answer !== undefined) return json(response, 200, answer(body));
       if (request.url !== '/v1/chat/completions')
         return json(response, 200, { url: request.url, body });
       return onChat === undefined ? chat(body, response, habits) : onChat(body, response, request);

@@ -11,7 +11,7 @@ export function plainPrompts(overrides: Partial<PromptOptions> = {}): PromptOpti
     preparer: {
       prepare: (parts) => Promise.resolve(parts.map((part) => [asSent(part)])),
     },
-    witness: { check: () => Promise.resolve(true) },
+    witness: { check: () => Promise.resolve(null) },
     turns: {
       take: () =>
         Promise.resolve({

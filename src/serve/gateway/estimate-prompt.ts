@@ -31,22 +31,15 @@ export async function estimatePrompt(
   media: readonly (readonly Pick<PreparedMedia, 'kind' | 'tokens'>[])[],
   engine: PromptEngine,
 ): Promise<PromptEstimate> {
-  const light = taken.putBack(
-    media.map((files) => files.map(({ kind }) => PLACEHOLDERS[kind === 'audio' ? kind : 'image'])),
-  );
-  const [prompt, marker] = await Promise.all([engine.render(light), engine.mediaMarker()]);
-  const pieces = prompt.split(marker);
-  const [added, ownText, ...counts] = await Promise.all([
-    engine.countTokens('', true),
+  const [{ written, markers }, ownText] = await Promise.all([
+    countWritten(taken, media, engine),
     engine.countTokens(ownTexts(request).join('\n'), false),
-    ...pieces.map((piece) => engine.countTokens(piece, false)),
   ]);
-  const written = counts.reduce((sum, count) => sum + count, added);
   const text = Math.min(ownText, written);
   const flat = media.flat();
   const sum = sumTokens(flat);
   // As many markers as media, else this is not how the engine reads the request.
-  if (sum === null || pieces.length - 1 !== flat.length) {
+  if (sum === null || markers !== flat.length) {
     return { text, image: null, wrapper: null, total: null, confidence: 'unknown' };
   }
   return {
@@ -55,6 +48,27 @@ export async function estimatePrompt(
     wrapper: written - text + sum.wrapper,
     total: written + sum.media + sum.wrapper,
     confidence: sum.confidence,
+  };
+}
+
+/** Tokens of everything in a rendered prompt but its media, and how many places it has for those. */
+export async function countWritten(
+  taken: Pick<TakenApart, 'putBack'>,
+  media: readonly (readonly Pick<PreparedMedia, 'kind'>[])[],
+  engine: PromptEngine,
+): Promise<{ readonly written: number; readonly markers: number }> {
+  const light = taken.putBack(
+    media.map((files) => files.map(({ kind }) => PLACEHOLDERS[kind === 'audio' ? kind : 'image'])),
+  );
+  const [prompt, marker] = await Promise.all([engine.render(light), engine.mediaMarker()]);
+  const pieces = prompt.split(marker);
+  const counts = await Promise.all([
+    engine.countTokens('', true),
+    ...pieces.map((piece) => engine.countTokens(piece, false)),
+  ]);
+  return {
+    written: counts.reduce((sum, count) => sum + count, 0),
+    markers: pieces.length - 1,
   };
 }
 

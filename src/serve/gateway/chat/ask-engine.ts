@@ -4,9 +4,17 @@ import type { EngineSource, Observer, PromptUsage, Turn } from '../../seams.ts';
 import { engineTimings, type EngineTimings } from '../../observe/engine-timings.ts';
 import type { RequestNotes } from '../../observe/request-notes.ts';
 import { callEngine, type EngineAnswer, type StreamEnd } from '../engine-call.ts';
+import { errorEvent, type GatewayError } from '../errors.ts';
 import { parseObject } from '../json.ts';
+import { StreamCheck, type CheckedAnswer } from './answer-check.ts';
 import type { AtEngine } from './at-engine.ts';
-import { eventsWithMediaUsage, promptUsage, withMediaUsage, type MediaUsage } from './usage.ts';
+import {
+  eventsWithMediaUsage,
+  promptTokensOf,
+  promptUsage,
+  withMediaUsage,
+  type MediaUsage,
+} from './usage.ts';
 
 /** A request as the engine gets it. */
 export type SentRequest = {
@@ -27,6 +35,8 @@ export type Running = {
   readonly turn: Turn;
   /** Tokens of its media; null for words only. */
   readonly usage: MediaUsage | null;
+  /** null: nothing is left to be proven by the answer. */
+  readonly checked: CheckedAnswer | null;
 };
 
 /** A stream that nobody began to read has no end of its own: the signal ends its turn. */
@@ -49,7 +59,7 @@ export function endedOnce(turn: Turn, signal: AbortSignal): Turn {
  * stream when its last event was given out.
  */
 export async function askEngine(running: Running, sent: SentRequest): Promise<EngineAnswer> {
-  const { source, engine, observer, turn, usage } = running;
+  const { source, engine, observer, turn, usage, checked } = running;
   const { path, accept, signal, notes, atEngine } = sent;
   const body = onSlot(sent.text, turn.slot);
   const startedAt = performance.now();
@@ -73,6 +83,13 @@ export async function askEngine(running: Running, sent: SentRequest): Promise<En
     return answer;
   }
   const document = parseObject(answer.bytes);
+  try {
+    checked?.check(promptTokensOf(document));
+  } catch (error) {
+    // The slot does not hold what it should.
+    turn.end('lost');
+    throw error;
+  }
   turn.end('done', promptUsage(document));
   return { ...answer, bytes: Buffer.from(JSON.stringify(withMediaUsage(document, usage))) };
 }
@@ -103,27 +120,41 @@ async function* turnEvents(
   { notes, atEngine }: SentRequest,
 ): AsyncGenerator<Buffer, StreamEnd> {
   const { turn, usage, observer } = running;
+  const check = running.checked === null ? null : new StreamCheck(running.checked);
   let end: StreamEnd = 'aborted';
+  let failure: GatewayError | null = null;
   let before: number | null = null;
   let timings: EngineTimings | null = null;
   try {
     for (;;) {
       const next = await events.next();
-      if (next.done === true) return (end = next.value);
+      if (next.done === true) {
+        end = next.value;
+        failure = end === 'done' ? (check?.end() ?? null) : null;
+        if (failure !== null) yield Buffer.from(eventOf(failure));
+        return end;
+      }
       const now = performance.now();
       if (before !== null) observer.stage('inter_token', now - before);
       before = now;
       if (next.value.includes('"timings":{')) timings = engineTimings(next.value.toString('utf8'));
-      yield usage === null ? next.value : eventsWithMediaUsage(next.value, usage);
+      const passed = check === null ? next.value : check.pass(next.value);
+      if (passed.length === 0) continue;
+      yield usage === null ? passed : eventsWithMediaUsage(passed, usage);
     }
   } finally {
     notes.end = end;
     tell(timings, running, notes);
-    turn.end(end, usageOf(timings));
+    if (failure !== null) notes.reason = failure.code;
+    turn.end(failure === null ? end : 'lost', usageOf(timings));
     if (end === 'lost') void atEngine.lost(true);
     else atEngine.end(end === 'done' ? 'completed' : 'gone');
     await events.return('aborted');
   }
+}
+
+function eventOf({ status, code, message }: GatewayError): string {
+  return errorEvent(status, code, message);
 }
 
 /** What the timings of a stream's last event say of its prompt. */

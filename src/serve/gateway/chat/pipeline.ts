@@ -15,11 +15,12 @@ import { untilFateKnown } from '../../engine-fate.ts';
 import type { Quarantine } from '../../quarantine.ts';
 import { GatewayError } from '../errors.ts';
 import type { Json } from '../json.ts';
+import { checkedAnswer } from './answer-check.ts';
 import { AtEngine, suspectDigests } from './at-engine.ts';
 import { mediaHeaders, type MediaHit } from './media-header.ts';
 import { mediaHits, prefixOf, type TakenApart } from './taken-apart.ts';
 import { mediaUsage } from './usage.ts';
-import type { Witness } from './witness.ts';
+import type { AnswerCheck, Witness } from './witness.ts';
 
 /** The parts that a request with a prompt passes on its way to the engine. */
 export type PipelineParts = {
@@ -137,7 +138,9 @@ async function attemptPrompt(
   const { media } = made;
   const { path, taken, tenant, signal, body, atEngine } = request;
   const before = engineNow(source, made);
-  if (media.length > 0) await witnessed(parts, before, request, media);
+  const check = media.length > 0 ? await witnessed(parts, before, request, media) : null;
+  const checked = check === null ? null : checkedAnswer(check, body, path);
+  const text = checked === null ? request.text : JSON.stringify(checked.body);
   const prefix = prefixOf(taken.pieces, media, tenant);
   const begins = () => atEngine.begin();
   const turn = endedOnce(await turns.take({ tenant, path, body, signal, prefix, begins }), signal);
@@ -148,7 +151,8 @@ async function attemptPrompt(
     const hits = mediaHits(taken.pieces, media, turn.held);
     note(request.notes, turn, hits);
     const usage = flat.length === 0 ? null : mediaUsage(flat);
-    const answer = await askEngine({ source, engine, observer, turn, usage }, request);
+    const running = { source, engine, observer, turn, usage, checked };
+    const answer = await askEngine(running, { ...request, text });
     for (const [index, { kind, key }] of flat.entries()) {
       observer.media(kind, hits[index] ?? 'none');
       if (hits[index] !== 'kv') observer.encoded(key);
@@ -166,10 +170,11 @@ async function witnessed(
   engine: Pool,
   { countPath, taken, signal, atEngine }: Attempt,
   media: Media,
-): Promise<void> {
+): Promise<AnswerCheck | null> {
   atEngine.begin();
-  await witness.check(engine, countPath, taken, media, signal);
+  const check = await witness.check(engine, countPath, taken, media, signal);
   atEngine.end('gone');
+  return check;
 }
 
 function note(notes: RequestNotes, turn: Turn, hits: readonly MediaHit[]): void {

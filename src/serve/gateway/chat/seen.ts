@@ -66,6 +66,40 @@ export function judge(
   return { kind: 'lost', message: `${numbers}: it has not seen what was sent` };
 }
 
+/**
+ * Whether an answer was about `media`, by the tokens of the prompt that the engine says it has read.
+ * `text` is what is written in it beside them; null where that cannot be counted: it is then known only
+ * how many there are at least. Text is counted apart from the media here, so that an exact rule may be
+ * missed by less than half of the smallest medium: one that was lost is more.
+ */
+export function judgeAnswer(
+  media: readonly Counted[],
+  text: number | null,
+  prompt: number,
+): Verdict {
+  if (text === null) {
+    const least = media.reduce((sum, each) => sum + leastTokens(each), 0);
+    if (prompt >= least) {
+      const message = `the engine read ${prompt} tokens, at least ${least} are media: what is written cannot be counted`;
+      return { kind: 'odd', message };
+    }
+    const message = `the engine read ${prompt} tokens, its media alone are ${least}: it has not seen what was sent`;
+    return { kind: 'lost', message };
+  }
+  const tokens = media.map((each) => (each.tokens === null ? null : total(each.tokens)));
+  const known = tokens.filter((each) => each !== null);
+  if (known.length < tokens.length) return judge(media, null, prompt - text);
+  const expected = known.reduce((sum, each) => sum + each, 0);
+  const verdict = judge(media, expected, prompt - text);
+  const isNear = Math.abs(prompt - text - expected) < Math.min(...known) / 2;
+  return verdict.kind === 'lost' && isNear ? { ...verdict, kind: 'odd' } : verdict;
+}
+
+function leastTokens({ tokens }: Counted): number {
+  if (tokens === null) return 1;
+  return tokens.confidence === 'exact' ? total(tokens) : total(tokens) / 2;
+}
+
 function total({ media, wrapper }: MediaTokens): number {
   return media + wrapper;
 }

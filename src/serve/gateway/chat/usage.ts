@@ -71,6 +71,16 @@ function lineWithUsage(line: string, usage: MediaUsage): string {
   }
 }
 
+/**
+ * Tokens of the prompt by the `usage` of an answer, or of one event of its stream, in any of the
+ * interfaces; null where it has none.
+ */
+export function promptTokensOf(document: unknown): number | null {
+  const usage = fieldOf(document, 'usage') ?? fieldOf(fieldOf(document, 'response'), 'usage');
+  const tokens = fieldOf(usage, 'prompt_tokens') ?? fieldOf(usage, 'input_tokens');
+  return typeof tokens === 'number' ? tokens : null;
+}
+
 /** What the engine says of the prompt it answered: tokens, and how many of them its slot already held. */
 export function promptUsage(document: Json): PromptUsage | undefined {
   const usage = document['usage'];

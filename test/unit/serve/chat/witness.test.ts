@@ -1,7 +1,7 @@
 import type { Pool } from 'undici';
 import { describe, expect, test } from 'vitest';
 import { takeChatApart } from '../../../../src/serve/gateway/chat/chat-request.ts';
-import { expectedDifference, judge } from '../../../../src/serve/gateway/chat/seen.ts';
+import { expectedDifference, judge, judgeAnswer } from '../../../../src/serve/gateway/chat/seen.ts';
 import { Witness, type CountInput } from '../../../../src/serve/gateway/chat/witness.ts';
 import type { Confidence } from '../../../../src/contracts/basis.ts';
 import type { MediaTokens, PreparedMedia } from '../../../../src/serve/seams.ts';
@@ -46,6 +46,26 @@ describe('how the engine’s count is judged', () => {
   });
 });
 
+describe('how an answer is judged', () => {
+  const two = [image('a', tokens(576, 2)), image('b', tokens(100, 2))];
+
+  test('text may be miscounted by less than half of the smallest medium', () => {
+    expect(judgeAnswer(two, 30, 30 + 680)).toEqual({ kind: 'seen' });
+    expect(judgeAnswer(two, 30, 30 + 680 + 3)).toMatchObject({ kind: 'odd' });
+    expect(judgeAnswer(two, 30, 30 + 680 - 51)).toMatchObject({ kind: 'lost' });
+    expect(judgeAnswer(two, 30, 30 + 578)).toMatchObject({ kind: 'lost' });
+  });
+
+  test('without a rule each medium costs a token; a formula may be off by half', () => {
+    const unknown = [image('a', null), image('b', null)];
+    expect(judgeAnswer(unknown, 30, 31)).toMatchObject({ kind: 'lost' });
+    expect(judgeAnswer(unknown, 30, 32)).toEqual({ kind: 'seen' });
+    const rough = [image('a', tokens(100, 0, 'formula'))];
+    expect(judgeAnswer(rough, 30, 130 + 49)).toMatchObject({ kind: 'odd' });
+    expect(judgeAnswer(rough, null, 49)).toMatchObject({ kind: 'lost' });
+  });
+});
+
 describe('the witness', () => {
   const url = 'data:image/png;base64,QUJD';
   const part = { type: 'image_url', image_url: { url } };
@@ -54,7 +74,7 @@ describe('the witness', () => {
   const signal = new AbortController().signal;
 
   /** An engine that sees `seen` tokens in a stored picture and 18 in the reference, beside 5 of text. */
-  const setUp = (seen: number | null) => {
+  const setUp = (seen: number | null, text: number | null = 5) => {
     const asked: string[] = [];
     const source = { life: 1 };
     const odd: string[] = [];
@@ -67,6 +87,7 @@ describe('the witness', () => {
     const witness = new Witness({
       source,
       countInput,
+      countText: () => Promise.resolve(text),
       references,
       onOdd: (what) => odd.push(what),
     });
@@ -76,7 +97,7 @@ describe('the witness', () => {
   test('asks twice about a new picture, never again about one it has seen in this life', async () => {
     const { witness, asked, source } = setUp(578);
     const media = [[image('a', tokens(576, 2))]];
-    expect(await witness.check(engine, '/count', taken, media, signal)).toBe(true);
+    expect(await witness.check(engine, '/count', taken, media, signal)).toBeNull();
     expect(asked).toHaveLength(2);
     await witness.check(engine, '/count', taken, media, signal);
     expect(asked).toHaveLength(2);
@@ -105,9 +126,32 @@ describe('the witness', () => {
     expect(odd).toEqual([expect.stringContaining('570')]);
   });
 
-  test('an engine that cannot count says nothing either way', async () => {
-    const { witness } = setUp(null);
-    const media = [[image('a', tokens(576, 2))]];
-    expect(await witness.check(engine, '/count', taken, media, signal)).toBe(false);
+  const media = [[image('a', tokens(576, 2))]];
+
+  test('an engine that cannot count is asked once, and its answers are checked until one is right', async () => {
+    const { witness, asked } = setUp(null);
+    const checkOf = async () => witness.check(engine, '/count', taken, media, signal);
+    const lost = { status: 502, code: 'media_not_seen' };
+    const first = await checkOf();
+    expect(() => first?.(5)).toThrow(
+      expect.objectContaining({
+        ...lost,
+        message: expect.stringMatching(/counts 0 tokens .* expected are 578/) as string,
+      }),
+    );
+    expect(() => first?.(null)).toThrow(expect.objectContaining(lost));
+    const second = await checkOf();
+    second?.(5 + 578);
+    expect(await checkOf()).toBeNull();
+    expect(asked).toHaveLength(2);
+  });
+
+  test('what cannot be counted apart: an answer from fewer tokens than its media is refused, others are told', async () => {
+    const { witness, odd } = setUp(null, null);
+    const check = await witness.check(engine, '/count', taken, media, signal);
+    expect(() => check?.(577)).toThrow(/read 577 tokens, its media alone are 578/);
+    check?.(600);
+    expect(odd).toEqual([expect.stringContaining('600')]);
+    expect(await witness.check(engine, '/count', taken, media, signal)).not.toBeNull();
   });
 });
