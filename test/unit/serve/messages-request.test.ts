@@ -29,7 +29,7 @@ describe('a request for a message as a chat', () => {
       'messages[0].content[2]',
       'messages[1].content[0]',
     ]);
-    expect(parts[0]?.source).toEqual({ kind: 'bytes', bytes: Buffer.from('A') });
+    expect(parts[0]?.source).toEqual({ kind: 'base64', text: base64('A').data });
     const file = (name: string) => ({ kind: 'image', url: `file://${name}` }) as const;
     const part = (name: string) => ({ type: 'image_url', image_url: { url: `file://${name}` } });
     const words = (said: string) => ({ type: 'text', text: said });

@@ -6,7 +6,7 @@ import { requireMaxTokens, takeMessagesApart } from '../messages/messages-reques
 import { fieldOf, parseObject } from '../json.ts';
 import type { ChatDeps } from './chat.ts';
 import { countPrompt, routeFinder } from './prompts.ts';
-import { allowedBody } from './request.ts';
+import { takenBody } from './request.ts';
 
 const CHAT = '/v1/chat/completions';
 const COUNT = `${CHAT}/input_tokens`;
@@ -22,13 +22,16 @@ export function registerMessages(
   const requireRoute = routeFinder(parts.source);
   const route = { path: CHAT, countPath: COUNT, answerAs: messagesAnswer };
   app.post('/v1/messages', (request, reply) => {
-    const body = allowedBody(request, reply, 'messages');
-    requireMaxTokens(body);
-    const taken = takeMessagesApart(body, imageOrder);
+    const taken = takenBody(request, reply, 'messages', (body) => {
+      requireMaxTokens(body);
+      return takeMessagesApart(body, imageOrder);
+    });
     return replyToPrompt(parts, route, taken, clientOf(request, reply), request, reply);
   });
   app.post('/v1/messages/count_tokens', async (request, reply) => {
-    const taken = takeMessagesApart(allowedBody(request, reply, 'messages'), imageOrder);
+    const taken = takenBody(request, reply, 'messages', (body) =>
+      takeMessagesApart(body, imageOrder),
+    );
     const client = clientOf(request, reply);
     await requireRoute(COUNT, client.signal);
     const answer = await countPrompt(parts, COUNT, taken, client);
