@@ -148,8 +148,8 @@ export type TurnTaker = {
   readonly take: (request: TurnRequest) => Promise<Turn>;
 };
 
-type Stage =
-  'fetch' | 'decode' | 'resize' | 'queue' | 'encode' | 'prefill' | 'first_token' | 'inter_token';
+/** `decode`: resizing too, which is one pass with it: what is shrunk is never whole in memory. */
+type Stage = 'fetch' | 'decode' | 'queue' | 'encode' | 'prefill' | 'first_token' | 'inter_token';
 
 /** What the parts report, once per event; the metrics and the log are made from it. */
 export type Observer = {
