@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -52,7 +52,6 @@ function films(folder: string): readonly string[] {
     film(at('1s.mov'), bars('128x128', '24', 1), ...H264),
     film(at('odd.mkv'), bars('101x77', '10', 2), '-c:v', 'ffv1', '-pix_fmt', 'bgr0'),
     film(at('0.2s.mp4'), bars('64x64', '25', 0.2), ...H264),
-    film(at('0.36s.mp4'), bars('64x64', '25', 0.36), ...H264),
     film(at('11s.mp4'), bars('64x48', '5', 11), ...H264),
     film(at('variable.mkv'), bars('96x96', '25', 2), ...VARIABLE, ...H264),
     film(at('large.mp4'), bars('640x480', '10', 0.3), ...H264),
@@ -70,17 +69,24 @@ type Body = {
   readonly error?: { readonly message: string; readonly code: string };
 };
 
-async function ask(url: string, bytes: Buffer, words = 'x'): Promise<Answer> {
+function bodyOf(bytes: Buffer, words: string) {
   const part = {
     type: 'video_url',
     video_url: { url: `data:;base64,${bytes.toString('base64')}` },
   };
   const content = [part, { type: 'text', text: words }];
-  const response = await fetch(`${url}/v1/chat/completions`, {
+  return { messages: [{ role: 'user', content }], max_tokens: 1 };
+}
+
+const post = (url: string, body: unknown) =>
+  fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ messages: [{ role: 'user', content }], max_tokens: 1 }),
+    body: JSON.stringify(body),
   });
+
+async function ask(url: string, bytes: Buffer, words = 'x'): Promise<Answer> {
+  const response = await post(`${url}/v1/chat/completions`, bodyOf(bytes, words));
   const image = response.headers.get('x-mmdeploy-image');
   return { status: response.status, image, body: (await response.json()) as Body };
 }
@@ -120,6 +126,100 @@ describe.skipIf(!ready)('films through the gateway and the real engine', () => {
       expect(served).toEqual(
         items.map(({ input, tokens }) => ({ input, tokens, status: 200, said: `${tokens}` })),
       );
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'are encoded once, counted like any prompt, and known by their pixels',
+    async () => {
+      const { url } = await servePair(pair);
+      const [path = ''] = paths;
+      const bytes = readFileSync(path);
+      const first = await ask(url, bytes);
+      const again = await ask(url, bytes, 'y');
+      // Another file of the same frames.
+      const other = join(folder, 'other.mkv');
+      execFileSync('ffmpeg', ['-v', 'error', '-y', '-i', path, '-c', 'copy', other]);
+      const same = await ask(url, readFileSync(other), 'z');
+      const [key = ''] = (first.image ?? '').split(';');
+      expect(first.image).toMatch(/^[0-9a-f]{64};128x96x12;\d+tok;hit=none;encode_ms=\d+$/);
+      expect(again.image).toMatch(new RegExp(`^${key};.*;hit=kv$`));
+      expect(same.image).toMatch(new RegExp(`^${key};.*;hit=kv$`));
+      const { cached_tokens: cached = 0, image_tokens: tokens = 0 } =
+        again.body.usage?.prompt_tokens_details ?? {};
+      expect(cached).toBeGreaterThanOrEqual(tokens);
+
+      const estimated = await post(`${url}/mmdeploy/v1/estimate`, bodyOf(bytes, 'x'));
+      expect(await estimated.json()).toMatchObject({
+        total: first.body.usage?.prompt_tokens,
+        confidence: 'exact',
+      });
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'that are bad, or too much for a slot, are refused with the reason',
+    async () => {
+      const { url } = await servePair(pair, { limits: { maxVideoSeconds: 5 } });
+      const at = (name: string) => join(folder, 'films', name);
+      const tiny = film(at('0.1s.mp4'), bars('64x64', '25', 0.1), ...H264);
+      const large = film(at('4s.mkv'), bars('640x640', '5', 4), ...H264);
+      const sound = film(at('sound.mp4'), 'sine=duration=1', '-c:a', 'aac');
+      const whole = readFileSync(paths[0]!);
+      const asked: [Buffer, number, RegExp][] = [
+        [readFileSync(tiny), 400, /no frame is left/],
+        [readFileSync(sound), 400, /no pictures in it: send it as `input_audio`/],
+        [readFileSync(large), 413, /more than \d+ frames of 640x640.*4096 tokens.*`--context`/],
+        [readFileSync(paths[2]!), 413, /`--max-video-seconds`/],
+        [whole.subarray(0, whole.length / 2), 400, /truncated: \d+ of at least/],
+        [Buffer.concat([whole.subarray(0, 200), Buffer.alloc(5000, 0x5a)]), 400, /./],
+        [Buffer.alloc(3000, 0x5a), 400, /./],
+      ];
+      for (const [bytes, status, message] of asked) {
+        const { body, ...answer } = await ask(url, bytes);
+        expect({ status: answer.status, said: body.error?.message }).toEqual({
+          status,
+          said: expect.stringMatching(message) as string,
+        });
+      }
+      expect((await ask(url, whole)).status).toBe(200);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'of ten minutes are served where limit and slot allow it',
+    async () => {
+      const { url } = await servePair(pair, {
+        ...{ contextPerSlot: 32_768, limits: { maxVideoSeconds: 600 } },
+      });
+      const long = film(join(folder, 'films', 'long.mp4'), bars('32x32', '1', 600), ...H264);
+      const estimated = await post(`${url}/mmdeploy/v1/estimate`, bodyOf(readFileSync(long), 'x'));
+      const { stdout } = await mmdeploy(
+        ['estimate', long, '--model', pair.model, '--items', '-o', 'json'],
+        { cwd: folder },
+      );
+      const [item] = (JSON.parse(stdout) as Estimate).models[0]?.items ?? [];
+      const { image, wrapper } = (await estimated.json()) as { image: number; wrapper: number };
+      // One begin of text is written around it.
+      expect(image + wrapper).toBe((item?.tokens ?? 0) + 1);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'are their frames to an engine whose ffprobe is broken',
+    async () => {
+      const bin = join(folder, 'bin');
+      mkdirSync(bin);
+      writeFileSync(join(bin, 'ffprobe'), '#!/bin/sh\nexit 1\n', { mode: 0o700 });
+      const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}` };
+      const { url } = await servePair(pair, { env });
+      const { status, image } = await ask(url, readFileSync(paths[6]!));
+      expect(status).toBe(200);
+      expect(image).toMatch(/^[0-9a-f]{64};64x64;\d+tok;hit=none;encode_ms=\d+$/);
     },
     TIMEOUT_MS,
   );
