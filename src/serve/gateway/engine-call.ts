@@ -35,7 +35,7 @@ export type EngineAnswer =
 export type StreamEnd = 'done' | 'lost' | 'aborted';
 
 /** The code of every error that says so, whoever noticed. */
-export const ENGINE_LOST = 'engine_lost';
+const ENGINE_LOST = 'engine_lost';
 
 /** The engine went away before a byte of its answer: another one may be asked. */
 export class EngineLost extends GatewayError {
