@@ -7,6 +7,7 @@ import { NO_WISHES } from '../match/types.ts';
 import { kvBytesPerToken } from '../plan/slot-files.ts';
 import { counted } from '../plan/wording.ts';
 import { checkClientCommand } from '../serve/client-command.ts';
+import type { ReliefOptions } from '../serve/supervisor/options.ts';
 import type { Context } from './context.ts';
 import { relievedPlan, reliefOptions } from './engine-relief.ts';
 import type { SelectedEngine } from './engine.ts';
@@ -75,10 +76,14 @@ export async function prepareServe(
   const loaded = await loadModel({ name: path, mmproj, profilesDir: null }, ctx);
   const engine = await engineFor(what, planned, llamaServer, ctx);
   const plan = await withLess(what, planned, engine, ctx);
-  const argv = [
-    ...listenAt(plan.engine?.args ?? [], []),
-    ...supervisionFlags(engine.flags, plan.model.id),
-  ];
+  const args = listenAt(plan.engine?.args ?? [], []);
+  const argv = [...args, ...supervisionFlags(args, engine.flags, plan.model.id)];
+  const relief = await reliefOptions(
+    plan,
+    loaded.source.model,
+    { ...engine.engine, flags: engine.flags },
+    ctx,
+  );
   ctx.trace(`engine: ${[engine.engine.path, ...argv].join(' ')}`);
   return {
     plan,
@@ -93,22 +98,20 @@ export async function prepareServe(
       engineFlags: engine.flags,
       enginePath: engine.engine.path,
       modelId: plan.model.id,
-      ...(plan.settings === null
-        ? {}
-        : {
-            settings: `${plan.settings.contextPerSlot} tokens of context, ${counted(plan.settings.slots, 'slot')}`,
-          }),
+      ...startedWith(plan, relief),
     },
-    tools: {
-      model: servedModel(plan, loaded, await ableModels(ctx)),
-      relief: await reliefOptions(
-        plan,
-        loaded.source.model,
-        { ...engine.engine, flags: engine.flags },
-        ctx,
-      ),
-    },
+    tools: { model: servedModel(plan, loaded, await ableModels(ctx)), relief },
   };
+}
+
+/** For the person who watches: with the slots that it has after it once ran out of memory. */
+function startedWith(
+  { settings }: DeploymentPlan,
+  { initial }: ReliefOptions,
+): Pick<ServeRequest, 'settings'> {
+  if (settings === null) return {};
+  const slots = counted(initial.slots ?? settings.slots, 'slot');
+  return { settings: `${settings.contextPerSlot} tokens of context, ${slots}` };
 }
 
 /** The demo model's plan on this machine; its files are made in the cache folder. */
@@ -178,10 +181,14 @@ async function engineFor(
   return selected;
 }
 
-function supervisionFlags(known: readonly string[], modelId: string): string[] {
+function supervisionFlags(
+  args: readonly string[],
+  known: readonly string[],
+  modelId: string,
+): string[] {
   // Without a name of its own a model is called by the path of its file in every answer.
   const flags = [...SUPERVISION_FLAGS, ['--alias', modelId]];
-  return flags.filter(([flag = '']) => known.includes(flag)).flat();
+  return flags.filter(([flag = '']) => known.includes(flag) && !args.includes(flag)).flat();
 }
 
 function servedModel(plan: DeploymentPlan, loaded: LoadedModel, able: AbleModels): ServedModel {

@@ -26,7 +26,7 @@ import {
   type PipelineSettings,
   type ServedModel,
 } from './serve-pipeline.ts';
-import { phaseNotices, seconds } from './serve-notices.ts';
+import { phaseLog, phaseNotices, seconds } from './serve-notices.ts';
 
 export type ServeRequest = {
   /** The engine's arguments, without host, port and the folder that it reads media from. */
@@ -102,7 +102,7 @@ export async function startServing(
   const { observer } = seen.metrics;
   const pipeline = await openPipeline(request, tools.model, source, observer, ctx);
   const guard = await chooseOrphanGuard(ctx.run, ctx.platform);
-  const options = supervisorOptions(request, ctx, tools, { guard, folder, pipeline });
+  const options = supervisorOptions(request, ctx, tools, { guard, folder, pipeline, seen });
   const supervisor = new Supervisor(options);
   source.become(supervisor, () => supervisor.settings.relief.imageMaxTokens);
   const gateway = createGateway({
@@ -144,9 +144,11 @@ function supervisorOptions(
     guard,
     folder,
     pipeline,
-  }: { guard: OrphanGuard; folder: SocketFolder | null; pipeline: Pipeline },
+    seen,
+  }: { guard: OrphanGuard } & Pick<Parts, 'folder' | 'pipeline' | 'seen'>,
 ): SupervisorOptions {
   const notices = phaseNotices(ctx.notice);
+  const logged = phaseLog(seen.logger);
   return {
     command: {
       file: request.enginePath,
@@ -167,6 +169,7 @@ function supervisorOptions(
       if (phase.kind === 'crashed' && !phase.relieved) pipeline.crashed();
       if (phase.kind === 'relieved') pipeline.relieved();
       notices(phase);
+      logged(phase);
     },
   };
 }

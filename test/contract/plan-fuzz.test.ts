@@ -23,7 +23,7 @@ import { loadProfiles } from '../../src/profiles/load.ts';
 import { folders } from '../../src/process/folders.ts';
 import { createContext } from '../../src/workflows/create-context.ts';
 import { planWorkflow } from '../../src/workflows/plan.ts';
-import { measuredEncoder } from '../helpers/encoders.ts';
+import { measuredEncoder } from '../helpers/measured-encoders.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-fuzz-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

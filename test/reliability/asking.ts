@@ -122,9 +122,14 @@ export const textChat = (text: string, more: Chat = {}): Chat => ({
   ...more,
 });
 
-/** A long answer: the demo model's own end, token 2, is forbidden. */
+/** An answer of so many tokens: the demo model's own end, token 2, is forbidden. */
+export const endless = (tokens: number): Chat => ({
+  max_tokens: tokens,
+  logit_bias: { '2': -100 },
+});
+
 export const longChat = (text: string, tokens: number, more: Chat = {}): Chat =>
-  textChat(text, { max_tokens: tokens, logit_bias: { '2': -100 }, ...more });
+  textChat(text, { ...endless(tokens), ...more });
 
 export const mediaChat = (url: string, more: Chat = {}): Chat => ({
   model: 'demo',

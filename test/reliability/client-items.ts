@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ask, CHAT_PATH, longChat, mediaChat, tally, textChat } from './asking.ts';
+import { ask, type Asked, CHAT_PATH, longChat, mediaChat, tally, textChat } from './asking.ts';
 import {
   dripFeed,
   goodRequests,
@@ -20,34 +20,49 @@ const MEMORY_LIMIT_MIB = 300;
 /** Item 8: connections that never get to the end of a request, beside good ones. */
 export async function halfOpen({ sizes, serve }: World): Promise<Item> {
   const server = await serve();
+  const good = () => goodRequests(server.url, sizes.goodRequests);
   try {
-    await goodRequests(server.url, sizes.goodRequests);
-    const before = await goodRequests(server.url, sizes.goodRequests);
+    // The first requests of a server are slower.
+    await good();
+    const before = await good();
     const held = await openHalf(server.url, sizes.halfOpen);
-    const during = await goodRequests(server.url, sizes.goodRequests);
+    const during = await good();
     const mib = residentMib(server.pid);
     const [refused, closed] = [held.refused(), held.closed()];
     held.release();
-    const p99 = (asked: typeof before) =>
-      percentile(
-        asked.map((each) => each.ms),
-        0.99,
-      );
+    const after = await good();
     const fates = during.map(({ fate }) => fate);
-    const findings: Finding[] = [
-      {
-        what: `${sizes.goodRequests} good requests beside ${sizes.halfOpen} half-open connections`,
-        found: `${tally(fates)}; p99 ${ms(p99(during))}, before ${ms(p99(before))}; ${refused} refused, ${closed} closed meanwhile; ${mib.toFixed(0)} MiB`,
-        bar: 'all answered; p99 within 2x or 250 ms',
-        holds:
-          fates.every((fate) => fate === 'answered') &&
-          p99(during) <= Math.max(2 * p99(before), p99(before) + 250),
-      },
-    ];
-    return { id: '8', title: 'Half-open connections', findings };
+    const without = Math.max(p99(before), p99(after));
+    return {
+      id: '8',
+      title: 'Half-open connections',
+      findings: [
+        {
+          what: `${sizes.goodRequests} good requests beside ${sizes.halfOpen} half-open connections`,
+          found: `${tally(fates)}; p99 ${ms(p99(during))}, before them ${ms(p99(before))}, after them ${ms(p99(after))}`,
+          bar: 'all answered; p99 at most twice that without, or 250 ms more',
+          holds:
+            fates.every((fate) => fate === 'answered') &&
+            p99(during) <= Math.max(2 * without, without + 250),
+        },
+        {
+          what: `the ${sizes.halfOpen} connections`,
+          found: `${refused} refused, ${closed} closed by the server meanwhile; the gateway takes ${mib.toFixed(0)} MiB`,
+          bar: `none refused, under ${MEMORY_LIMIT_MIB} MiB`,
+          holds: refused === 0 && mib < MEMORY_LIMIT_MIB,
+        },
+      ],
+    };
   } finally {
     await server.stop();
   }
+}
+
+function p99(asked: readonly Asked[]): number {
+  return percentile(
+    asked.map((each) => each.ms),
+    0.99,
+  );
 }
 
 /** Item 8 too: requests that come byte by byte. It only waits, so others may run beside it. */

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { startServed } from './served.ts';
 import type { ServeOptions, Sizes, World } from './world.ts';
 
@@ -19,24 +21,34 @@ export function createWorld(repository: string, engine: string, sizes: Sizes): O
     mkdirSync(path);
     return path;
   };
-  const serve = ({ fake, flags = [], wrapper = [] }: ServeOptions = {}) => {
-    const home = folder();
-    const fakes = join(repository, 'test/fakes');
-    const instead =
-      fake === undefined ? [] : ['--llama-server', join(fakes, 'as-llama-server.mjs')];
+  const fakes = join(repository, 'test/fakes');
+  const program = [process.execPath, join(repository, 'bin/mmdeploy.js')];
+  const standIn = join(fakes, 'as-llama-server.mjs');
+  const environment = ({ fake, home = folder(), env = {} }: ServeOptions) => ({
+    ...process.env,
+    ...env,
+    XDG_STATE_HOME: join(home, 'state'),
+    XDG_DATA_HOME: join(home, 'data'),
+    XDG_CACHE_HOME: join(home, 'cache'),
+    MMDEPLOY_LLAMA_SERVER: fake === undefined ? engine : standIn,
+    FAKE_REAL_ENGINE: engine,
+    MMDEPLOY_FAKE: fake === undefined ? '' : join(fakes, `${fake}.mjs`),
+  });
+  const serve = (options: ServeOptions = {}) => {
+    const { flags = [], wrapper = [], what = ['--demo'] } = options;
     const port = flags.includes('--port') ? [] : ['--port', '0'];
     return startServed({
-      command: [...wrapper, process.execPath, join(repository, 'bin/mmdeploy.js')],
-      args: ['serve', '--demo', ...instead, ...port, ...flags],
-      env: {
-        ...process.env,
-        XDG_STATE_HOME: join(home, 'state'),
-        XDG_DATA_HOME: join(home, 'data'),
-        XDG_CACHE_HOME: join(home, 'cache'),
-        MMDEPLOY_LLAMA_SERVER: engine,
-        MMDEPLOY_FAKE: fake === undefined ? '' : join(fakes, `${fake}.mjs`),
-      },
+      command: [...wrapper, ...program],
+      args: ['serve', ...what, ...port, ...flags],
+      env: environment(options),
     });
   };
-  return { sizes, serve, folder, remove: () => rmSync(root, { recursive: true, force: true }) };
+  const run = async (args: readonly string[], options: ServeOptions = {}) => {
+    const [node = '', ...file] = program;
+    const env = environment(options);
+    const { stdout, stderr } = await promisify(execFile)(node, [...file, ...args], { env });
+    return stdout + stderr;
+  };
+  const remove = () => rmSync(root, { recursive: true, force: true });
+  return { sizes, serve, run, folder, remove };
 }

@@ -29,7 +29,7 @@ export async function engineKilled({ sizes, serve }: World): Promise<Item> {
       title: 'kill -9 of the engine under load',
       findings: [
         {
-          what: `${sizes.kills} kills, ${CLIENTS} clients, half of them streaming: ${asked.length} requests`,
+          what: `${sizes.kills} kills, ${CLIENTS} clients, half of them streaming, a third with an image: ${asked.length} requests`,
           found: tally(fates),
           bar: 'none lost, none hung',
           holds: lost === 0 && hung === 0 && asked.length > sizes.kills,
@@ -59,7 +59,7 @@ export async function drains({ serve }: World): Promise<Item> {
   const server = await serve({ flags: ['--drain', '30s'] });
   const engine = await until(() => server.enginePid(), 5000);
   const running = Array.from({ length: 4 }, (_, index) =>
-    ask(server.url, longChat(`stream ${index}`, 2000, { stream: index % 2 === 0 })),
+    ask(server.url, longChat(`stream ${index}`, 500, { stream: index % 2 === 0 })),
   );
   await delay(300);
   server.signal('SIGTERM');

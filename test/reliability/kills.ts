@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ask, randomOf, longChat, type Asked, type Chat } from './asking.ts';
+import { ask, endless, longChat, mediaChat, randomOf, type Asked, type Chat } from './asking.ts';
+import { tinyPng } from './png.ts';
 import { until, type Served } from './served.ts';
 
 export type KillRun = {
@@ -52,8 +53,11 @@ export async function killUnderLoad(
   return { asked, backMs };
 }
 
-/** Half of them streams, half of them whole; long enough to be cut in the middle. */
+/** Half of them streams, half of them whole, every third with an image; long enough to be cut in the middle. */
 function bodyOf(client: number, turn: number): Chat {
-  const stream = (client + turn) % 2 === 0;
-  return longChat(`client ${client}, turn ${turn}`, 200, { stream });
+  const more = { stream: (client + turn) % 2 === 0 };
+  if ((client + turn) % 3 > 0) return longChat(`client ${client}, turn ${turn}`, 200, more);
+  const image = tinyPng(client * 1000 + turn).toString('base64');
+  const long = { ...endless(200), ...more };
+  return mediaChat(`data:image/png;base64,${image}`, long);
 }

@@ -43,6 +43,8 @@ export type World = {
   readonly sizes: Sizes;
   /** `mmdeploy serve` with the demo model on the real engine, or on a fake of `test/fakes`. */
   readonly serve: (options?: ServeOptions) => Promise<Served>;
+  /** The program's output once it has ended; throws where it fails. */
+  readonly run: (args: readonly string[], options?: ServeOptions) => Promise<string>;
   /** A private folder. */
   readonly folder: () => string;
 };
@@ -51,6 +53,12 @@ export type ServeOptions = {
   /** Name of a fake in `test/fakes`; without one the real engine. */
   readonly fake?: string;
   readonly flags?: readonly string[];
+  /** Model and settings; the demo model where absent. */
+  readonly what?: readonly string[];
+  /** A folder of an earlier server, so that it knows what that one knew. */
+  readonly home?: string;
+  /** For the fake. */
+  readonly env?: Readonly<Record<string, string>>;
   /** A command in front of the server's own, as `unshare` or `prlimit`. */
   readonly wrapper?: readonly string[];
 };

@@ -3,7 +3,7 @@ import type { TensorInfo } from '../../../src/contracts/model.ts';
 import { tensorBytes, tensorElements } from '../../../src/gguf/types.ts';
 import { encoderAs, encoderTensors } from '../../../src/layout/encoder.ts';
 import { encoderModel } from '../../../src/layout/model.ts';
-import { MEASURED_ENCODERS } from '../../helpers/encoders.ts';
+import { MEASURED_ENCODERS } from '../../helpers/measured-encoders.ts';
 import { textTensors } from '../../../src/layout/text.ts';
 import { sum } from '../../../src/units.ts';
 import { internvl26b, llava13b, llava7b, qwen25vl7b } from './dimensions.ts';

@@ -12,7 +12,8 @@ import {
 import { allocate } from '../../../src/memory/graph/allocate.ts';
 import { schedule } from '../../../src/memory/graph/schedule.ts';
 import { MIB } from '../../../src/units.ts';
-import { encoderOf, MEASURED_ENCODERS, measuredEncoder } from '../../helpers/encoders.ts';
+import { encoderOf } from '../../helpers/encoders.ts';
+import { MEASURED_ENCODERS, measuredEncoder } from '../../helpers/measured-encoders.ts';
 
 describe('encoder memory at load against llama-server', () => {
   it.each(MEASURED_ENCODERS)('$id', ({ dims, load: measured }) => {

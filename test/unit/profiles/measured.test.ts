@@ -6,7 +6,7 @@ import { describeProfile } from '../../../src/profiles/describe.ts';
 import { loadProfiles } from '../../../src/profiles/load.ts';
 import { encoderModel, textModel } from '../../../src/layout/model.ts';
 import type { TextDims } from '../../../src/layout/text.ts';
-import { MEASURED_ENCODERS } from '../../helpers/encoders.ts';
+import { MEASURED_ENCODERS } from '../../helpers/measured-encoders.ts';
 
 /**
  * What llama-server reserved was measured on files of these dimensions: a profile of the same name has to

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { computeFor } from '../../../src/memory/encoder.ts';
 import { largestPictures } from '../../../src/memory/encoder-image.ts';
 import { cutEncoder, deepstackLayers } from '../../../src/simulate/cut-encoder.ts';
-import { measuredEncoder } from '../../helpers/encoders.ts';
+import { measuredEncoder } from '../../helpers/measured-encoders.ts';
 
 describe('cutEncoder', () => {
   it.each(['qwen2.5-vl-7b', 'qwen3-vl-8b', 'qwen3-vl-2b', 'pixtral-12b'])(
