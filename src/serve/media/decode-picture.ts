@@ -44,6 +44,13 @@ export async function pictureSize(place: string, file: Buffer, limit: number): P
   }
 }
 
+/** Pictures in a GIF or WebP, pages of a TIFF; 1 where the header cannot be read. */
+export async function pictureCount(file: Buffer): Promise<number> {
+  const sharp = await vips();
+  const header = sharp(file, { limitInputPixels: false }).metadata();
+  return header.then(({ pages }) => pages ?? 1).catch(() => 1);
+}
+
 /**
  * Decodes a picture of this size, once: upright, on white paper, in sRGB, at the size that is wanted. Of
  * an animation the first frame, of a TIFF the first page. Truncated or damaged data are a 400.

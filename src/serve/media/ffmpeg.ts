@@ -11,6 +11,7 @@ const DEMUXERS: Readonly<Record<string, string>> = {
   ...{ mp4: 'mov', m4a: 'mov', mov: 'mov', mkv: 'matroska', ogg: 'ogg', flac: 'flac' },
   ...{ mp3: 'mp3', aac: 'aac', wav: 'wav', asf: 'asf', flv: 'flv', aiff: 'aiff', amr: 'amr' },
   ...{ caf: 'caf', avi: 'avi', mpeg: 'mpeg', ts: 'mpegts' },
+  ...{ gif: 'gif', apng: 'apng', avif: 'mov' },
 };
 
 /**

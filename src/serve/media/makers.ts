@@ -1,6 +1,7 @@
 import { cutShort } from '../../estimate/read/complete.ts';
 import { contentOf } from '../../estimate/read/content.ts';
 import type { MediaKind } from '../seams.ts';
+import { animationFormat } from './animation.ts';
 import { makePages } from './documents.ts';
 import { makeFilm } from './films.ts';
 import { refused } from './limits.ts';
@@ -29,7 +30,7 @@ export async function* makersOf(
   switch (content.kind) {
     case 'image':
       isFor('image', 'video');
-      yield await makePicture(file, shop);
+      yield* pictureOrAnimation(file, kind, shop);
       return;
     case 'pdf':
       isFor('image');
@@ -49,6 +50,19 @@ export async function* makersOf(
     case 'text':
       throw refused(place, 'it holds text');
   }
+}
+
+/** Of an animation that was sent as a picture the first frame; one that was sent as a film is one. */
+async function* pictureOrAnimation(
+  file: SentFile,
+  kind: MediaKind,
+  shop: Workshop,
+): AsyncGenerator<Made> {
+  const moving = kind === 'video' ? await animationFormat(file.bytes) : null;
+  if (moving === 'webp')
+    throw refused(file.place, 'animated WebP is no film here: send MP4 or GIF');
+  if (moving === null) yield await makePicture(file, shop);
+  else yield* makeFilm(file, moving, shop);
 }
 
 const HOLDS: Readonly<Record<string, string>> = {

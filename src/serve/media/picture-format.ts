@@ -9,6 +9,9 @@ const SEND = 'send PNG, JPEG or WebP';
 const sharp = (name: string): PictureFormat => ({ decoder: 'sharp', name });
 const none = (what: string): PictureFormat => ({ decoder: null, why: `it holds ${what}: ${SEND}` });
 
+const SEQUENCE =
+  'it holds an AVIF sequence: send a still, or the whole in `video_url` where the model takes films';
+
 type Signature = { readonly at: number; readonly bytes: string; readonly is: PictureFormat };
 
 /** Latin-1 text, so that every byte is one character. */
@@ -53,6 +56,8 @@ function boxed(head: Buffer): PictureFormat {
   const brands = [head.toString('latin1', FIRST_BRAND, FIRST_BRAND + 4)];
   for (let at = COMPATIBLE; at + 4 <= end; at += 4)
     brands.push(head.toString('latin1', at, at + 4));
+  // libvips knows no file of this brand, whichever others it is compatible with.
+  if (brands[0] === 'avis') return { decoder: null, why: SEQUENCE };
   const known = brands.find((brand) => /^avi[fs]$/.test(brand) || HEIC.test(brand));
   if (known === undefined) return none(`a picture of brand \`${brands[0]?.trim() ?? ''}\``);
   return HEIC.test(known) ? { decoder: 'heic', name: 'HEIC' } : sharp('AVIF');
