@@ -34,6 +34,7 @@ const PURE_FILES = [
   'src/serve/client/{sse,image-kind}.ts',
   'src/serve/gateway/{cors,keys,errors,estimate-prompt,json}.ts',
   'src/serve/gateway/chat/{answer-check,chat-request,media-header,media-source,responses-request,seen,taken-apart,usage}.ts',
+  'src/serve/gateway/deadline.ts',
   'src/serve/gateway/messages/*.ts',
   'src/serve/gateway/{allowed-fields,base64,cut-base64,constraint-limits,field-limits,pattern-cost}.ts',
   'src/serve/schedule/{engine-life,fair-queue,prediction,prime-body,slot-choice,slot-file-index,trust}.ts',

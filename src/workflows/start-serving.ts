@@ -54,6 +54,8 @@ export type ServeRequest = {
   readonly drainMs: number;
   /** How long running requests may make no progress before the engine is killed; 10 min where absent. */
   readonly stallTimeoutMs?: number;
+  /** For a request as a whole; null: as long as it takes. */
+  readonly requestTimeoutMs?: number | null;
   /** After so long without requests the engine is unloaded until the next; null: never. */
   readonly idleUnloadMs?: number | null;
   readonly pipeline: PipelineSettings;
@@ -111,6 +113,7 @@ export async function startServing(
     corsOrigins: request.corsOrigins,
     imageEngine: request.imageEngine,
     maxBodyBytes: request.pipeline.maxBodyBytes,
+    requestTimeoutMs: request.requestTimeoutMs ?? null,
     observation: seen,
     prompts: pipeline.prompts,
   });

@@ -46,6 +46,7 @@ export function registerServe({ begin, action }: Registrar): void {
     .option('--max-body <size>', 'largest body of a request', '64MiB')
     .option('--queue <n>', 'requests that may wait for a slot; more get 429', '64')
     .option('--queue-timeout <time>', 'how long one may wait; then it gets 504', '10m')
+    .option('--request-timeout <time>', 'how long a whole request may take; 0: as it takes', '0')
     .option('--slot-cache <size>', 'prompts with media in memory; a quarter of what is free')
     .option(
       '--image-order <order>',

@@ -32,6 +32,7 @@ export type ServeOptions = PlanOptions &
     readonly drain: string;
     readonly queue: string;
     readonly queueTimeout: string;
+    readonly requestTimeout: string;
     readonly slotCache?: string;
     readonly maxBody: string;
     readonly imageOrder: string;
@@ -61,6 +62,7 @@ export function serveRequest(
       readyTimeoutMs: milliseconds('--ready-timeout', options.readyTimeout),
       stallTimeoutMs: milliseconds('--stall-timeout', options.stallTimeout) || Infinity,
       idleUnloadMs: milliseconds('--idle-unload', options.idleUnload) || null,
+      requestTimeoutMs: milliseconds('--request-timeout', options.requestTimeout) || null,
       drainMs: milliseconds('--drain', options.drain),
       pipeline: {
         queueLimit: wholeNumber('--queue', options.queue, 0, 100_000) ?? 0,

@@ -14,7 +14,8 @@ import {
 import { corsHeaders, preflightHeaders, type CorsOrigins } from './cors.ts';
 import { readyEngine } from './engine-call.ts';
 import { GatewayError } from './errors.ts';
-import { InFlight } from './in-flight.ts';
+import { requestTimeout } from './deadline.ts';
+import { InFlight, type Deadline } from './in-flight.ts';
 import type { KeyRing } from './key-file.ts';
 import { ANONYMOUS, tenantOf } from './keys.ts';
 import { refuseMalformed, sendError } from './reply-error.ts';
@@ -37,6 +38,8 @@ export type GatewayOptions = {
   readonly imageEngine: URL | null;
   readonly maxBodyBytes: number;
   readonly connections?: ConnectionLimits;
+  /** Milliseconds for a request as a whole, from its head to its last byte; null: as long as it takes. */
+  readonly requestTimeoutMs?: number | null;
   /** Metrics and the log; null for none. */
   readonly observation: Observation | null;
   /** What requests with a prompt pass on their way. */
@@ -90,14 +93,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     done(null, body);
   });
   if (options.observation !== null) registerObservation(app, options.observation);
-  app.setErrorHandler((error, request, reply) => {
-    noteBug(request.raw, sendError(error, reply).statusCode, error);
-    return reply;
-  });
-  app.setNotFoundHandler((request, reply) => sendError(unknownRoute(app, request, reply), reply));
+  answerErrors(app, inFlight);
   const tenants = new WeakMap<FastifyRequest, Tenant>();
   app.addHook('onRequest', (request, reply, done) => {
-    inFlight.add(reply.raw);
+    inFlight.add(reply.raw, deadlineOf(options, request));
     endWhenStalled(reply.raw, limits);
     reply.headers(corsHeaders(options.corsOrigins, request.headers));
     if (options.corsOrigins.length > 0 && isPreflight(request)) {
@@ -111,10 +110,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     done(PROBES.includes(request.routeOptions.url ?? '') ? undefined : refusal(tenant, draining));
   });
   addProbes(app, options.engine, () => draining);
-  const clientOf = (request: FastifyRequest, reply: FastifyReply): Client => ({
-    tenant: tenants.get(request) ?? ANONYMOUS,
-    signal: inFlight.signalOf(reply.raw),
-  });
+  const clientOf = (request: FastifyRequest, reply: FastifyReply): Client => {
+    notesOf(request.raw).stage = 'answer';
+    return {
+      tenant: tenants.get(request) ?? ANONYMOUS,
+      signal: inFlight.signalOf(reply.raw),
+    };
+  };
   addRoutes(app, options, clientOf);
   return {
     listen: async (host, port) => {
@@ -132,6 +134,17 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 }
 
+/** Whatever broke when a request's time was over, that is what its client is told. */
+function answerErrors(app: FastifyInstance, inFlight: InFlight): void {
+  app.setErrorHandler((error, request, reply) => {
+    const { reason } = inFlight.signalOf(reply.raw) as { readonly reason: unknown };
+    const cause = reason instanceof GatewayError ? reason : error;
+    noteBug(request.raw, sendError(cause, reply).statusCode, cause);
+    return reply;
+  });
+  app.setNotFoundHandler((request, reply) => sendError(unknownRoute(app, request, reply), reply));
+}
+
 function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: ClientOf): void {
   const { engine: source, prompts } = options;
   const { imageOrder, ...way } = prompts;
@@ -144,6 +157,22 @@ function addRoutes(app: FastifyInstance, options: GatewayOptions, clientOf: Clie
   registerForwarded(app, { source, clientOf }, '/tokenize', 'tokenize');
   registerModels(app, { source, clientOf });
   registerImages(app, options.imageEngine, clientOf);
+}
+
+function deadlineOf(
+  { engine, requestTimeoutMs: limitMs = null }: GatewayOptions,
+  { raw }: FastifyRequest,
+): Deadline | null {
+  if (limitMs === null) return null;
+  const reason = () => {
+    const notes = notesOf(raw);
+    const isMissing = notes.stage === 'answer' && engine.engine === null;
+    const error = requestTimeout(limitMs, isMissing ? 'engine' : notes.stage);
+    // A stream has its status already: its line in the log has the reason.
+    notes.reason ??= error.code;
+    return error;
+  };
+  return { limitMs, reason };
 }
 
 function isPreflight({ method, headers }: FastifyRequest): boolean {

@@ -1,6 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayError } from './errors.ts';
 
+/** How long one request may take as a whole, and what its client is told then. */
+export type Deadline = { readonly limitMs: number; readonly reason: () => GatewayError };
+
 /** The requests being answered: what a drain waits for, and what it ends when its time is up. */
 export class InFlight {
   readonly #running = new Map<ServerResponse, AbortController>();
@@ -10,11 +13,19 @@ export class InFlight {
     return this.#running.size;
   }
 
-  /** Follows `response` to its end; the signal is aborted when the client hangs up before it. */
-  add(response: ServerResponse): void {
+  /**
+   * Follows `response` to its end; the signal is aborted when the client hangs up before it, or its time is
+   * over.
+   */
+  add(response: ServerResponse, deadline: Deadline | null): void {
     const controller = new AbortController();
+    const timer =
+      deadline === null
+        ? undefined
+        : setTimeout(() => controller.abort(deadline.reason()), deadline.limitMs);
     this.#running.set(response, controller);
     response.once('close', () => {
+      clearTimeout(timer);
       this.#running.delete(response);
       if (!response.writableFinished) controller.abort();
       if (this.#running.size > 0) return;

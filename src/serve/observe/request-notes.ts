@@ -3,12 +3,16 @@ import type { MediaHit } from '../gateway/chat/media-header.ts';
 import type { Tenant } from '../seams.ts';
 import type { EngineTimings } from './engine-timings.ts';
 
+/** How far a request has come. */
+export type RequestStage = 'body' | 'media' | 'engine' | 'count' | 'queue' | 'encode' | 'answer';
+
 /**
  * What a request leaves behind for its line in the log: counts, times and digests. Nothing that a client
  * wrote has a place here.
  */
 export type RequestNotes = {
   tenant: Tenant | null;
+  stage: RequestStage;
   /** Where each medium was found; null until that is known. */
   hits: readonly MediaHit[] | null;
   /** Milliseconds by stage. */
@@ -30,6 +34,7 @@ export function notesOf(request: IncomingMessage): RequestNotes {
   if (known !== undefined) return known;
   const notes: RequestNotes = {
     tenant: null,
+    stage: 'body',
     hits: null,
     ms: {},
     timings: null,

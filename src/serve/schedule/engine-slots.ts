@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import type { PromptUsage } from '../seams.ts';
@@ -67,7 +68,13 @@ export const LLAMA_SLOTS: EngineSlots = {
 };
 
 const FIRST_LOOK_MS = 10;
-const LONGEST_LOOK_MS = 250;
+const LAST_EARLY_LOOK_MS = 160;
+/**
+ * llama-server (build 11669) sees that the client of an answer in one piece is gone once nothing has
+ * happened in it for a second, and each look at `/slots` is something: looks at a shorter distance keep
+ * the answer going to its end. All that wait look at the same moments.
+ */
+const LOOK_MS = 1250;
 
 /** Returns when the engine is done with a request whose client is gone, or is `over` itself. Never rejects. */
 export async function untilIdle(
@@ -76,7 +83,9 @@ export async function untilIdle(
   slot: number,
   over: () => boolean,
 ): Promise<void> {
-  for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_LOOK_MS)) {
+  for (let earlyMs = FIRST_LOOK_MS; ; earlyMs *= 2) {
+    const waitMs =
+      earlyMs <= LAST_EARLY_LOOK_MS ? earlyMs : LOOK_MS - (performance.now() % LOOK_MS);
     // It lets a stopping process end.
     await delay(waitMs, undefined, { ref: false });
     if (over() || !(await slots.isBusy(engine, slot).catch(() => false))) return;

@@ -3,7 +3,7 @@ import type { PreparedMedia, Tenant } from '../../seams.ts';
 import type { EngineAnswer } from '../engine-call.ts';
 import { notesOf } from '../../observe/request-notes.ts';
 import { sendAnswer } from '../forward.ts';
-import { answerPrompt, type PipelineParts } from './pipeline.ts';
+import { answerPrompt, type PipelineParts, type PromptRequest } from './pipeline.ts';
 import type { TakenApart } from './taken-apart.ts';
 
 export type PromptRoute = {
@@ -26,9 +26,9 @@ export async function replyToPrompt(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const prepare = () => pinnedMedia(parts, taken, { tenant, signal }, reply);
-  const { accept } = request.headers;
   const notes = notesOf(request.raw);
+  const prepare = () => pinnedMedia(parts, taken, { tenant, signal, notes }, reply);
+  const { accept } = request.headers;
   const asked = { ...route, taken, tenant, signal, accept, notes };
   const { answer, headers } = await answerPrompt(parts, asked, prepare);
   for (const [name, value] of Object.entries(headers)) {
@@ -40,10 +40,11 @@ export async function replyToPrompt(
 async function pinnedMedia(
   { preparer }: PipelineParts,
   { parts }: TakenApart,
-  { tenant, signal }: { readonly tenant: Tenant; readonly signal: AbortSignal },
+  { tenant, signal, notes }: Pick<PromptRequest, 'tenant' | 'signal' | 'notes'>,
   { raw }: FastifyReply,
 ): Promise<readonly (readonly PreparedMedia[])[]> {
   if (parts.length === 0) return [];
+  notes.stage = 'media';
   const media = await preparer.prepare(parts, tenant, signal);
   const release = () => {
     for (const each of media.flat()) each.release();

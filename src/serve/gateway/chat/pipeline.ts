@@ -87,6 +87,7 @@ async function answerWith(
   const body = request.taken.putBack(made.media);
   const text = JSON.stringify(body);
   const atEngine = new AtEngine(quarantine, suspectDigests(made.media, text));
+  request.notes.stage = 'engine';
   await awaitEngine(source, request.signal);
   for (let losses = 0; ;) {
     atEngine.admit();
@@ -105,6 +106,7 @@ async function answerWith(
       const isOver = source.engine === null || source.life !== life;
       if (wasThere || !isOver) losses += 1;
       if (losses === MOST_LOSSES) throw lost;
+      request.notes.stage = 'engine';
       await source.whenReady(request.signal).catch(() => {
         throw lost;
       });
@@ -136,20 +138,25 @@ async function attemptPrompt(
 ): Promise<PromptAnswer> {
   const { source, turns, observer } = parts;
   const { media } = made;
-  const { path, taken, tenant, signal, body, atEngine } = request;
+  const { path, taken, tenant, signal, body, atEngine, notes } = request;
   const before = engineNow(source, made);
   const check = media.length > 0 ? await witnessed(parts, before, request, media) : null;
   const checked = check === null ? null : checkedAnswer(check, body, path);
   const text = checked === null ? request.text : JSON.stringify(checked.body);
   const prefix = prefixOf(taken.pieces, media, tenant);
-  const begins = () => atEngine.begin();
+  const begins = () => {
+    notes.stage = 'encode';
+    atEngine.begin();
+  };
+  notes.stage = 'queue';
   const turn = endedOnce(await turns.take({ tenant, path, body, signal, prefix, begins }), signal);
   try {
     const engine = engineNow(source, made);
+    notes.stage = 'answer';
     atEngine.begin();
     const flat = media.flat();
     const hits = mediaHits(taken.pieces, media, turn.held);
-    note(request.notes, turn, hits);
+    note(notes, turn, hits);
     const usage = flat.length === 0 ? null : mediaUsage(flat);
     const running = { source, engine, observer, turn, usage, checked };
     const answer = await askEngine(running, { ...request, text });
@@ -168,9 +175,10 @@ async function attemptPrompt(
 async function witnessed(
   { witness }: PipelineParts,
   engine: Pool,
-  { countPath, taken, signal, atEngine }: Attempt,
+  { countPath, taken, signal, atEngine, notes }: Attempt,
   media: Media,
 ): Promise<AnswerCheck | null> {
+  notes.stage = 'count';
   atEngine.begin();
   const check = await witness.check(engine, countPath, taken, media, signal);
   atEngine.end('gone');

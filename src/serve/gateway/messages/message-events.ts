@@ -1,5 +1,6 @@
 import type { Json } from '../json.ts';
 import { asArray, asText, fieldOf, isObject } from '../json.ts';
+import { REQUEST_TIMEOUT } from '../deadline.ts';
 import { messagesErrorBody, messagesErrorType } from './errors.ts';
 import {
   emptyMessage,
@@ -60,7 +61,7 @@ export class MessageEvents {
     const { message, code, type: told } = isObject(error) ? error : {};
     if (src === 'mmdeploy') {
       const ours =
-        told === 'service_unavailable_error' ? 503 : code === 'request_timeout' ? 504 : 502;
+        told === 'service_unavailable_error' ? 503 : code === REQUEST_TIMEOUT ? 504 : 502;
       return event('error', messagesErrorBody(ours, asText(code), asText(message)));
     }
     const type = messagesErrorType(status === 0 ? 500 : status);
