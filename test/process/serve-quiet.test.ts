@@ -32,7 +32,7 @@ describe('a COMMAND that cannot be run is found before anything is loaded', () =
 });
 
 test('times that are none', async () => {
-  for (const flag of ['--stall-timeout', '--idle-unload']) {
+  for (const flag of ['--stall-timeout', '--idle-unload', '--request-timeout']) {
     const { code, stderr } = await mmdeploy(['serve', '--demo', flag, 'soon']);
     expect(code).toBe(2);
     expect(stderr).toContain(flag);

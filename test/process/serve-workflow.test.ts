@@ -93,6 +93,22 @@ test('force ends a drain that would take for ever', async () => {
   expect(await response.text().catch(() => '')).not.toContain('[DONE]');
 });
 
+test('a request has the time that it was given as a whole, and its line in the log the reason', async () => {
+  const log = join(temporaryFolder(), 'serve.log');
+  const context = serveContext();
+  const request = serveRequest('never-finishes', {
+    requestTimeoutMs: 400,
+    log: { file: log, level: 'info' },
+  });
+  const served = serveWorkflow(request, context.ctx, tools);
+  const url = await readyUrl(context);
+  const response = await fetch(`${url}/v1/chat/completions`, chatBody({ stream: true }));
+  expect(await response.text()).toMatch(/"code":"request_timeout"[^\n]*\n\n$/);
+  context.interrupt();
+  expect(await served).toEqual({ exitCode: 0 });
+  expect(readFileSync(log, 'utf8')).toContain('"reason":"request_timeout"');
+});
+
 describe('what cannot start says why and how to go on', () => {
   test('a taken port, before the engine is started', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
