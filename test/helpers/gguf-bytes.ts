@@ -98,8 +98,8 @@ function plain(type: Exclude<Value['t'], 'arr' | 'raw'>, value: unknown): Buffer
   }
 }
 
-/** Type number and value, as they follow a key. */
-function valueBytes(value: Value): Buffer {
+/** Type number and value, as they follow a key: `raw` of it is the value again. */
+export function valueBytes(value: Value): Buffer {
   if (value.t === 'raw') return value.v;
   if (value.t !== 'arr') return Buffer.concat([u32(IDS[value.t]), plain(value.t, value.v)]);
   const { of } = value;

@@ -1,5 +1,5 @@
 import { BYTE_SIGNS } from '../../src/tokens/text/byte-signs.ts';
-import { ggufBytes, type Value } from './gguf-bytes.ts';
+import { ggufBytes, type Value, valueBytes } from './gguf-bytes.ts';
 
 /**
  * OpenAI's published vocabularies, from the ranks that gpt-tokenizer carries: the one set of real-size
@@ -77,32 +77,39 @@ const NORMAL = 1;
 export type SpecialText = readonly [text: string, kind: 'control' | 'user-defined' | 'normal'];
 const KINDS = { control: CONTROL, 'user-defined': USER_DEFINED, normal: NORMAL };
 
-/** A file with nothing but a byte-pair vocabulary in it: enough for llama-tokenize. */
-export function vocabularyFile(
+/**
+ * Files with nothing but a byte-pair vocabulary in them, one for each way of cutting text: enough for
+ * llama-tokenize. What they have in common, 400,000 texts, is encoded once.
+ */
+export function vocabularyFiles(
   { tokens, merges }: RealVocabulary,
-  pre: string,
   special: readonly SpecialText[],
   model: 'gpt2' | 'gemma4' = 'gpt2',
-): Buffer {
-  const list = (of: 'str' | 'i32', v: readonly (string | number)[]): Value => ({ t: 'arr', of, v });
-  const count = (v: number): Value => ({ t: 'u32', v });
-  return ggufBytes({
-    keys: [
-      ['general.architecture', { t: 'str', v: 'llama' }],
-      ['llama.context_length', count(32768)],
-      ['llama.embedding_length', count(64)],
-      ['llama.block_count', count(1)],
-      ['llama.feed_forward_length', count(64)],
-      ['llama.attention.head_count', count(1)],
-      ['llama.attention.layer_norm_rms_epsilon', { t: 'f32', v: 1e-5 }],
-      ['tokenizer.ggml.model', { t: 'str', v: model }],
-      ['tokenizer.ggml.pre', { t: 'str', v: pre }],
-      ['tokenizer.ggml.tokens', list('str', [...tokens, ...special.map(([text]) => text)])],
-      [
-        'tokenizer.ggml.token_type',
-        list('i32', [...tokens.map(() => NORMAL), ...special.map(([, kind]) => KINDS[kind])]),
-      ],
-      ['tokenizer.ggml.merges', list('str', merges)],
-    ],
+): (pre: string) => Buffer {
+  const list = (of: 'str' | 'i32', v: readonly (string | number)[]): Value => ({
+    t: 'raw',
+    v: valueBytes({ t: 'arr', of, v }),
   });
+  const count = (v: number): Value => ({ t: 'u32', v });
+  const kinds = [...tokens.map(() => NORMAL), ...special.map(([, kind]) => KINDS[kind])];
+  const lists: [string, Value][] = [
+    ['tokenizer.ggml.tokens', list('str', [...tokens, ...special.map(([text]) => text)])],
+    ['tokenizer.ggml.token_type', list('i32', kinds)],
+    ['tokenizer.ggml.merges', list('str', merges)],
+  ];
+  return (pre) =>
+    ggufBytes({
+      keys: [
+        ['general.architecture', { t: 'str', v: 'llama' }],
+        ['llama.context_length', count(32768)],
+        ['llama.embedding_length', count(64)],
+        ['llama.block_count', count(1)],
+        ['llama.feed_forward_length', count(64)],
+        ['llama.attention.head_count', count(1)],
+        ['llama.attention.layer_norm_rms_epsilon', { t: 'f32', v: 1e-5 }],
+        ['tokenizer.ggml.model', { t: 'str', v: model }],
+        ['tokenizer.ggml.pre', { t: 'str', v: pre }],
+        ...lists,
+      ],
+    });
 }

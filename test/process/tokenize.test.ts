@@ -12,7 +12,7 @@ import {
   realVocabulary,
   type SpecialText,
   speltOut,
-  vocabularyFile,
+  vocabularyFiles,
 } from '../helpers/real-vocabulary.ts';
 
 const server = inject('llamaServer');
@@ -39,10 +39,12 @@ describe.skipIf(server === null)('a real vocabulary of 200,000 tokens in llama-t
   let folder = '';
   let real: RealVocabulary = { tokens: [], merges: [] };
   let spelt = real;
+  let fileOf: ReturnType<typeof vocabularyFiles>;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'mmdeploy-tokenize-'));
     real = await realVocabulary('o200k_base');
     spelt = speltOut(real);
+    fileOf = vocabularyFiles(real, SPECIAL);
   });
   afterAll(() => {
     rmSync(folder, { recursive: true });
@@ -51,8 +53,8 @@ describe.skipIf(server === null)('a real vocabulary of 200,000 tokens in llama-t
   /** The vocabulary cut by `pre`, as the engine and as we read it. */
   function written(pre: string): { readonly path: string; readonly vocabulary: Tokeniser } {
     const path = join(folder, `${pre}.gguf`);
-    const model = pre === 'gemma4' ? pre : 'gpt2';
-    writeFileSync(path, vocabularyFile(pre === 'gemma4' ? spelt : real, pre, SPECIAL, model));
+    const bytes = pre === 'gemma4' ? vocabularyFiles(spelt, SPECIAL, pre)(pre) : fileOf(pre);
+    writeFileSync(path, bytes);
     const vocabulary = vocabularyOf(readGgufHeader(path).metadata);
     if (vocabulary.kind !== 'vocabulary') throw new Error(vocabulary.model);
     return { path, vocabulary };
