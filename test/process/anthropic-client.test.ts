@@ -143,6 +143,6 @@ describe('npm @anthropic-ai/sdk and an engine that calls a tool', () => {
     await stream[Symbol.asyncIterator]().next();
     stream.abort();
     await expect(stream.done()).rejects.toBeInstanceOf(Anthropic.APIUserAbortError);
-    await vi.waitFor(() => expect(readLog()).toContain('client hung up'));
+    await vi.waitFor(() => expect(readLog()).toContain('client hung up'), { timeout: 10_000 });
   });
 });

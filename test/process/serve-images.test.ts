@@ -9,6 +9,7 @@ import { imageEngineUrl } from '../../src/serve/gateway/routes/image-engine.ts';
 import { chatBody, deadEngine, openGateway } from '../helpers/serve-gateway.ts';
 
 const PATH = '/v1/images/generations';
+const UNTIL = { timeout: 10_000, interval: 10 };
 
 async function behind(answer: (request: IncomingMessage, response: ServerResponse) => unknown) {
   const server = createServer((request, response) => void answer(request, response));
@@ -71,9 +72,9 @@ describe('/v1/images/generations', () => {
     const controller = new AbortController();
     const asked = client.images.generate({ prompt: 'x' }, { signal: controller.signal });
     asked.catch(() => undefined);
-    await vi.waitFor(() => expect(begun).toBe(true));
+    await vi.waitFor(() => expect(begun).toBe(true), UNTIL);
     controller.abort();
-    await vi.waitFor(() => expect(closed).toBe(true));
+    await vi.waitFor(() => expect(closed).toBe(true), UNTIL);
   });
 
   test('its refusals are passed on in its words; its absence is 502; none is 501 with what to do', async () => {

@@ -34,7 +34,7 @@ function lacking(enough: string, words: string, when = 'load', initial: Relief =
   const supervised = supervise(
     fakeEngine('out-of-memory'),
     { args: ARGS, env },
-    { relief, watch: { stallMs: 60_000, silenceMs: 300 } },
+    { relief, watch: { stallMs: 60_000, silenceMs: 2000 } },
   );
   return { ...supervised, remembered };
 }
@@ -68,7 +68,8 @@ describe('out of memory while loading', () => {
       imageMaxTokens: 256,
       slots: 1,
     });
-    expect(readLog().match(/^argv/gm)).toHaveLength(5);
+    // The file is written beside the start.
+    await vi.waitFor(() => expect(readLog().match(/^argv/gm)).toHaveLength(5), UNTIL);
   });
 
   test('with nothing left to give up it is the failure it always was', async () => {

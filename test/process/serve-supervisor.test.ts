@@ -8,6 +8,8 @@ import { fakeEngine, isAlive, supervise, temporaryFolder } from '../helpers/serv
 const GUARDS: readonly OrphanGuard[] =
   process.platform === 'linux' ? ['pdeathsig', 'watchdog'] : ['watchdog'];
 const UNTIL = { timeout: 10_000, interval: 10 };
+/** Time for a fake engine to run its handler of a signal before the next one, on a crowded machine too. */
+const PATIENT = { politeMs: 500, killMs: 1000 };
 
 async function failureOf(promise: Promise<unknown>): Promise<MmdeployError> {
   const error: unknown = await promise.then(
@@ -59,23 +61,27 @@ describe.each(GUARDS)('guarded by %s', (guard) => {
   });
 
   test('an engine that ignores SIGTERM is asked twice, then killed', async () => {
-    const { supervisor, readLog } = supervise(fakeEngine('ignores-sigterm'), { guard });
+    const { supervisor, readLog } = supervise(
+      fakeEngine('ignores-sigterm'),
+      { guard },
+      { stop: PATIENT },
+    );
     await supervisor.start();
     const pid = supervisor.pid ?? 0;
     await supervisor.stop();
     expect(isAlive(pid)).toBe(false);
-    expect(readLog()).toContain('SIGTERM 2 ignored');
+    await vi.waitFor(() => expect(readLog()).toContain('SIGTERM 2 ignored'), UNTIL);
   });
 
   test('the second SIGTERM is enough for an engine with an open request', async () => {
     const { supervisor, readLog } = supervise(
       fakeEngine('needs-second-sigterm'),
       { guard },
-      { stop: { politeMs: 100, killMs: 600_000 } },
+      { stop: { ...PATIENT, killMs: 600_000 } },
     );
     await supervisor.start();
     await supervisor.stop();
-    expect(readLog()).toMatch(/SIGTERM 1\nSIGTERM 2\n/);
+    await vi.waitFor(() => expect(readLog()).toMatch(/SIGTERM 1\nSIGTERM 2\n/), UNTIL);
   });
 
   test('a grandchild that holds the log pipe dies with the engine', async () => {

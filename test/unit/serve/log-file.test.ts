@@ -6,7 +6,7 @@ import { temporaryFolder } from '../../helpers/serve-supervisor.ts';
 
 const line = (text: string) => Buffer.from(`${text}\n`);
 const written = (path: string, text: string) =>
-  vi.waitFor(() => expect(readFileSync(path, 'utf8')).toBe(text));
+  vi.waitFor(() => expect(readFileSync(path, 'utf8')).toBe(text), { timeout: 10_000 });
 
 test('a long run is cut between lines that are written at once, and two files are kept', async () => {
   const path = join(temporaryFolder(), 'logs', 'engine.log');
