@@ -60,6 +60,7 @@ function films(folder: string): readonly string[] {
   ];
 }
 
+type Pair = { readonly model: string; readonly mmproj: string };
 type Answer = { readonly status: number; readonly image: string | null; readonly body: Body };
 type Body = {
   readonly usage?: {
@@ -93,10 +94,26 @@ async function ask(url: string, bytes: Buffer, words = 'x'): Promise<Answer> {
 
 const TIMEOUT_MS = 120_000;
 
+async function expectEstimated(pair: Pair, paths: readonly string[]): Promise<void> {
+  const { url } = await servePair(pair);
+  const argv = ['estimate', ...paths, '--model', pair.model, '--items', '-o', 'json'];
+  const { stdout } = await mmdeploy(argv);
+  const items = (JSON.parse(stdout) as Estimate).models[0]?.items ?? [];
+  const served = [];
+  for (const path of paths) {
+    const { status, image, body } = await ask(url, readFileSync(path));
+    const tokens = body.usage?.prompt_tokens_details.image_tokens;
+    served.push({ input: path, tokens, status, said: /;(\d+)tok;/.exec(image ?? '')?.[1] });
+  }
+  expect(served).toEqual(
+    items.map(({ input, tokens }) => ({ input, tokens, status: 200, said: `${tokens}` })),
+  );
+}
+
 describe.skipIf(!ready)('films through the gateway and the real engine', () => {
   const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-serve-films-'));
   let paths: readonly string[] = [];
-  let pair: { model: string; mmproj: string };
+  let pair: Pair;
   beforeAll(async () => {
     mkdirSync(join(folder, 'films'));
     paths = films(join(folder, 'films'));
@@ -110,22 +127,18 @@ describe.skipIf(!ready)('films through the gateway and the real engine', () => {
 
   it(
     'cost what `estimate` says of the files that were sent',
+    () => expectEstimated(pair, paths),
+    TIMEOUT_MS,
+  );
+
+  it(
+    'cost each of their frames where the model joins none',
     async () => {
-      const serving = await servePair(pair, { contextPerSlot: 4096 });
-      const { stdout } = await mmdeploy(
-        ['estimate', ...paths, '--model', pair.model, '--items', '-o', 'json'],
-        { cwd: folder },
-      );
-      const items = (JSON.parse(stdout) as Estimate).models[0]?.items ?? [];
-      const served = [];
-      for (const path of paths) {
-        const { status, image, body } = await ask(serving.url, readFileSync(path));
-        const tokens = body.usage?.prompt_tokens_details.image_tokens;
-        served.push({ input: path, tokens, status, said: /;(\d+)tok;/.exec(image ?? '')?.[1] });
-      }
-      expect(served).toEqual(
-        items.map(({ input, tokens }) => ({ input, tokens, status: 200, said: `${tokens}` })),
-      );
+      const own = join(folder, 'llava');
+      mkdirSync(own);
+      const dims = small({ projectorType: 'mlp', imageSize: 84 });
+      const [first = '', turnedOne = ''] = paths;
+      await expectEstimated(await writeSmallPair(own, dims), [first, turnedOne]);
     },
     TIMEOUT_MS,
   );

@@ -44,6 +44,6 @@ export function tooManyFrames(
     const what = `more than ${maxVideoSeconds} s of film`;
     return overLimit(place, what, maxVideoSeconds, '--max-video-seconds');
   }
-  const message = `\`${place}\` has more than ${most} frames of ${width}x${height}, ${LLAMA_CPP_FPS} a second: more than the ${rules.contextTokens ?? 0} tokens of a slot take (\`--context\`)`;
+  const message = `\`${place}\` has more than ${most} frames of ${width}x${height}, ${LLAMA_CPP_FPS} a second: more than the ${rules.contextTokens ?? 0} tokens of a slot take: send a shorter or smaller film, or serve with a larger \`--context\` or a lower \`--image-max-tokens\``;
   return new GatewayError(413, 'media_too_large', message);
 }
