@@ -1,13 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
+// Node 22 warns on stderr where this is set beside NO_COLOR, be it to nothing.
+delete process.env['FORCE_COLOR'];
+
 const shared = {
   testTimeout: 30_000,
   hookTimeout: 120_000,
   // Process tests wait on other programs; on a crowded CI machine one may miss its moment. A bug fails twice.
   retry: process.env['CI'] === undefined ? 0 : 1,
   // A developer's own colour or engine settings must not change what the tests see.
-  env: { NO_COLOR: '1', FORCE_COLOR: '', MMDEPLOY_LLAMA_SERVER: '' },
+  env: { NO_COLOR: '1', MMDEPLOY_LLAMA_SERVER: '' },
 };
 
 export default defineConfig({
