@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { connectEngine } from '../../src/serve/engine-target.ts';
 import { demoArgs, picture, REAL_ENGINE } from '../helpers/serve-engine.ts';
 import { chatBody, openGateway, serveFake } from '../helpers/serve-gateway.ts';
 import { plainPrompts } from '../helpers/serve-prompts.ts';
@@ -31,7 +32,7 @@ async function serveDemo(template: string | null = null) {
     writeFileSync(file, template);
     args.push('--chat-template-file', file);
   }
-  const { supervisor } = supervise(REAL_ENGINE, { args });
+  const { supervisor, folder } = supervise(REAL_ENGINE, { args });
   await supervisor.start();
   const { url } = await openGateway(supervisor, { prompts: plainPrompts() });
   const post = async (path: string, body: Body) => {
@@ -43,15 +44,19 @@ async function serveDemo(template: string | null = null) {
     });
     return { status: response.status, text: await response.text() };
   };
+  // Not over the gateway's connections, which the engine may be about to close.
+  const its = connectEngine({ kind: 'socket', path: join(folder, 'engine.sock') });
+  onTestFinished(() => its.destroy());
   const fromEngine = async (path: string, body: Body) => {
-    const engine = await supervisor.whenReady(new AbortController().signal);
     const headers = { 'content-type': 'application/json' };
-    const response = await engine.request({
+    const asked = {
       path,
       method: 'POST',
       headers,
       body: JSON.stringify(body),
-    });
+      reset: true,
+    } as const;
+    const response = await its.request(asked);
     return { status: response.statusCode, text: await response.body.text() };
   };
   return { post, fromEngine };
