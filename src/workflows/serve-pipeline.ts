@@ -98,7 +98,7 @@ export async function openPipeline(
     queueLimit: settings.queueLimit,
     waitLimitMs: settings.queueTimeoutMs,
     isolateTenants: settings.isolateTenants,
-    files: slotFiles(folder, model, settings),
+    files: slotFiles(folder, model, settings, observer),
     observer,
     now: () => performance.now(),
   });
@@ -155,8 +155,10 @@ function slotFiles(
   folder: SlotFolder | null,
   { kvBytesPerToken }: ServedModel,
   { slotCacheBytes }: PipelineSettings,
+  observer: Observer,
 ) {
   if (folder === null || kvBytesPerToken === null) return null;
   const limits = slotFileLimits(folder, slotCacheBytes);
-  return { limits, bytesPerToken: kvBytesPerToken, erase: folder.erase };
+  const onUnsaved = () => observer.trouble('slot_file_write');
+  return { limits, bytesPerToken: kvBytesPerToken, erase: folder.erase, onUnsaved };
 }

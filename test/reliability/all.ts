@@ -1,9 +1,12 @@
 import { cardMemory } from './card-memory-item.ts';
 import { clientsMisbehave, dripped, halfOpen, keys } from './client-items.ts';
+import { noDisk } from './disk-item.ts';
 import { crashLoop, drains, engineKilled, engineStopped, ports } from './engine-items.ts';
-import { addressesNotFetched, lookalikes, malformedMedia, typedMarkers } from './media-items.ts';
-import { noDisk, soak } from './memory-items.ts';
+import { lookalikes } from './lookalikes-item.ts';
+import { addressesNotFetched, malformedMedia, typedMarkers } from './media-items.ts';
+
 import type { Item } from './report.ts';
+import { soak } from './soak-item.ts';
 import type { World } from './world.ts';
 
 export { markdown } from './report.ts';

@@ -34,7 +34,11 @@ export async function ask(
 ): Promise<Asked> {
   const start = performance.now();
   const agent = new Agent({ pipelining: 0, headersTimeout: 0, bodyTimeout: 0 });
-  const seen = { status: 0, headers: {}, text: '' };
+  const seen: { status: number; headers: Asked['headers']; text: string } = {
+    status: 0,
+    headers: {},
+    text: '',
+  };
   try {
     const response = await request(url + path, {
       method: 'POST',
@@ -59,14 +63,18 @@ export async function ask(
 
 type Verdict = Pick<Asked, 'fate' | 'code' | 'message'>;
 
-function judge({ status, text }: { status: number; text: string }): Verdict {
+type Seen = Pick<Asked, 'status' | 'headers'> & { readonly text: string };
+
+function judge({ status, headers, text }: Seen): Verdict {
   const { code, message } = errorIn(text);
   if (status >= 500) return { fate: code === '' ? 'lost' : 'told', code, message };
   if (status >= 400) return { fate: code === '' ? 'lost' : 'refused', code, message };
   if (code !== '') return { fate: 'told', code, message };
-  const isStream = text.startsWith('data:');
+  // By its type: a stream may begin with the engine's pings, which are comments.
+  const isStream = String(headers['content-type']).startsWith('text/event-stream');
   const whole = isStream ? text.includes('data: [DONE]') : isJson(text);
-  return { fate: whole ? 'answered' : 'lost', code, message };
+  if (whole) return { fate: 'answered', code, message };
+  return { fate: 'lost', code, message: `it ended with ${JSON.stringify(text.slice(-200))}` };
 }
 
 /** The error object of a document or of the last event of a stream. */

@@ -12,6 +12,8 @@ export type KillRun = {
 
 const BACK_LIMIT_MS = 60_000;
 const AGAIN_MS = 100;
+/** Some 100 ms of the demo model: a kill within 60 ms of an answer cuts them in the middle. */
+const TOKENS = 80;
 
 /**
  * Kills the engine again and again while `clients` ask without a pause. A kill comes only after an
@@ -53,11 +55,11 @@ export async function killUnderLoad(
   return { asked, backMs };
 }
 
-/** Half of them streams, half of them whole, every third with an image; long enough to be cut in the middle. */
+/** Half of them streams, half of them whole, every third with an image. */
 function bodyOf(client: number, turn: number): Chat {
   const more = { stream: (client + turn) % 2 === 0 };
-  if ((client + turn) % 3 > 0) return longChat(`client ${client}, turn ${turn}`, 200, more);
+  if ((client + turn) % 3 > 0) return longChat(`client ${client}, turn ${turn}`, TOKENS, more);
   const image = tinyPng(client * 1000 + turn).toString('base64');
-  const long = { ...endless(200), ...more };
+  const long = { ...endless(TOKENS), ...more };
   return mediaChat(`data:image/png;base64,${image}`, long);
 }

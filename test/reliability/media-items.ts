@@ -1,5 +1,4 @@
-import sharp from 'sharp';
-import { ask, counts, mediaChat, tally, textChat, type Asked } from './asking.ts';
+import { ask, mediaChat, tally, textChat, type Asked } from './asking.ts';
 import { openCanary } from './canary.ts';
 import { oddFiles } from './odd-files.ts';
 import { tinyPng } from './png.ts';
@@ -148,62 +147,6 @@ function allowAll(urls: readonly string[]): string[] {
     if (host !== undefined) hosts.add(host);
   }
   return ['--allow-remote-media', [...hosts].join(',')];
-}
-
-/** Item 15: pixels that are the same numbers in another shape, or mean other colours, are other images. */
-export async function lookalikes({ serve }: World): Promise<Item> {
-  const server = await serve();
-  try {
-    const seen: string[] = [];
-    for (const bytes of await lookalikeFiles()) {
-      const { headers, fate } = await ask(
-        server.url,
-        mediaChat(`data:image/png;base64,${bytes.toString('base64')}`),
-      );
-      seen.push(
-        fate === 'answered'
-          ? (String(headers['x-mmdeploy-image'] ?? '').split(';')[0] ?? '')
-          : fate,
-      );
-    }
-    const distinct = counts(seen).size;
-    return {
-      id: '15',
-      title: 'Images that look alike to a careless cache',
-      findings: [
-        {
-          what: 'the same bytes as 60x40, 40x60, one row more, with another palette, with another transparency',
-          found: `${distinct} different images of ${seen.length}`,
-          bar: `${seen.length} different`,
-          holds: distinct === seen.length && !seen.includes(''),
-        },
-      ],
-    };
-  } finally {
-    await server.stop();
-  }
-}
-
-async function lookalikeFiles(): Promise<Buffer[]> {
-  const pixels = Buffer.from(Array.from({ length: 60 * 40 * 3 }, (_, index) => (index * 7) % 251));
-  const shaped = (width: number, height: number) =>
-    sharp(pixels, { raw: { width, height, channels: 3 } })
-      .png()
-      .toBuffer();
-  const alpha = (value: number) =>
-    sharp(pixels, { raw: { width: 60, height: 40, channels: 3 } })
-      .ensureAlpha(value)
-      .png()
-      .toBuffer();
-  const swapped = sharp(pixels, { raw: { width: 60, height: 40, channels: 3 } })
-    .recomb([
-      [0, 0, 1],
-      [0, 1, 0],
-      [1, 0, 0],
-    ])
-    .png()
-    .toBuffer();
-  return Promise.all([shaped(60, 40), shaped(40, 60), shaped(30, 80), alpha(0.5), swapped]);
 }
 
 const MARKERS = [

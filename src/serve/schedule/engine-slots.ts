@@ -55,7 +55,8 @@ export const LLAMA_SLOTS: EngineSlots = {
     const [bytes, tokens] = [json['n_written'], json['n_saved']];
     const ms = asObject(json['timings'])['save_ms'];
     if (status !== 200 || typeof bytes !== 'number' || typeof tokens !== 'number') return null;
-    if (tokens === 0) return null;
+    // A file that it could not write it reports as one of no bytes.
+    if (tokens === 0 || bytes === 0) return null;
     return { bytes, tokens, ms: typeof ms === 'number' ? ms : 0 };
   },
 

@@ -16,6 +16,8 @@ export type SlotFilesOptions = {
   readonly bytesPerToken: number | null;
   /** Deletes a file of the folder that the engine writes to. */
   readonly erase: (name: string) => Promise<void>;
+  /** Called when the engine could not write one, once in each life: there may be no room, or no such route. */
+  readonly onUnsaved?: () => void;
 };
 
 export type WantedFile = {
@@ -34,6 +36,7 @@ export class SlotFiles {
   readonly #options: SlotFilesOptions;
   readonly #index: SlotFileIndex;
   #names = 0;
+  #unsavedInLife = 0;
 
   constructor(options: SlotFilesOptions) {
     this.#options = options;
@@ -67,6 +70,8 @@ export class SlotFiles {
     if (saved === null) {
       // A full disk leaves half a file.
       await this.#options.erase(name);
+      if (this.#unsavedInLife !== life.number) this.#options.onUnsaved?.();
+      this.#unsavedInLife = life.number;
       return false;
     }
     life.measure('bytesPerToken', saved.bytes / Math.max(1, saved.tokens));

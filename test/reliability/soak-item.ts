@@ -1,59 +1,10 @@
-import { ask, mediaChat, tally, type Asked } from './asking.ts';
+import { ask, mediaChat, tally } from './asking.ts';
 import { tinyPng } from './png.ts';
-import { type Finding, type Item } from './report.ts';
-import { residentMib, type Served } from './served.ts';
+import { type Item } from './report.ts';
+import { residentMib } from './served.ts';
 import type { World } from './world.ts';
 
 const MEMORY_LIMIT_MIB = 300;
-
-/** Item 10: a cache folder that cannot be written costs time, not requests. */
-export async function noDisk({ serve, folder }: World): Promise<Item> {
-  const findings: Finding[] = [];
-  const full = folder();
-  const mounts = `mount -t tmpfs -o size=256k none ${full} && exec "$@"`;
-  const cases: { what: string; flags: string[]; wrapper?: string[] }[] = [
-    { what: 'the cache folder cannot be made', flags: ['--cache-dir', '/dev/null/cache'] },
-    {
-      what: 'the disk is full (a file system of 256 KiB)',
-      flags: ['--cache-dir', full],
-      wrapper: ['unshare', '--map-root-user', '--mount', 'sh', '-c', mounts, 'sh'],
-    },
-  ];
-  for (const { what, flags, ...more } of cases) {
-    const server = await serve({ flags, ...more }).catch((error: unknown) => String(error));
-    if (typeof server === 'string') {
-      findings.push({
-        what,
-        found: server.split('\n')[0] ?? '',
-        bar: '8 of 8 answered',
-        holds: false,
-      });
-      continue;
-    }
-    const asked = await images(server, 8);
-    const answered = asked.filter(({ fate }) => fate === 'answered').length;
-    findings.push({
-      what,
-      found: `${answered} of 8 answered`,
-      bar: '8 of 8 answered',
-      holds: answered === 8,
-    });
-    await server.stop();
-  }
-  return { id: '10', title: 'No room for the cache', findings };
-}
-
-async function images(server: Served, count: number): Promise<Asked[]> {
-  const asked: Asked[] = [];
-  for (let seed = 0; seed < count; seed++) {
-    // Noise: each prepared file has some 100 KB.
-    const bytes = tinyPng(seed, 300, 200);
-    asked.push(
-      await ask(server.url, mediaChat(`data:image/png;base64,${bytes.toString('base64')}`)),
-    );
-  }
-  return asked;
-}
 
 /** Item 13: many distinct images leave nothing behind in memory. */
 export async function soak({ sizes, serve }: World): Promise<Item> {
