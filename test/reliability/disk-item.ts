@@ -91,8 +91,7 @@ function fill(pid: number, folders: readonly string[]): void {
 function makeReadOnly(pid: number, folders: readonly string[]): void {
   for (const folder of folders) {
     const mount = ['mount', '-o', 'remount,ro', folder];
-    const [nsenter = '', ...into] = [...NSENTER, '-t', String(pid), '--'];
-    execFileSync(nsenter, [...into, ...mount]);
+    execFileSync('env', [...NSENTER, '-t', String(pid), '--', ...mount]);
   }
 }
 
