@@ -2,6 +2,7 @@ import { monoWav } from '../wav.ts';
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { EstimateInput } from '../contracts/estimate.ts';
+import { flatPng } from './flat-png.ts';
 
 /** What is sent for one input, or why nothing is. */
 export type ExactPart =
@@ -38,7 +39,7 @@ export async function exactPart(input: EstimateInput, cwd: string): Promise<Exac
 
 async function imagePart(input: EstimateInput, cwd: string): Promise<ExactPart> {
   const own = await ownBytes(input, cwd);
-  const file = own ?? (await madePicture(input));
+  const file = own ?? madePicture(input);
   if (file === null) return { unasked: `more than ${MAX_PIXELS / 1e6} million pixels` };
   const type = own === null ? 'png' : (input.format ?? 'png');
   const url = `data:image/${type};base64,${file.toString('base64')}`;
@@ -72,14 +73,8 @@ async function ownBytes(
   return readFile(path).catch(() => null);
 }
 
-/** A PNG of one colour, as large as the engine would decode the input: it does not turn by EXIF. */
-async function madePicture({ width, height, turned }: EstimateInput): Promise<Buffer | null> {
+/** A PNG as large as the engine would decode the input: it does not turn by EXIF. */
+function madePicture({ width, height, turned }: EstimateInput): Buffer | null {
   if (width === null || height === null || width * height > MAX_PIXELS) return null;
-  const { default: sharp } = await import('sharp');
-  const size = turned ? { width: height, height: width } : { width, height };
-  const plain = sharp({
-    create: { ...size, channels: 3, background: '#808080' },
-    limitInputPixels: false,
-  });
-  return plain.png({ palette: true, effort: 1 }).toBuffer();
+  return flatPng(turned ? { width: height, height: width } : { width, height });
 }

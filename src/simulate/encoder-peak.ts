@@ -16,7 +16,7 @@ export type PeakRun = {
   /** llama-server's, without address and devices; files may be written while the stand-in starts. */
   readonly args: () => Promise<readonly string[]>;
   /** The picture that is sent, as `data:` URL. */
-  readonly picture: () => Promise<string>;
+  readonly picture: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly guard: OrphanGuard;
   readonly signal: AbortSignal;
@@ -31,16 +31,16 @@ export type PeakRun = {
 export async function encoderPeak(run: PeakRun): Promise<EncoderBuffers> {
   const { rpcServer, env, guard } = run;
   const signal = AbortSignal.any([run.signal, AbortSignal.timeout(run.timeoutMs)]);
-  const [args, picture] = [run.args(), run.picture()];
+  const args = run.args();
   // Awaited below; should the stand-in fail first, that is what is told.
-  for (const each of [args, picture]) each.catch(() => undefined);
+  args.catch(() => undefined);
   const stands =
     rpcServer === null
       ? NO_STAND_INS
       : await startStandIns({ file: rpcServer, env, guard }, 1, signal);
   try {
     const devices = standInArgs(stands.ports, run.hasDevices);
-    const log = await logUpToEncoding(run, [...devices, ...(await args)], await picture, signal);
+    const log = await logUpToEncoding(run, [...devices, ...(await args)], signal);
     const buffers = parsePeak(log, rpcServer !== null);
     if (buffers !== null && ENCODING.test(log)) return buffers;
     if (run.signal.aborted) throw new MmdeployError('interrupted', 'interrupted');
@@ -55,7 +55,6 @@ export async function encoderPeak(run: PeakRun): Promise<EncoderBuffers> {
 async function logUpToEncoding(
   run: PeakRun,
   given: readonly string[],
-  picture: string,
   signal: AbortSignal,
 ): Promise<string> {
   let log = '';
@@ -74,7 +73,7 @@ async function logUpToEncoding(
       if (address !== undefined) {
         asked = true;
         // The answer never comes: the engine is stopped as soon as it has the picture.
-        ask(address, picture, signal).then(complete, () => undefined);
+        ask(address, run.picture, signal).then(complete, () => undefined);
       }
       if (ENCODING.test(news)) complete();
     },

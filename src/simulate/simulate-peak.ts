@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { EncoderModel } from '../contracts/model.ts';
 import { writeSparsePair } from '../demo/sparse-pair.ts';
 import { MmdeployError } from '../errors.ts';
+import { flatPng } from '../estimate/flat-png.ts';
 import { textModel } from '../layout/model.ts';
 import type { EncoderAttention } from '../memory/encoder.ts';
 import { computeFor, encoderWeights } from '../memory/encoder.ts';
@@ -74,7 +75,7 @@ export async function askPeak(
       ...{ llamaServer: path, rpcServer: onGpu ? deps.rpcServer : null },
       hasDevices: devices.length > 0,
       args: async () => [...fileArgs(await files), ...NARROW_ARGS, ...args],
-      picture: () => flatPicture(size),
+      picture: flatPicture(size),
       ...{ env: deps.env, guard, signal: deps.signal, timeoutMs: TIMEOUT_MS },
     });
     await writeKept(kept, buffers);
@@ -144,10 +145,6 @@ function justAbove({ width, height }: PictureSize, step: number): PictureSize {
 /** A picture is at most four times as high as wide. */
 const SLIMMEST = 2;
 
-async function flatPicture({ width, height }: { width: number; height: number }): Promise<string> {
-  const { default: sharp } = await import('sharp');
-  const grey = { r: 128, g: 128, b: 128 };
-  const picture = sharp({ create: { width, height, channels: 3, background: grey } });
-  const bytes = await picture.png({ compressionLevel: 1 }).toBuffer();
-  return `data:image/png;base64,${bytes.toString('base64')}`;
+function flatPicture(size: PictureSize): string {
+  return `data:image/png;base64,${flatPng(size).toString('base64')}`;
 }

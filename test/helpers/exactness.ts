@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import { flatPng } from '../../src/estimate/flat-png.ts';
 import type { RunningLlama } from './llama.ts';
 
 export type Size = { readonly width: number; readonly height: number };
@@ -34,21 +34,10 @@ export function exactnessSizes(): readonly Size[] {
   return [...odd, ...drawn];
 }
 
-const pictures = new Map<string, Promise<unknown>>();
-
-/** A picture of one colour, made once for all families. */
-export function picturePart({ width, height }: Size): Promise<unknown> {
-  const key = `${width}x${height}`;
-  const made = pictures.get(key) ?? encodePicture(width, height);
-  pictures.set(key, made);
-  return made;
-}
-
-async function encodePicture(width: number, height: number): Promise<unknown> {
-  const plain = sharp({ create: { width, height, channels: 3, background: '#246' } });
-  const png = await plain.png({ palette: true, effort: 1 }).toBuffer();
-  const url = `data:image/png;base64,${png.toString('base64')}`;
-  return { type: 'image_url', image_url: { url } };
+/** A picture of one colour. */
+export function picturePart(size: Size): Promise<unknown> {
+  const url = `data:image/png;base64,${flatPng(size).toString('base64')}`;
+  return Promise.resolve({ type: 'image_url', image_url: { url } });
 }
 
 async function countRequest(llama: RunningLlama, parts: readonly unknown[]): Promise<number> {
