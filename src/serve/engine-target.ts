@@ -9,6 +9,12 @@ export type EngineTarget =
 const IDLE_MS = 1000;
 
 /**
+ * llama-server says `max=100`, and closes a connection behind its hundredth answer without another word: a
+ * request that was sent meanwhile is lost, and it takes a second to know that the engine is not.
+ */
+const MOST_REQUESTS = 90;
+
+/**
  * HTTP client for one engine. A connection carries one request at a time and is kept for a second: a
  * connection per request would more than double what the gateway costs. It is given up long before
  * the engine would close it, so that no request is sent into a connection that is just being closed.
@@ -20,6 +26,7 @@ export function connectEngine(target: EngineTarget): Pool {
     keepAliveTimeout: IDLE_MS,
     // The engine's own `Keep-Alive` header may say more.
     keepAliveMaxTimeout: IDLE_MS,
+    maxRequestsPerClient: MOST_REQUESTS,
     headersTimeout: 0,
     bodyTimeout: 0,
   };
