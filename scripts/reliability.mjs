@@ -57,7 +57,7 @@ try {
   for (const name of names) {
     const begun = performance.now();
     const item = await start(name);
-    items.push(item);
+    items.push({ ...item, name });
     console.log(`\n${name}`);
     for (const { what, found, bar, holds } of item.findings) {
       console.log(`  ${holds ? 'holds' : 'DOES NOT HOLD'}  ${what}: ${found}  (bar: ${bar})`);
@@ -93,6 +93,7 @@ function head() {
     '',
     `Made by \`npm run reliability\` on ${day} with llama.cpp ${engine.version} (build ${engine.build}) and the demo`,
     `model, ${availableParallelism()} cores, ${process.platform}-${process.arch}, Node ${process.version}: ${minutes} minutes. Each item runs against the built program as a`,
-    'process, from outside. `npm test` runs them smaller.',
+    'process, from outside; the engine is the real one unless the row says otherwise. The figures are what was seen in',
+    'this one run. `npm run reliability -- NAME` repeats an item, and `npm test` runs most of them smaller.',
   ];
 }

@@ -25,12 +25,15 @@ export function ms(value: number): string {
   return value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${value.toFixed(0)} ms`;
 }
 
-/** The report as a Markdown document, the same for the same findings. */
-export function markdown(items: readonly Item[], head: readonly string[]): string {
-  const rows = items.flatMap(({ id, findings }) =>
+/** The report as a Markdown document, the same for the same findings; `name` repeats the item. */
+export function markdown(
+  items: readonly (Item & { readonly name: string })[],
+  head: readonly string[],
+): string {
+  const rows = items.flatMap(({ id, name, findings }) =>
     findings.map(
       ({ what, found, bar, holds }) =>
-        `| ${id} | ${what} | ${found} | ${bar} | ${holds ? 'holds' : '**does not hold**'} |`,
+        `| ${id} | \`${name}\` | ${what} | ${found} | ${bar} | ${holds ? 'holds' : '**does not hold**'} |`,
     ),
   );
   const details = items.flatMap(({ title, details: lines }) =>
@@ -39,8 +42,8 @@ export function markdown(items: readonly Item[], head: readonly string[]): strin
   return [
     ...head,
     '',
-    '| item | what was done | what happened | bar | |',
-    '| --- | --- | --- | --- | --- |',
+    '| item | name | what was done | what happened | bar | |',
+    '| --- | --- | --- | --- | --- | --- |',
     ...rows,
     ...details,
     '',
