@@ -14,7 +14,8 @@ function whisper(list: TensorList, dims: EncoderDims): void {
   list.add('a.conv1d.1.bias', [1, embedding], 'F32');
   list.matrix('a.conv1d.2.weight', WHISPER_TAPS, embedding, embedding);
   list.add('a.conv1d.2.bias', [1, embedding], 'F32');
-  list.matrix('a.position_embd.weight', embedding, positions);
+  // The converter keeps both kinds of position tables in F32, and the engine aborts on others.
+  list.add('a.position_embd.weight', [embedding, positions], 'F32');
   blocks(
     dims,
     (prefix) => {

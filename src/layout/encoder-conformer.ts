@@ -13,7 +13,7 @@ export function qwen3a(list: TensorList, dims: EncoderDims): void {
     list.vector(`a.conv2d.${index}.bias`, channels);
   }
   list.matrix('a.conv_out.weight', channels * Math.ceil(melBins / 2 ** HALVINGS), embedding);
-  list.matrix('a.position_embd.weight', embedding, dims.positions ?? POSITIONS);
+  list.add('a.position_embd.weight', [embedding, dims.positions ?? POSITIONS], 'F32');
   blocks(
     dims,
     (prefix) => {
@@ -99,7 +99,7 @@ export function lfm2a(list: TensorList, dims: EncoderDims): void {
     list.add(`a.conv1d.${index}.bias`, [1, 1, channels], 'F32');
   }
   linear(list, 'a.pre_encode.out', channels * Math.ceil(melBins / 8), embedding);
-  list.matrix('a.position_embd.weight', projectionDim, dims.positions ?? SOUND_ROWS);
+  list.add('a.position_embd.weight', [projectionDim, dims.positions ?? SOUND_ROWS], 'F32');
   const size = Math.floor(embedding / Math.max(heads, 1));
   const half = (prefix: string, which: string) => {
     norm(list, `${prefix}.ffn_norm${which}`, embedding);

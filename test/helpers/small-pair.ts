@@ -86,9 +86,6 @@ export function* noise({ name, shape, type }: TensorInfo): Generator<Uint8Array>
   yield bytes;
 }
 
-/** The engine ends at the first sound (`unsupported types`) where these are F16; counting needs none of it. */
-const ADDED_AS_THEY_ARE = new Set(['a.position_embd.weight']);
-
 /**
  * A model and a projector of a family, small enough to load at once; `more` are further projector keys or others' values.
  * Without `data` the weights are zeros.
@@ -123,9 +120,6 @@ export async function writeSmallPair(
   const own = new Set(more.map(([key]) => key));
   const usual = encoderMetadata('small', encoder).filter(([key]) => !own.has(key));
   const projector = { metadata: [...usual, ...more] };
-  const tensors = encoder.tensors.map((tensor) =>
-    ADDED_AS_THEY_ARE.has(tensor.name) ? { ...tensor, type: 'F32' } : tensor,
-  );
-  await writeGguf(files.mmproj, { ...projector, tensors }, data);
+  await writeGguf(files.mmproj, { ...projector, tensors: encoder.tensors }, data);
   return files;
 }

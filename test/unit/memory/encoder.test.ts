@@ -74,18 +74,19 @@ describe('a file with eyes and ears (Qwen2.5-Omni-7B)', () => {
     const both = { ...eyes, audio: ears };
     const load = encoderComputeAtLoad(both);
     const onDevice = (encoderWeights(both).bytes + load.device.bytes) / MIB;
-    // Printed by llama-server for such a file: 3139.87 MiB, and 157.24 on the host.
-    expect(Math.abs(onDevice - 3139.87)).toBeLessThanOrEqual(0.02);
+    // Printed by llama-server for such a file with its position table in F16: 3139.87 MiB, and 157.24 on
+    // the host. In F32, as the converter writes it, the table has 3.66 MiB more.
+    expect(Math.abs(onDevice - 3143.53)).toBeLessThanOrEqual(0.02);
     expect(Math.abs(load.host.bytes / MIB - 157.24)).toBeLessThanOrEqual(0.02);
     expect(encoderComputeAtPeak(both, null).device.bytes).toBeGreaterThan(load.device.bytes);
   });
 
-  // Printed by llama-server for sparse files of these towers.
+  // Printed by llama-server for sparse files of these towers; the last with its table in F16: 3.66 MiB less.
   it.each([
     ['gemma-4-e2b', 'gemma-4-e2b (ears)', 1141.4, 8.35],
     ['gemma-4-e4b', 'gemma-4-e2b (ears)', 1145.9, 8.35],
     ['gemma-4-12b', 'gemma-4-12b (ears)', 239.14, 14.08],
-    ['qwen3.5-9b', 'qwen3-omni-30b-a3b (ears)', 2903.49, 26.39],
+    ['qwen3.5-9b', 'qwen3-omni-30b-a3b (ears)', 2907.15, 26.39],
   ] as const)('%s with %s', (eyes, ears, device, cpu) => {
     const [sight, sound] = [dimsOf(eyes), dimsOf(ears)];
     // Qwen3-Omni has the eyes of Qwen3.5 in another width.
