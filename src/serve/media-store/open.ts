@@ -13,6 +13,8 @@ import { Store, type StoreShelf, type StoreTrouble } from './store.ts';
 
 /** Bounds the index in memory (under 1 KiB an entry) and the time of listing it at the start. */
 const MAX_ENTRIES = 100_000;
+/** Of contents, by what was sent for them: kept however few contents there are. */
+const LEAST_LINKS = 1000;
 const MAX_MEMORY_BYTES = 256 * MIB;
 /** In the engine's media path, where files are kept in memory beside those on disk. */
 const MEMORY = 'memory';
@@ -68,7 +70,10 @@ export async function openMediaStore(options: MediaStoreOptions): Promise<OpenMe
   const kept = disk === null ? null : keptShelf(disk, limits);
   const passing = memory === null ? null : await passingShelf(memory, disk, limits);
   const shelves = [kept, passing].filter((each) => each !== null);
-  const links = new RawLinks(disk === null ? null : join(disk.root, 'links'), 2 * maxEntries);
+  const contents = () => shelves.reduce((sum, { shelf }) => sum + shelf.entries, 0);
+  const links = new RawLinks(disk === null ? null : join(disk.root, 'links'), () =>
+    Math.max(LEAST_LINKS, 2 * contents()),
+  );
   const store = new Store({ shelves, links, now, trouble });
   return {
     of: (tenant) => store.of(tenant),
@@ -77,7 +82,7 @@ export async function openMediaStore(options: MediaStoreOptions): Promise<OpenMe
       disk === null || kept === null ? Promise.resolve() : takeOver(disk, kept.shelf, links, now),
     stats: () => ({
       bytes: shelves.reduce((sum, { shelf }) => sum + shelf.bytes, 0),
-      entries: shelves.reduce((sum, { shelf }) => sum + shelf.entries, 0),
+      entries: contents(),
       evicted: gone.evicted,
       lost: gone.damaged + gone.missing,
       written: {

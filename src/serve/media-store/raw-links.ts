@@ -22,14 +22,14 @@ export function rawLink(
 /**
  * Which contents a file that was sent comes to. In memory, with an empty file for each content in `root`
  * (null: nowhere) for the next process. One that leads to an evicted content is found out when it is
- * looked up, or at the next start; the number of contents bounds them all.
+ * looked up, or at the next start; `most`, which follows the number of contents, bounds them all.
  */
 export class RawLinks {
   readonly #lru = new Lru<RawLink>();
   readonly #root: string | null;
-  readonly #most: number;
+  readonly #most: () => number;
 
-  constructor(root: string | null, most: number) {
+  constructor(root: string | null, most: () => number) {
     this.#root = root;
     this.#most = most;
   }
@@ -61,7 +61,7 @@ export class RawLinks {
   }
 
   async #trim(): Promise<void> {
-    for (const link of this.#lru.trim(this.#most, Infinity)) await this.#unlink(link);
+    for (const link of this.#lru.trim(this.#most(), Infinity)) await this.#unlink(link);
   }
 
   async #unlink(link: RawLink): Promise<void> {
