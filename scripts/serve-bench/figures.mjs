@@ -20,11 +20,17 @@ export function percentiles(values, digits = 0) {
 }
 
 const kept = [];
+let part = '';
+
+/** What follows belongs to this part of the bench. */
+export function beginPart(title) {
+  part = title;
+}
 
 /** A measured fact without a target. */
 export function fact(name, text) {
   console.log(`  ${name.padEnd(46)} ${text}`);
-  kept.push({ name, text });
+  kept.push({ part, name, text });
 }
 
 /** A figure beside its target: `limit` is what it may be at most (`most`) or must be at least (`least`). */
@@ -36,9 +42,39 @@ export function figure(name, value, { most, least, digits = 2, unit = '', note =
   console.log(
     `  ${name.padEnd(46)} ${shown.padEnd(10)} target: ${target}  ${met ? 'met' : 'MISSED'}${said}`,
   );
-  kept.push({ name, value, most, least, unit, met });
+  kept.push({ part, name, value, shown, target, most, least, unit, met, note });
 }
 
 export function allFigures() {
   return kept;
+}
+
+/** All that was measured, as a page; `machine` says where. */
+export function page(machine) {
+  const parts = [...new Set(kept.map((each) => each.part))];
+  const missed = kept.filter(({ met }) => met === false).length;
+  const targets = kept.filter(({ met }) => met !== undefined).length;
+  return [
+    '# What `mmdeploy serve` costs and saves',
+    '',
+    'Written by `npm run bench:serve`: one run, llama-server bare and behind the gateway by turns, with the demo',
+    'model and towers that make an encode take seconds. Times are of this machine; what carries over are the ratios.',
+    '',
+    `Machine: ${machine}. Targets met: ${targets - missed} of ${targets}.`,
+    ...parts.flatMap((title) => [
+      '',
+      `## ${title[0].toUpperCase()}${title.slice(1)}`,
+      '',
+      '| | measured | target |',
+      '| --- | --- | --- |',
+      ...kept.filter((each) => each.part === title).map(row),
+    ]),
+    '',
+  ].join('\n');
+}
+
+function row({ name, text, shown, target, met, note }) {
+  if (text !== undefined) return `| ${name} | ${text} | |`;
+  const said = note === '' ? '' : ` (${note})`;
+  return `| **${name}** | **${shown}**${said} | ${target}: ${met ? 'met' : '**missed**'} |`;
 }

@@ -21,7 +21,7 @@ export async function soak({ sizes, serve }: World): Promise<Item> {
     const client = async () => {
       while (next < sizes.soakImages) {
         const seed = next++;
-        if (seed % Math.ceil(sizes.soakImages / 40) === 0)
+        if (seed % Math.ceil(sizes.soakImages / 20) === 0)
           samples.push({
             images: seed,
             mib: residentMib(server.pid),
@@ -35,7 +35,7 @@ export async function soak({ sizes, serve }: World): Promise<Item> {
       }
     };
     await Promise.all(Array.from({ length: 4 }, client));
-    const steady = samples.filter(({ images: seen }) => seen >= sizes.soakImages / 4);
+    const steady = samples.filter(({ images: seen }) => seen >= sizes.soakImages / 2);
     const growth = slope(steady) * 1000;
     const last = residentMib(server.pid);
     return {
@@ -49,7 +49,7 @@ export async function soak({ sizes, serve }: World): Promise<Item> {
           holds: asked.every((fate) => fate === 'answered'),
         },
         {
-          what: 'memory of the gateway, after a quarter of them warmed it up',
+          what: 'memory of the gateway, after the first half warmed it up',
           found: `${(steady[0]?.mib ?? 0).toFixed(0)} to ${last.toFixed(0)} MiB; ${growth.toFixed(2)} MiB per 1,000 images (least squares)`,
           bar: `under ${MEMORY_LIMIT_MIB} MiB${sizes.soakImages < 10_000 ? '' : ', growth under 1 MiB'}`,
           holds: last < MEMORY_LIMIT_MIB && (sizes.soakImages < 10_000 || growth < 1),
