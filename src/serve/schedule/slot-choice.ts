@@ -147,6 +147,8 @@ function bestBase(wanted: Wanted, free: readonly SlotView[], state: ChoiceState)
     if (saved <= most || saved < tokensOf(slot.content.slice(shared))) continue;
     most = saved;
     best = slot;
+    // No other can hold more of it.
+    if (shared === prefix.length) break;
   }
   for (let index = neededPieces(prefix) - 1; index >= 0; index--) {
     const { digest = '', kind } = prefix[index] ?? {};

@@ -81,12 +81,12 @@ function takeMessageApart(
   collector: Collector,
 ): PutBack<unknown> {
   if (!isObject(message)) return () => message;
-  const { content, ...around } = message;
-  collector.words(around);
-  if (!Array.isArray(content)) {
-    if (content !== undefined) collector.words(content);
+  if (!Array.isArray(message['content'])) {
+    collector.words(message);
     return () => message;
   }
+  const { content, ...around } = message;
+  collector.words(around);
   const sent = asArray(content);
   const sorted = order === 'first' ? mediaFirst(sent) : sent;
   collector.reordered ||= sorted.some((part, index) => part !== sent[index]);
