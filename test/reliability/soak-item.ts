@@ -13,7 +13,7 @@ const HEAP_MIB = 128;
 /** Item 13: many distinct images leave nothing behind in memory. */
 export async function soak({ sizes, serve }: World): Promise<Item> {
   const env = { NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}` };
-  const server = await serve({ flags: ['--cache-bytes', CACHE], env });
+  const server = await serve({ flags: ['--cache-bytes', CACHE, '--slot-cache', CACHE], env });
   try {
     const samples: Sample[] = [];
     const asked: string[] = [];
