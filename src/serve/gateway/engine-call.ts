@@ -1,7 +1,7 @@
 import type { Pool } from 'undici';
 import { messageOf } from '../../errors.ts';
 import type { EngineSource } from '../seams.ts';
-import { exchange } from './engine-exchange.ts';
+import { exchange, type WholeAnswer } from './engine-exchange.ts';
 import { GatewayError, errorEvent } from './errors.ts';
 
 export type Upstream = {
@@ -17,12 +17,7 @@ export type Upstream = {
  * first event is there. Until then nothing is promised to a client, so that the request can be sent again.
  */
 export type EngineAnswer =
-  | {
-      readonly kind: 'whole';
-      readonly status: number;
-      readonly type: string;
-      readonly bytes: Buffer;
-    }
+  | WholeAnswer
   | {
       readonly kind: 'events';
       readonly status: number;

@@ -7,14 +7,16 @@ export type ExchangeRequest = {
   readonly accept: string;
 };
 
+export type WholeAnswer = {
+  readonly kind: 'whole';
+  readonly status: number;
+  readonly type: string;
+  readonly bytes: Buffer;
+};
+
 /** An answer that has begun: whole where it is a document, piece by piece where it is a stream of events. */
 export type Exchange =
-  | {
-      readonly kind: 'whole';
-      readonly status: number;
-      readonly type: string;
-      readonly bytes: Buffer;
-    }
+  | WholeAnswer
   | {
       readonly kind: 'events';
       readonly status: number;
@@ -27,8 +29,7 @@ const MOST_WAITING_BYTES = 65_536;
 
 /**
  * One request to the engine, at the level of undici's dispatcher: its `request()` wraps every answer in
- * a stream, which alone costs a third of what the gateway may spend on a request. Resolves with a
- * whole document or with the head of a stream of events; rejects, or its chunks throw, with the connection's
+ * a stream, which was the most expensive single step of a short request. Resolves with a whole document or with the head of a stream of events; rejects, or its chunks throw, with the connection's
  * error or the reason of `signal`.
  */
 export function exchange(
