@@ -1,6 +1,6 @@
 import { openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { destination, pino, type Logger } from 'pino';
+import { destination, pino, stdTimeFunctions, type Logger } from 'pino';
 import { MmdeployError, fileFault } from '../../errors.ts';
 import { makeFolderSync } from '../../process/make-folder.ts';
 import { MIB } from '../../units.ts';
@@ -34,25 +34,13 @@ export function openRequestLog(file: string | null, level: LogLevel): RequestLog
     {
       level,
       base: { pid: process.pid },
-      timestamp: isoTime(),
+      timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
     stream,
   );
   let closed: Promise<void> | null = null;
   return { logger, close: () => (closed ??= end(stream)) };
-}
-
-/** As pino's own, but written once a millisecond: a busy server logs several requests in one. */
-function isoTime(): () => string {
-  let at = 0;
-  let text = '';
-  return () => {
-    const now = Date.now();
-    if (now !== at) text = `,"time":"${new Date(now).toISOString()}"`;
-    at = now;
-    return text;
-  };
 }
 
 function end(stream: Stream): Promise<void> {
