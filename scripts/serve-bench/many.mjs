@@ -15,7 +15,7 @@ export const title = '10,000 distinct images';
 const IMAGES = 10_000;
 const CONNECTIONS = 8;
 const EVERY = 250;
-/** While it warms up any process grows; this one levels off after some 5,000 (24,000 were tried). */
+/** While it warms up any process grows: only the second half is looked at. */
 const WARM = IMAGES / 2;
 const CACHE = '8MiB';
 const HEAP_MIB = 128;

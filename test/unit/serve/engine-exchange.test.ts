@@ -153,26 +153,27 @@ test('ended while it waits for a connection, it is never sent', async () => {
 test.each(['before the answer', 'within the stream'])(
   'ended %s, the reason is the error and the engine is let go',
   async (when) => {
-    const arrived = resolvers<Promise<unknown>>();
+    const arrived = resolvers<undefined>();
+    const closed = resolvers<unknown>();
     const pool = await engineThat((_request, response) => {
-      const closed = once(response, 'close');
+      response.once('close', closed.resolve);
       if (when === 'within the stream') response.writeHead(200, EVENTS).write('data: 1\n\n');
-      arrived.resolve(closed.then(() => undefined));
+      arrived.resolve(undefined);
     });
     const controller = new AbortController();
     const reason = new Error('enough');
-    const answer = exchange(pool, POST, controller.signal);
     if (when === 'within the stream') {
-      const { kind, ...rest } = await answer;
-      if (!('chunks' in rest)) throw new Error(kind);
-      await rest.chunks.next();
+      const chunks = await streamOf(pool, controller.signal);
+      await chunks.next();
       controller.abort(reason);
-      await expect(rest.chunks.next()).rejects.toBe(reason);
+      await expect(chunks.next()).rejects.toBe(reason);
     } else {
-      setImmediate(() => controller.abort(reason));
+      const answer = exchange(pool, POST, controller.signal);
+      await arrived.promise;
+      controller.abort(reason);
       await expect(answer).rejects.toBe(reason);
     }
-    if (when === 'within the stream') await arrived.promise;
+    await closed.promise;
   },
 );
 
