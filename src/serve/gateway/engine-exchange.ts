@@ -29,8 +29,9 @@ const MOST_WAITING_BYTES = 65_536;
 
 /**
  * One request to the engine, at the level of undici's dispatcher: its `request()` wraps every answer in
- * a stream, which was the most expensive single step of a short request. Resolves with a whole document or with the head of a stream of events; rejects, or its chunks throw, with the connection's
- * error or the reason of `signal`.
+ * a stream, which was the most expensive single step of a short request. Resolves with a whole document
+ * or with the head of a stream of events; rejects, or its chunks throw, with the connection's error or the
+ * reason of `signal`.
  */
 export function exchange(
   engine: Pool,
