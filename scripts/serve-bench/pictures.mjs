@@ -1,6 +1,6 @@
 // Pictures made on the spot, the same for the same seed, each with pixels of its own.
-import { crc32, deflateSync } from 'node:zlib';
 import sharp from 'sharp';
+import { pngOf } from '../../dist/estimate/png.js';
 
 /** Numbers in [0, 1), the same for the same seed (mulberry32). */
 export function randomOf(seed) {
@@ -20,37 +20,13 @@ export function tinyPng(seed, width = 48, height = 36) {
   for (let at = 0; at < rows.length; at++) {
     rows[at] = at % (1 + width * 3) === 0 ? 0 : random() * 256;
   }
-  return png(width, height, deflateSync(rows, { level: 1 }));
+  return pngOf({ width, height, bitDepth: 8, colourType: 2 }, rows, 1);
 }
 
 /** A PNG of noise of about `bytes`: nothing of it can be packed. */
 export function heavyPng(seed, bytes) {
   const width = 512;
   return tinyPng(seed, width, Math.round(bytes / (1 + width * 3)));
-}
-
-function png(width, height, packed) {
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  // 8 bits, RGB.
-  header.set([8, 2, 0, 0, 0], 8);
-  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  return Buffer.concat([
-    signature,
-    chunk('IHDR', header),
-    chunk('IDAT', packed),
-    chunk('IEND', Buffer.alloc(0)),
-  ]);
-}
-
-function chunk(type, data) {
-  const whole = Buffer.alloc(12 + data.length);
-  whole.writeUInt32BE(data.length, 0);
-  whole.write(type, 4, 'latin1');
-  data.copy(whole, 8);
-  whole.writeUInt32BE(crc32(whole.subarray(4, 8 + data.length)), 8 + data.length);
-  return whole;
 }
 
 /** A JPEG of 12 megapixels and about 2 MB, as a phone takes them. */

@@ -1,6 +1,6 @@
 import { deflateSync } from 'node:zlib';
 import { ask, counts, mediaChat } from './asking.ts';
-import { pngChunk } from './png.ts';
+import { pngChunk } from '../../src/estimate/png.ts';
 import type { Item } from './report.ts';
 import type { World } from './world.ts';
 

@@ -1,6 +1,7 @@
 import sharp, { type Sharp } from 'sharp';
 import { randomOf } from './asking.ts';
-import { pngChunk, tinyPng } from './png.ts';
+import { pngChunk } from '../../src/estimate/png.ts';
+import { tinyPng } from './png.ts';
 
 /** A broken, lying or odd file: the server must read it, or say why it does not. */
 export type OddFile = { readonly kind: string; readonly bytes: Buffer; readonly type: string };

@@ -1,7 +1,7 @@
 import { deflateSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { imageBytes } from '../../../helpers/images.ts';
-import { pngChunk } from '../../../reliability/png.ts';
+import { pngChunk } from '../../../../src/estimate/png.ts';
 import { preparing } from '../../../helpers/media-preparer.ts';
 
 const MIB = 1024 * 1024;
