@@ -1,6 +1,7 @@
 import type { Pool } from 'undici';
 import type { EngineSource } from '../../seams.ts';
 import { awaitEngine } from '../engine-call.ts';
+import { GatewayError } from '../errors.ts';
 import { enginePart } from './chat-request.ts';
 import type { CountInput } from './witness.ts';
 
@@ -16,15 +17,19 @@ const TITLE = 'Video:';
 const PATH = '/v1/chat/completions/input_tokens';
 const TIMEOUT_MS = 10_000;
 
+type Verdict = 'takes' | 'refuses' | 'unknown';
+
 /**
  * Whether the engine reads films, found out by giving it one: its build may not know them, and a build
  * that says it does needs ffmpeg and ffprobe in the PATH, and an ffmpeg that reads this format. Nothing is
- * encoded for it. Asked once in each life of the engine.
+ * encoded for it. What it shows holds for that life of the engine. A trial that shows nothing (nobody
+ * answered in time, the connection broke, 503) is made again for the next film; frames as pictures,
+ * which are right for any engine, do for this one.
  */
 export class FilmTrial {
   readonly #source: EngineSource;
   readonly #countInput: CountInput;
-  #answer: Promise<boolean> | null = null;
+  #verdict: Promise<Verdict> | null = null;
   #life = 0;
 
   constructor(source: EngineSource, countInput: CountInput) {
@@ -36,14 +41,16 @@ export class FilmTrial {
   async takesFilms(signal: AbortSignal): Promise<boolean> {
     const engine = await awaitEngine(this.#source, signal);
     const { life } = this.#source;
-    if (life !== this.#life) this.#answer = null;
+    if (life !== this.#life) this.#verdict = null;
     this.#life = life;
-    this.#answer ??= this.#try(engine);
-    return this.#answer;
+    const verdict = (this.#verdict ??= this.#try(engine));
+    const shown = await verdict;
+    if (shown === 'unknown' && this.#verdict === verdict) this.#verdict = null;
+    return shown === 'takes';
   }
 
   /** Its frame costs a token at least, above the title, which an engine writes that decodes none. */
-  async #try(engine: Pool): Promise<boolean> {
+  async #try(engine: Pool): Promise<Verdict> {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const count = (part: unknown) =>
       this.#countInput(engine, PATH, { messages: [{ role: 'user', content: [part] }] }, signal);
@@ -52,10 +59,14 @@ export class FilmTrial {
         count({ type: 'text', text: TITLE }),
         count(enginePart({ kind: 'video', url: GREY_FILM })),
       ]);
-      return title !== null && film !== null && film > title;
-    } catch {
-      // Refused, or the engine went away meanwhile: frames as pictures are right for any engine.
-      return false;
+      return title !== null && film !== null && film > title ? 'takes' : 'refuses';
+    } catch (error) {
+      return isRefusal(error) ? 'refuses' : 'unknown';
     }
   }
+}
+
+/** The engine read the film and said no; 503 is said before anything is read. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof GatewayError && error.status !== 503;
 }

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { FilmTrial } from '../../../../src/serve/gateway/chat/film-trial.ts';
 import type { CountInput } from '../../../../src/serve/gateway/chat/witness.ts';
+import { GatewayError } from '../../../../src/serve/gateway/errors.ts';
 import type { EngineSource } from '../../../../src/serve/seams.ts';
 import { deadEngine } from '../../../helpers/serve-gateway.ts';
 
@@ -21,9 +22,29 @@ test.each([
   expect(await trial.takesFilms(never)).toBe(answer);
 });
 
-test('a refusal is an answer', async () => {
-  const trial = new FilmTrial(deadEngine(true), () => Promise.reject(new Error('no video')));
+test.each([
+  ['a refusal is an answer', new GatewayError(400, 'engine_refused', 'no video'), 2],
+  ['so is a failure to read it', new GatewayError(500, 'engine_refused', 'no ffprobe'), 2],
+  ['an engine that loads is asked again', new GatewayError(503, 'engine_refused', 'Loading'), 4],
+  ['so is one that did not answer in time', new DOMException('too late', 'TimeoutError'), 4],
+  ['and one whose connection broke', new Error('read ECONNRESET'), 4],
+])('%s', async (_, error, calls) => {
+  const count = vi.fn<CountInput>(() => Promise.reject(error));
+  const trial = new FilmTrial(deadEngine(true), count);
   expect(await trial.takesFilms(never)).toBe(false);
+  expect(await trial.takesFilms(never)).toBe(false);
+  expect(count).toHaveBeenCalledTimes(calls);
+});
+
+test('a trial that showed nothing is made once for all who wait, and what the next one shows is kept', async () => {
+  const count = counting(34);
+  count.mockRejectedValueOnce(new Error('read ECONNRESET'));
+  const trial = new FilmTrial(deadEngine(true), count);
+  const both = [trial.takesFilms(never), trial.takesFilms(never)];
+  expect(await Promise.all(both)).toEqual([false, false]);
+  expect(await trial.takesFilms(never)).toBe(true);
+  expect(await trial.takesFilms(never)).toBe(true);
+  expect(count).toHaveBeenCalledTimes(4);
 });
 
 test('is made once in each life of the engine', async () => {
