@@ -2,8 +2,12 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineSource } from './seams.ts';
 
-/** A connection ends before its process is seen to: a driver that frees a card's memory takes a while. */
-const DEATH_IS_KNOWN_MS = 1000;
+/**
+ * When a connection has ended and its engine is not known to have died for so long, only the connection
+ * broke. The process is reaped later than its sockets are closed (a driver frees a card's memory first), and
+ * its last output is waited for, half a second at most.
+ */
+export const DEATH_IS_KNOWN_MS = 1500;
 const LOOK_MS = 10;
 
 /**

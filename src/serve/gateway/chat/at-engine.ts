@@ -1,11 +1,9 @@
 import { hash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { DEATH_IS_KNOWN_MS } from '../../engine-fate.ts';
 import type { PreparedMedia } from '../../seams.ts';
 import type { Digests, Quarantine, SuspectHandle } from '../../quarantine.ts';
 import { GatewayError } from '../errors.ts';
-
-/** A connection ends before its process is seen to: what was on it counts as there for so long. */
-const DEATH_IS_KNOWN_MS = 1500;
 
 /** From when a request is given to the engine until it comes back, in whichever way. */
 type Stay = { readonly handle: SuspectHandle; readonly engineGone: Promise<void> };
