@@ -10,9 +10,10 @@ const LAYERS = [
   ['match'],
   ['engines'],
   ['plan'],
+  ['render'],
   ['report'],
   ['process'],
-  ['detect', 'engine', 'estimate', 'serve', 'demo', 'simulate', 'quantize'],
+  ['detect', 'engine', 'estimate', 'serve', 'demo', 'simulate', 'quantize', 'validators', 'deploy'],
   ['workflows'],
   ['cli'],
 ];
@@ -44,7 +45,7 @@ const PURE_FILES = [
   'src/quantize/{drift,made-file,parse}.ts',
   'src/simulate/{apply-layout,cut-encoder,layout-log,load-log,peak-log,plan-args}.ts',
 ];
-const PURE_LAYERS = 8;
+const PURE_LAYERS = 9;
 
 const EFFECTS = {
   name: 'effects',

@@ -53,6 +53,9 @@ const ERROR_EXITS = {
   'system.refused': 'failure',
   interrupted: 'interrupted',
   'input.incomplete': 'incomplete',
+  'deployment.exists': 'usage',
+  'deployment.invalid': 'failure',
+  'deployment.drift': 'drift',
 } as const satisfies Record<string, ExitName>;
 
 export type ErrorCode = keyof typeof ERROR_EXITS;

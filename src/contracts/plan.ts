@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { basisSchema, engineNameSchema, modalitySchema } from './basis.ts';
+import { deploymentSchema } from './deployment.ts';
 import { machineSchema } from './machine.ts';
 
 /** `mmdeploy.plan/v1`: what `plan -o json` prints and `serve --plan` reads. All sizes in bytes. */
@@ -162,6 +163,8 @@ export const planSchema = z.object({
   requirements: z.array(requirementSchema).optional(),
   /** Only with `--verify`. */
   verification: verificationSchema.optional(),
+  /** Only with `--target`: what was written, or would be. */
+  deployment: deploymentSchema.optional(),
 });
 export type DeploymentPlan = z.infer<typeof planSchema>;
 

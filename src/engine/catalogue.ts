@@ -61,12 +61,28 @@ const optionalFlagSchema = z.strictObject({
 });
 export type OptionalFlag = z.infer<typeof optionalFlagSchema>;
 
+/** `NAME:TAG`, never `latest`: what is deployed today has to be what is deployed tomorrow. */
+const image = z
+  .string()
+  .regex(/^[a-z0-9][\w./-]*:[\w.-]+$/)
+  .refine((name) => !name.endsWith(':latest'), 'names no version');
+
+const llamaCppImagesSchema = z.strictObject({
+  repository: z.string(),
+  /** By accelerator, with `{build}` in it. */
+  tags: z.record(z.string(), z.string().includes('{build}')),
+  /** llama-server inside the image. */
+  program: z.string().startsWith('/'),
+  sources: z.array(z.string()).min(1),
+});
+
 const llamaCppSchema = z.strictObject({
   minBuild: z.number().int().positive(),
   sources: z.array(z.string()).min(1),
   requiredFlags: z.array(flagName).min(1),
   optionalFlags: z.array(optionalFlagSchema),
   release: releaseSchema,
+  images: llamaCppImagesSchema,
   debian: debianSchema,
 });
 export type LlamaCppCatalogue = z.infer<typeof llamaCppSchema>;
@@ -77,9 +93,17 @@ const vllmSchema = z.strictObject({
   documented: z.array(z.string().regex(/^\d+\.\d+\.\d+$/)).min(1),
   flags: z.array(flagName).min(1),
   sources: z.array(z.string()).min(1),
+  images: z.strictObject({
+    tags: z.record(z.string(), image),
+    sources: z.array(z.string()).min(1),
+  }),
 });
 
-const engineCatalogueSchema = z.strictObject({ llamaCpp: llamaCppSchema, vllm: vllmSchema });
+const engineCatalogueSchema = z.strictObject({
+  llamaCpp: llamaCppSchema,
+  vllm: vllmSchema,
+  images: z.strictObject({ node: image, fetch: image }),
+});
 export type EngineCatalogue = z.infer<typeof engineCatalogueSchema>;
 
 const SHIPPED = fileURLToPath(new URL('../../profiles/engines.yaml', import.meta.url));

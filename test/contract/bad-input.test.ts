@@ -234,11 +234,20 @@ const CONTRADICTIONS: readonly Row[] = [
   [['gpt-4o', '--engine', 'vllm'], 2, /`gpt-4o` does not run on vllm/, /`mmdeploy estimate/],
   [['qwen-vl-chat', '--engine', 'llama.cpp'], 2, /does not run on llama\.cpp/, /--engine vllm`/],
   [['llava-1.5-7b', '-i'], 2, /needs a terminal/, /`mmdeploy plan MODEL --gpu/],
-  ...['--target=compose', '--write=out', '--dry-run', '--force'].map((flag): Row => [
+  [[...LLAVA, '--target=compose'], 2, /`--target` needs to know where to/, /`--write DIR`/],
+  [[...LLAVA, '--target=compos', '--dry-run'], 2, /`--target compos`: no such/, /mean `compose`/],
+  [[...LLAVA, '--target=compose', '--dry-run', '--with=x'], 2, /`--with x`/, /monitoring/],
+  [
+    [...LLAVA, '--target=compose', '--dry-run', '--models-dir=m'],
+    2,
+    /no absolute/,
+    /\/srv\/models/,
+  ],
+  ...['--write=out', '--dry-run', '--force', '--gateway', '--cdi', '--port=1'].map((flag): Row => [
     [...LLAVA, flag],
     2,
-    new RegExp(`\`${flag.split('=')[0] ?? ''}\` is not there yet`),
-    /`mmdeploy plan --help`/,
+    new RegExp(`\`${flag.split('=')[0] ?? ''}\` needs a \`--target\``),
+    /there are .*compose/,
   ]),
 ];
 

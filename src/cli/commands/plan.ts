@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { Option } from 'commander';
 import { EXIT_CODES, MmdeployError } from '../../errors.ts';
 import type { DeploymentPlan } from '../../contracts/plan.ts';
 import type { Registrar, Shell } from '../shell.ts';
@@ -25,7 +24,7 @@ export function registerPlan({ begin, action }: Registrar): void {
   addMachineOptions(command);
   addVerdictOptions(command);
   addEngineOptions(command);
-  addLaterOptions(command);
+  addDeploymentOptions(command);
   command.option('-i, --interactive', 'ask for what is missing').action(action(runPlan));
 }
 
@@ -46,22 +45,25 @@ function addEngineOptions(command: Command): void {
     .option('--verify', 'load the model once on this machine and measure what it takes');
 }
 
-/** Flags of the contract that later work brings: they say so instead of being unknown. */
-const LATER = [
-  ['--target <names>', 'writes deployment files', 'target'],
-  ['--write <dir>', 'folder of the deployment files', 'write'],
-  ['--dry-run', 'shows the deployment files', 'dryRun'],
-  ['--force', 'overwrites deployment files', 'force'],
-] as const;
-
-function addLaterOptions(command: Command): void {
-  for (const [flags, text] of LATER) command.addOption(new Option(flags, text).hideHelp());
+function addDeploymentOptions(command: Command): void {
+  command
+    .optionsGroup('Deployment:')
+    .option('--target <names>', 'deployment files for: TARGETS (docs/targets.md)')
+    .option('--write <dir>', 'folder that they are written to')
+    .option('--dry-run', 'print them instead')
+    .option('--force', 'replace files that are there')
+    .option('--gateway', 'deploy `mmdeploy serve` in front of the engine')
+    .option('--models-dir <dir>', 'folder of the model files where it will run')
+    .option('--host <address>', 'address that clients connect to (default: 127.0.0.1)')
+    .option('--port <n>', 'port that clients connect to (default: 8080)')
+    .option('--cdi', 'NVIDIA cards by their CDI names')
+    .option('--with <extras>', '`monitoring`: alert rules and a dashboard');
 }
 
 async function runPlan(shell: Shell, command: Command): Promise<number> {
   const options = command.opts<PlanOptions>();
-  const later = LATER.find(([, , name]) => options[name] !== undefined);
-  if (later !== undefined) throw notYet(later[0].split(' ')[0] ?? '');
+  const { toDeployment } = await import('../requests/deploy.ts');
+  const deployment = toDeployment(options, command.args[0]);
   const { toPlanRequest, toSurveyRequest } = await import('../requests/plan.ts');
   const { surveyWorkflow } = await import('../../workflows/plan.ts');
   let [model] = command.args;
@@ -83,6 +85,11 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
     return EXIT_CODES.ok.code;
   }
   const { plan, failure } = await planned(toPlanRequest(model, given), given, shell);
+  if (deployment !== null && failure === null && plan.verdict !== 'no') {
+    refuseUnmet(plan);
+    const { printDeployment } = await import('./deploy.ts');
+    return printDeployment(plan, deployment, shell);
+  }
   await shell.print(plan, () => readable(plan, shell));
   shell.warn(plan.warnings);
   if (failure !== null) throw failure;
@@ -188,11 +195,5 @@ function oneOfBoth(): MmdeployError {
 function needsModel(flag: string): MmdeployError {
   return new MmdeployError('usage.invalid', `\`${flag}\` needs a model`, {
     hints: [`\`mmdeploy models\` lists them: \`mmdeploy plan MODEL ${flag}\``],
-  });
-}
-
-function notYet(flag: string): MmdeployError {
-  return new MmdeployError('usage.not-yet', `\`${flag}\` is not there yet`, {
-    hints: ['`mmdeploy plan --help` lists what is'],
   });
 }

@@ -6,46 +6,44 @@ import { minimumOf, parseRequirements } from '../../match/require.ts';
 import type { Wishes, Workload } from '../../match/types.ts';
 import type { PlanRequest } from '../../workflows/plan.ts';
 import type { CommonOptions } from '../shell.ts';
+import type { DeployOptions } from './deploy.ts';
 import { audioOfRequest, imagesOfRequest, shares, videoOfRequest, wholeNumber } from './values.ts';
 
-export type PlanOptions = CommonOptions & {
-  readonly mmproj?: string;
-  readonly quant?: string;
-  readonly encoderQuant?: string;
-  readonly engine?: 'llama.cpp' | 'vllm' | 'auto';
-  readonly context?: string;
-  readonly slots?: string;
-  readonly kvType?: string;
-  readonly kvTypeV?: string;
-  readonly kvUnified?: boolean;
-  readonly swaFull?: boolean;
-  readonly flashAttn?: 'on' | 'off' | 'auto';
-  readonly cpuMoe?: boolean;
-  readonly nCpuMoe?: string;
-  /** `--no-mmproj-offload` makes it false. */
-  readonly mmprojOffload?: boolean;
-  readonly ubatch?: string;
-  readonly gpuLayers?: string;
-  readonly tensorSplit?: string;
-  readonly imageMaxTokens?: string;
-  readonly users?: string;
-  readonly images?: string;
-  readonly audio?: string;
-  readonly video?: string;
-  readonly text?: string;
-  readonly outputTokens?: string;
-  readonly gpu?: readonly string[];
-  readonly machine?: string;
-  readonly interactive?: boolean;
-  readonly simulate?: boolean;
-  readonly verify?: boolean;
-  readonly require?: string;
-  readonly recommend?: boolean;
-  readonly target?: string;
-  readonly write?: string;
-  readonly dryRun?: boolean;
-  readonly force?: boolean;
-};
+export type PlanOptions = CommonOptions &
+  DeployOptions & {
+    readonly mmproj?: string;
+    readonly quant?: string;
+    readonly encoderQuant?: string;
+    readonly engine?: 'llama.cpp' | 'vllm' | 'auto';
+    readonly context?: string;
+    readonly slots?: string;
+    readonly kvType?: string;
+    readonly kvTypeV?: string;
+    readonly kvUnified?: boolean;
+    readonly swaFull?: boolean;
+    readonly flashAttn?: 'on' | 'off' | 'auto';
+    readonly cpuMoe?: boolean;
+    readonly nCpuMoe?: string;
+    /** `--no-mmproj-offload` makes it false. */
+    readonly mmprojOffload?: boolean;
+    readonly ubatch?: string;
+    readonly gpuLayers?: string;
+    readonly tensorSplit?: string;
+    readonly imageMaxTokens?: string;
+    readonly users?: string;
+    readonly images?: string;
+    readonly audio?: string;
+    readonly video?: string;
+    readonly text?: string;
+    readonly outputTokens?: string;
+    readonly gpu?: readonly string[];
+    readonly machine?: string;
+    readonly interactive?: boolean;
+    readonly simulate?: boolean;
+    readonly verify?: boolean;
+    readonly require?: string;
+    readonly recommend?: boolean;
+  };
 
 /** Turns the flags of `plan MODEL` into a request; throws `usage.invalid` naming the flag and its value. */
 export function toPlanRequest(model: string, options: PlanOptions): PlanRequest {

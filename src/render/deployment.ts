@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
+import type { ModelFile } from '../contracts/model.ts';
+import type { DeploymentPlan } from '../contracts/plan.ts';
+import { MmdeployError } from '../errors.ts';
+import { hostMemory } from './parts/host-memory.ts';
+import { labelOf } from './parts/name.ts';
+import type { Accelerator, DeployedFile, Deployment, Images, Shape } from './types.ts';
+
+export type DeploymentOptions = {
+  readonly shape: Shape;
+  /** Folder of the model's files; null: where the plan found them, else `/srv/models`. */
+  readonly modelsDir: string | null;
+  readonly cdi: boolean;
+  readonly groups: Deployment['groups'];
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly images: (accelerator: Accelerator, engine: 'llama.cpp' | 'vllm') => Images;
+  readonly version: string;
+  readonly command: string;
+};
+
+const DEFAULT_MODELS_DIR = '/srv/models';
+/** A disk or a network share that is slow but not broken, in bytes per second. */
+const SLOW_READ = 100e6;
+/** Start of the process, of the driver, and the warm-up. */
+const START_SECONDS = 120;
+/** vLLM compiles and captures CUDA graphs on top, and may have to fetch the weights. */
+const VLLM_START_SECONDS = 900;
+
+/**
+ * A plan as it is to be deployed. Throws `fit.none` for a plan that does not fit, and `usage.invalid` for
+ * one of a model that runs at its vendor, for a GPU nobody's engine runs on, and for two files of one name.
+ */
+export function deploymentOf(plan: DeploymentPlan, options: DeploymentOptions): Deployment {
+  const engine = plan.engine?.name;
+  if (engine === undefined || engine === 'api') throw atVendor(plan);
+  if (plan.verdict === 'no') throw noFit(plan);
+  const gpus = plan.machine.gpus.filter(({ id }) => usesDevice(plan, id));
+  const accelerator = acceleratorOf(gpus[0]?.vendor);
+  if (accelerator === null) throw unknownGpu(gpus[0]?.name ?? '');
+  const images = options.images(accelerator, engine);
+  return {
+    name: labelOf(plan.model.id),
+    plan,
+    engine,
+    shape: options.shape,
+    accelerator,
+    gpus,
+    cdi: options.cdi,
+    groups: options.groups,
+    images,
+    files: engine === 'vllm' ? [] : deployedFiles(plan, options.modelsDir),
+    memory: hostMemory(plan),
+    startSeconds: startSeconds(plan),
+    listen: options.listen,
+    origin: {
+      version: options.version,
+      command: options.command,
+      planDigest: planDigest(plan),
+    },
+  };
+}
+
+/** `sha256:` over the plan's JSON, as `planText` writes it. */
+export function planDigest(plan: DeploymentPlan): string {
+  return `sha256:${createHash('sha256').update(planText(plan)).digest('hex')}`;
+}
+
+export function planText(plan: DeploymentPlan): string {
+  return `${JSON.stringify(plan, null, 2)}\n`;
+}
+
+function usesDevice({ memory }: DeploymentPlan, id: string): boolean {
+  return memory.devices.some((device) => device.id === id && device.peakBytes > 0);
+}
+
+/** Null for a card of a vendor that no engine's image is made for. */
+function acceleratorOf(vendor: string | undefined): Accelerator | null {
+  switch (vendor) {
+    case undefined:
+      return 'cpu';
+    case 'nvidia':
+    case 'amd':
+    case 'intel':
+    case 'apple':
+      return vendor;
+    default:
+      return null;
+  }
+}
+
+function deployedFiles(
+  { files, engine }: DeploymentPlan,
+  modelsDir: string | null,
+): readonly DeployedFile[] {
+  const args = engine?.args ?? [];
+  const found = (['model', 'mmproj'] as const).flatMap((role) => {
+    const file = files[role];
+    const argument = args[args.indexOf(`--${role}`) + 1];
+    return file === null || argument === undefined ? [] : [deployedFile(file, argument, modelsDir)];
+  });
+  const [model, projector] = found;
+  if (model !== undefined && model.name === projector?.name && model.folder !== projector.folder) {
+    throw new MmdeployError(
+      'usage.invalid',
+      `the model and its projector are both called \`${model.name}\``,
+      { hints: ['give the projector another name: deployments keep both in one place'] },
+    );
+  }
+  return found;
+}
+
+function deployedFile(
+  { path, source, bytes, sha256 }: ModelFile,
+  argument: string,
+  modelsDir: string | null,
+): DeployedFile {
+  const name = posix.basename(argument.replaceAll('\\', '/'));
+  const folder = modelsDir ?? (path === null ? DEFAULT_MODELS_DIR : posix.dirname(path));
+  return { name, folder, source, bytes: bytes ?? null, sha256 };
+}
+
+/** All bytes that are read at a start, over a slow disk. */
+function startSeconds({ engine, memory }: DeploymentPlan): number {
+  const items = memory.devices.flatMap((device) => device.items);
+  const read = items
+    .filter(({ part }) => part === 'weights' || part === 'encoder-weights')
+    .reduce((sum, { bytes }) => sum + bytes, 0);
+  const least = engine?.name === 'vllm' ? VLLM_START_SECONDS : START_SECONDS;
+  return Math.ceil((least + read / SLOW_READ) / 30) * 30;
+}
+
+function atVendor({ model: { id } }: DeploymentPlan): MmdeployError {
+  return new MmdeployError(
+    'usage.invalid',
+    `\`${id}\` runs at its vendor: there is nothing to deploy`,
+    {
+      hints: [`\`mmdeploy estimate FILES --model ${id}\` counts and prices what it would cost`],
+    },
+  );
+}
+
+function noFit(plan: DeploymentPlan): MmdeployError {
+  const message = plan.reasons[0] ?? `\`${plan.model.id}\` does not fit`;
+  return new MmdeployError('fit.none', message, { hints: plan.reasons.slice(1) });
+}
+
+function unknownGpu(name: string): MmdeployError {
+  return new MmdeployError('usage.invalid', `nobody knows which engine runs on \`${name}\``, {
+    hints: ['plan for the card by its name, `--gpu "RTX 4090"`, or for the CPU, `--gpu none`'],
+  });
+}

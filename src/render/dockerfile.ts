@@ -1,0 +1,28 @@
+import { headerComment } from './parts/header.ts';
+import type { Deployment, RenderedFile } from './types.ts';
+
+/**
+ * The image of the gateway: the engine's own with Node.js and mmdeploy in it. ffmpeg is there for films;
+ * without it they are refused.
+ */
+export function dockerfile(deployment: Deployment): RenderedFile {
+  const { images, origin } = deployment;
+  const version = origin.version.split(' ').pop() ?? '';
+  const text = `${headerComment(deployment)}FROM ${images.node} AS node
+
+FROM ${images.engine ?? images.node}
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
+# A package's name and version, or the file of \`npm pack\` beside this one: --build-arg MMDEPLOY=./mmdeploy-${version}.tgz
+ARG MMDEPLOY=mmdeploy@${version}
+COPY . /opt/build
+RUN apt-get update \\
+ && apt-get install --yes --no-install-recommends ffmpeg \\
+ && rm -rf /var/lib/apt/lists/* \\
+ && ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\
+ && cd /opt/build && npm install --global --omit=dev "$MMDEPLOY" \\
+ && rm -rf /opt/build /root/.npm
+ENTRYPOINT ["mmdeploy"]
+`;
+  return { path: 'Dockerfile', text, reader: 'dockerfile' };
+}

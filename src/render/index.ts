@@ -1,0 +1,40 @@
+import { MmdeployError, nearest } from '../errors.ts';
+import { compose } from './compose.ts';
+import type { Deployment, RenderedFile, Target } from './types.ts';
+
+/** Every target, in the order in which help and docs/targets.md list them. */
+export const targets = {
+  compose,
+} as const satisfies Record<string, Target>;
+
+export type TargetId = keyof typeof targets;
+
+export const TARGET_IDS = Object.keys(targets) as readonly TargetId[];
+
+/** `--target a,b` as ids. Throws `usage.invalid` for a name that is none, with the nearest. */
+export function targetIds(text: string): readonly TargetId[] {
+  const names = [...new Set(text.split(',').map((name) => name.trim().toLowerCase()))];
+  return names.map((name) => {
+    const id = TARGET_IDS.find((each) => each === name);
+    if (id !== undefined) return id;
+    const near = nearest(name, TARGET_IDS).map((each) => `\`${each}\``);
+    throw new MmdeployError('usage.invalid', `\`--target ${name}\`: no such target`, {
+      hints: [
+        ...(near.length > 0 ? [`did you mean ${near.join(', ')}?`] : []),
+        `there are ${TARGET_IDS.join(', ')}`,
+      ],
+    });
+  });
+}
+
+/** The files of one target. Throws `usage.invalid` for a pair that cannot be, with the targets that can. */
+export function renderTarget(id: TargetId, deployment: Deployment): readonly RenderedFile[] {
+  const target: Target = targets[id];
+  const refusal = target.refuses(deployment);
+  if (refusal === null) return target.render(deployment);
+  const able = TARGET_IDS.filter((each) => (targets[each] as Target).refuses(deployment) === null);
+  const instead = refusal.instead.filter((each) => able.some((other) => other === each));
+  throw new MmdeployError('usage.invalid', `\`--target ${id}\`: ${refusal.reason}`, {
+    hints: [`what works here: \`--target ${(instead.length > 0 ? instead : able).join(',')}\``],
+  });
+}

@@ -1,0 +1,31 @@
+import type { Deployment } from '../types.ts';
+
+/** The cards of the plan as NVIDIA's container tools name them: a number, or a MIG instance's UUID. */
+export function deviceIds({ gpus }: Deployment): readonly string[] {
+  return gpus.map(({ id, mig, uuid }) => (mig !== null && uuid !== null ? uuid : numberOf(id)));
+}
+
+/**
+ * What keeps an engine to the cards of its plan where it would see every card of the machine; nothing where
+ * the plan uses all of them.
+ */
+export function visibleDevices({ accelerator, gpus, plan }: Deployment): Record<string, string> {
+  if (gpus.length === plan.machine.gpus.length) return {};
+  const numbers = gpus.map(({ id }) => numberOf(id)).join(',');
+  if (accelerator === 'amd') return { HIP_VISIBLE_DEVICES: numbers };
+  if (accelerator === 'intel') return { ONEAPI_DEVICE_SELECTOR: `level_zero:${numbers}` };
+  return {};
+}
+
+/** As `visibleDevices`, where nothing else limits NVIDIA cards: outside of containers. */
+export function visibleOnHost(deployment: Deployment): Record<string, string> {
+  const { accelerator, gpus, plan } = deployment;
+  if (accelerator !== 'nvidia' || gpus.length === plan.machine.gpus.length) {
+    return visibleDevices(deployment);
+  }
+  return { CUDA_VISIBLE_DEVICES: deviceIds(deployment).join(',') };
+}
+
+function numberOf(id: string): string {
+  return id.replace(/^gpu/, '');
+}

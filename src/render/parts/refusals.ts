@@ -1,0 +1,25 @@
+import type { Deployment, Refusal } from '../types.ts';
+
+/** What runs on the host itself, without a container. */
+const ON_HOST = ['llama-server', 'models-ini', 'llama-swap'];
+
+/** Containers: there has to be an image of the engine for these cards. */
+export function noImage({ accelerator, engine, images, shape }: Deployment): Refusal | null {
+  if (accelerator === 'apple') {
+    return { reason: 'containers on macOS cannot use the GPU', instead: ON_HOST };
+  }
+  if (images.engine === null) {
+    const reason = `there is no image of ${engine} for ${accelerator === 'cpu' ? 'CPUs' : accelerator}`;
+    return { reason, instead: ['llama-server', 'vllm'] };
+  }
+  return noGateway({ engine, shape });
+}
+
+/** The gateway starts llama-server and nothing else. */
+export function noGateway({ engine, shape }: Pick<Deployment, 'engine' | 'shape'>): Refusal | null {
+  if (shape === 'engine' || engine === 'llama.cpp') return null;
+  return {
+    reason: '`--gateway` stands in front of llama.cpp; vLLM has its own queue and cache',
+    instead: ['compose', 'kubernetes', 'vllm'],
+  };
+}

@@ -1,0 +1,122 @@
+import type { EngineName } from '../contracts/basis.ts';
+import type { Gpu } from '../contracts/machine.ts';
+import type { DeploymentPlan } from '../contracts/plan.ts';
+
+/** What the containers and units of a deployment compute on. */
+export const ACCELERATORS = ['nvidia', 'amd', 'intel', 'apple', 'cpu'] as const;
+export type Accelerator = (typeof ACCELERATORS)[number];
+
+/** `engine`: llama-server or vLLM alone; `gateway`: `mmdeploy serve`, which starts llama-server itself. */
+export type Shape = 'engine' | 'gateway';
+
+/** Container images, each with its tag: never `latest`. */
+export type Images = {
+  /** The engine for the plan's accelerator; null where nobody publishes one. */
+  readonly engine: string | null;
+  /** `mmdeploy serve` with an engine inside, built from the Dockerfile that is written beside. */
+  readonly gateway: string;
+  /** llama-server inside of it. */
+  readonly program: string;
+  /** Has Node.js, for that Dockerfile. */
+  readonly node: string;
+  /** Has curl and a shell, for what fetches the model's files. */
+  readonly fetch: string;
+};
+
+/** A file of the model where the engine will look for it. */
+export type DeployedFile = {
+  /** File name, without a folder. */
+  readonly name: string;
+  /** Folder on the machine that the plan was made for. */
+  readonly folder: string;
+  /** `hf:owner/repo/file`, or null: it has to be put there by hand. */
+  readonly source: string | null;
+  readonly bytes: number | null;
+  readonly sha256: string | null;
+};
+
+/** Memory of the host that a deployment may use, in bytes. */
+export type HostMemory = {
+  /** What the plan says the engine takes at its peak. */
+  readonly requestBytes: number;
+  /** With the engine's cache of prompts and a margin: above it the engine is stopped. */
+  readonly limitBytes: number;
+  /** `--cache-ram` in MiB: what llama-server keeps of finished prompts. */
+  readonly cacheRamMib: number;
+};
+
+/** What every target renders: one plan, and how its user wants it deployed. */
+export type Deployment = {
+  /** A DNS label (RFC 1123, at most 40 characters): of units, services, containers. */
+  readonly name: string;
+  readonly plan: DeploymentPlan;
+  readonly engine: Extract<EngineName, 'llama.cpp' | 'vllm'>;
+  readonly shape: Shape;
+  readonly accelerator: Accelerator;
+  /** The GPUs that the plan puts something on. */
+  readonly gpus: readonly Gpu[];
+  /** NVIDIA cards in containers: by Docker's own driver, or by their CDI names. */
+  readonly cdi: boolean;
+  /** Groups of the machine that may open its GPUs, by number: images define none. Null where not known. */
+  readonly groups: { readonly video: number; readonly render: number } | null;
+  readonly images: Images;
+  /** The model, then the projector; of vLLM none, it reads a repository. */
+  readonly files: readonly DeployedFile[];
+  readonly memory: HostMemory;
+  /** Longest that a start may take before it counts as failed. */
+  readonly startSeconds: number;
+  /** Where clients reach it. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly origin: Origin;
+};
+
+/** Where the files come from: in the head of each. */
+export type Origin = {
+  /** `mmdeploy` and its version. */
+  readonly version: string;
+  /** The command line that made them, as a shell reads it. */
+  readonly command: string;
+  /** `sha256:` over the plan as it is written beside them. */
+  readonly planDigest: string;
+};
+
+/** Who reads a file, and so who checks it (`validators/`). */
+export type Reader =
+  | 'sh'
+  | 'router'
+  | 'compose'
+  | 'systemd'
+  | 'quadlet'
+  | 'kubernetes'
+  | 'llama-swap'
+  | 'prometheus'
+  | 'grafana'
+  | 'dockerfile'
+  | 'plan';
+
+export type RenderedFile = {
+  /** Relative to the deployment's folder. */
+  readonly path: string;
+  readonly text: string;
+  readonly reader: Reader;
+  readonly executable?: boolean;
+};
+
+/** Why a target cannot do it, and which targets can. */
+export type Refusal = { readonly reason: string; readonly instead: readonly string[] };
+
+export type Target = {
+  readonly id: string;
+  /** One line for help and docs/targets.md. */
+  readonly title: string;
+  /** Null where it can be rendered. */
+  readonly refuses: (deployment: Deployment) => Refusal | null;
+  readonly render: (deployment: Deployment) => readonly RenderedFile[];
+  /** Commands that start it, in the deployment's folder. */
+  readonly start: (deployment: Deployment) => readonly string[];
+};
+
+/** Keeps the literal id of a target: the registry's keys are checked against it. */
+export function defineTarget<const T extends Target>(target: T): T {
+  return target;
+}

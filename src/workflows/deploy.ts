@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import type { DeploymentManifest, DeploymentOptionsRecord } from '../contracts/deployment.ts';
+import { DEPLOYMENT_SCHEMA } from '../contracts/deployment.ts';
+import type { DeploymentPlan } from '../contracts/plan.ts';
+import { MmdeployError } from '../errors.ts';
+import { changedFiles, writeFiles } from '../deploy/write.ts';
+import { gpuGroups } from '../deploy/groups.ts';
+import { loadEngineCatalogue, type EngineCatalogue } from '../engine/catalogue.ts';
+import { deploymentOf, planText } from '../render/deployment.ts';
+import { renderTarget, targets, type TargetId } from '../render/index.ts';
+import type { Deployment, Images, RenderedFile, Target } from '../render/types.ts';
+import type { Context } from './context.ts';
+
+export type DeployRequest = {
+  readonly plan: DeploymentPlan;
+  readonly targets: readonly TargetId[];
+  readonly options: Omit<DeploymentOptionsRecord, 'targets' | 'groups'>;
+  /** Folder of the files; null: nothing is written. */
+  readonly folder: string | null;
+  readonly force: boolean;
+  readonly version: string;
+  /** The command line, as a shell reads it. */
+  readonly command: string;
+};
+
+/** A file of a deployment with the target that it belongs to; null: the plan. */
+export type TargetFile = RenderedFile & { readonly target: TargetId | null };
+
+export type Deployed = {
+  readonly manifest: DeploymentManifest;
+  readonly files: readonly TargetFile[];
+  /** Commands that start each target. */
+  readonly start: readonly { readonly target: TargetId; readonly commands: readonly string[] }[];
+};
+
+export const PLAN_FILE = 'plan.json';
+export const MANIFEST_FILE = 'mmdeploy.json';
+
+/**
+ * The deployment files of a plan, written to `folder` unless that is null. Throws `fit.none`,
+ * `usage.invalid` for a target that cannot be, `deployment.exists` for files that would be lost,
+ * `deployment.invalid` where their own reader refuses them.
+ */
+export async function deployWorkflow(request: DeployRequest, ctx: Context): Promise<Deployed> {
+  const options = {
+    ...request.options,
+    targets: [...request.targets],
+    groups: await groupsOf(request),
+  };
+  const made = await render({ ...request, options });
+  const manifest = manifestOf(request, options, made);
+  const deployed = { manifest, files: made.files, start: made.start };
+  if (request.folder === null) return deployed;
+  const folder = resolve(ctx.cwd, request.folder);
+  const record = { path: MANIFEST_FILE, text: `${JSON.stringify(manifest, null, 2)}\n` };
+  if (!request.force) refuseLoss(folder, await changedFiles(folder, made.files));
+  // The manifest says that all the others are there.
+  await writeFiles(folder, [...made.files, record]);
+  return deployed;
+}
+
+/** Group numbers are this machine's: of another, its user is asked when it starts. */
+async function groupsOf({ plan }: DeployRequest): Promise<Deployment['groups']> {
+  return plan.machine.origin === 'detected' ? gpuGroups() : null;
+}
+
+export type RenderRequest = Pick<DeployRequest, 'plan' | 'version' | 'command'> & {
+  readonly options: DeploymentOptionsRecord;
+  readonly targets: readonly TargetId[];
+};
+
+/** All files of a deployment, in memory; each path once, whoever of the targets made it. */
+export async function render(
+  request: RenderRequest,
+): Promise<Pick<Deployed, 'files' | 'start'> & { readonly deployment: Deployment }> {
+  const { plan, options, version, command } = request;
+  const catalogue = await loadEngineCatalogue();
+  const deployment = deploymentOf(plan, {
+    ...options,
+    version: `mmdeploy ${version}`,
+    command,
+    images: (accelerator, engine) => imagesOf(catalogue, accelerator, engine, version),
+  });
+  const files = new Map<string, TargetFile>();
+  for (const target of request.targets) {
+    for (const file of renderTarget(target, deployment)) {
+      if (!files.has(file.path)) files.set(file.path, { ...file, target });
+    }
+  }
+  files.set(PLAN_FILE, { path: PLAN_FILE, text: planText(plan), reader: 'plan', target: null });
+  const start = request.targets.map((target) => ({
+    target,
+    commands: (targets[target] as Target).start(deployment),
+  }));
+  return { deployment, files: [...files.values()], start };
+}
+
+function imagesOf(
+  { llamaCpp, vllm, images }: EngineCatalogue,
+  accelerator: string,
+  engine: 'llama.cpp' | 'vllm',
+  version: string,
+): Images {
+  const { repository, tags, program } = llamaCpp.images;
+  const tag = tags[accelerator]?.replace('{build}', String(llamaCpp.release.build));
+  const llama = tag === undefined ? null : `${repository}:${tag}`;
+  return {
+    engine: engine === 'vllm' ? (vllm.images.tags[accelerator] ?? null) : llama,
+    gateway: `mmdeploy:${version}`,
+    program,
+    node: images.node,
+    fetch: images.fetch,
+  };
+}
+
+function manifestOf(
+  { version, command }: DeployRequest,
+  options: DeploymentOptionsRecord,
+  { files, deployment }: { files: readonly TargetFile[]; deployment: Deployment },
+): DeploymentManifest {
+  return {
+    schema: DEPLOYMENT_SCHEMA,
+    madeBy: `mmdeploy ${version}`,
+    command,
+    plan: deployment.origin.planDigest,
+    options,
+    files: files.map(({ path, text, target }) => ({
+      path,
+      target,
+      bytes: Buffer.byteLength(text),
+      sha256: createHash('sha256').update(text).digest('hex'),
+      validatedBy: null,
+      notValidated: null,
+    })),
+  };
+}
+
+function refuseLoss(folder: string, changed: readonly string[]): void {
+  if (changed.length === 0) return;
+  throw new MmdeployError(
+    'deployment.exists',
+    `${changed.map((path) => `\`${join(folder, path)}\``).join(', ')} would be replaced`,
+    {
+      hints: [
+        `see what differs: \`mmdeploy check ${folder}\``,
+        'replace them: the same command with `--force`, or write to another folder',
+      ],
+    },
+  );
+}
