@@ -1,23 +1,18 @@
 import { performance } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import { messageOf, type MmdeployError } from '../../errors.ts';
 import { connectEngine } from '../engine-target.ts';
-import type { ProgressSample } from '../progress.ts';
-import { NO_RELIEF, nextRelief, withRelief, type Relief } from '../relief.ts';
-import { decideRestart } from '../restart-policy.ts';
 import { nextState, type EngineEvent, type EngineState } from '../state.ts';
 import { Changes } from './changes.ts';
 import { startEngineProcess, type EngineProcess } from './engine-process.ts';
-import { DEFAULT_WATCH, type EngineSettings, type SupervisorOptions } from './options.ts';
+import { MemoryRelief } from './memory-relief.ts';
+import type { EngineSettings, SupervisorOptions } from './options.ts';
 import { waitUntilReady } from './readiness.ts';
+import { Restarts } from './restarts.ts';
 import { crashLoop, interrupted, startError } from './start-error.ts';
 import { describeEnd, type ProcessEnd } from './start-failure.ts';
 import { stopProcess } from './stop-process.ts';
-import { rhythmOf, watchEngine } from './watchdog.ts';
-
-/** An engine that outlived its lack of memory may finish what it runs, for so long. */
-const RELIEF_PATIENCE_MS = 30_000;
+import { LastUse, watchLife, type Finding } from './watch-life.ts';
 
 /**
  * Keeps one engine running: starts it, waits until it is ready, restarts it after a crash or when it
@@ -28,16 +23,13 @@ export class Supervisor {
   readonly #stopping = new AbortController();
   readonly #forcing = new AbortController();
   readonly #changes = new Changes();
+  readonly #relief: MemoryRelief;
+  readonly #restarts: Restarts;
+  readonly #lastUse = new LastUse();
   #state: EngineState = 'stopped';
   #process: EngineProcess | null = null;
   #client: Pool | null = null;
   #life = 0;
-  #relief: Relief;
-  #reliefs = 0;
-  #fruitlessCrashes = 0;
-  #completedRequests = 0;
-  #nextStartAt: number | null = null;
-  #lastUsedAt = 0;
   #asleep = false;
   #draining = false;
   #recovering = false;
@@ -49,7 +41,8 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#relief = options.relief?.initial ?? NO_RELIEF;
+    this.#relief = new MemoryRelief(options);
+    this.#restarts = new Restarts(options.restart, options.random);
     this.gaveUp = new Promise((resolve) => {
       this.#giveUp = resolve;
     });
@@ -76,13 +69,13 @@ export class Supervisor {
 
   /** Counts the times that memory ran out and the next engine had less. */
   get reliefs(): number {
-    return this.#reliefs;
+    return this.#relief.steps;
   }
 
   /** What the engine of this life was started with; without host and port. */
   get settings(): EngineSettings {
-    const args = withRelief(this.#options.command.args, this.#relief);
-    return { life: this.#life, args, relief: this.#relief };
+    const { args, current } = this.#relief;
+    return { life: this.#life, args, relief: current };
   }
 
   /** Unloaded because nobody asked: able to serve, after a start that `whenReady` sets off. */
@@ -98,7 +91,7 @@ export class Supervisor {
   async whenReady(signal: AbortSignal): Promise<Pool> {
     for (;;) {
       signal.throwIfAborted();
-      this.#lastUsedAt = performance.now();
+      this.#lastUse.touch();
       if (this.engine !== null) return this.engine;
       if (this.#failure !== null) throw this.#failure;
       if (this.#isOver()) throw interrupted('the server is stopping');
@@ -109,13 +102,12 @@ export class Supervisor {
 
   /** Whole seconds, at least 1, after which asking again is worth it. */
   get retryAfterSeconds(): number {
-    const waitMs = this.#nextStartAt === null ? 0 : this.#nextStartAt - performance.now();
-    return Math.max(1, Math.ceil(waitMs / 1000));
+    return this.#restarts.retryAfterSeconds;
   }
 
   /** Tells the restart policy that this engine does answer. */
   requestCompleted(): void {
-    this.#completedRequests += 1;
+    this.#restarts.requestCompleted();
   }
 
   /**
@@ -129,7 +121,7 @@ export class Supervisor {
         await this.#launch();
         return;
       } catch (error) {
-        if (this.#stopping.signal.aborted || !(await this.#relieve())) throw error;
+        if (this.#stopping.signal.aborted || !(await this.#relief.take(this.#process))) throw error;
       }
     }
   }
@@ -159,11 +151,10 @@ export class Supervisor {
     const { signal } = this.#stopping;
     if (this.#stopping.signal.aborted) throw interrupted('stopped before the engine started');
     this.#apply('start');
-    this.#nextStartAt = null;
+    this.#restarts.starting();
     this.#stuck = null;
     const startedAt = performance.now();
-    const args = withRelief(command.args, this.#relief);
-    const engine = startEngineProcess({ ...command, args });
+    const engine = startEngineProcess({ ...command, args: this.#relief.args });
     this.#process = engine;
     void engine.exited.then((end) => this.#onExit(engine, end));
     onPhase({ kind: 'loading', pid: engine.pid, logFile: engine.log.path });
@@ -177,42 +168,23 @@ export class Supervisor {
     }
     this.#client = connectEngine(target);
     this.#life += 1;
-    this.#completedRequests = 0;
-    this.#lastUsedAt = performance.now();
+    this.#restarts.ready();
+    this.#lastUse.touch();
     this.#apply('healthy');
     if (this.#draining) this.#apply('drain');
     onPhase({ kind: 'ready', tookMs: performance.now() - startedAt, target });
-    void this.#watch(engine, this.#client);
-  }
-
-  async #watch(engine: EngineProcess, client: Pool): Promise<void> {
-    const { watch = DEFAULT_WATCH, idleUnloadMs } = this.#options;
-    const over = new AbortController();
-    void engine.exited.then(() => over.abort());
-    const everyMs = rhythmOf([watch.stallMs, watch.silenceMs, idleUnloadMs ?? Infinity]);
-    const signal = AbortSignal.any([over.signal, this.#stopping.signal]);
-    let lackingSince: number | null = null;
-    const reason = await watchEngine(client, watch, everyMs, signal, (sample) => {
-      if (engine.outOfMemory() !== null) lackingSince ??= performance.now();
-      this.#onSample(sample, lackingSince);
+    void watchLife(engine, this.#client, this.#options, this.#lastUse, signal, (finding) => {
+      this.#onFinding(engine, finding);
     });
-    if (reason === null || engine.end() !== null) return;
-    this.#stuck = reason;
-    engine.signalGroup('SIGKILL');
   }
 
-  #onSample(sample: ProgressSample, lackingSince: number | null): void {
-    const now = performance.now();
-    const idle = sample.kind === 'slots' && !sample.busy;
-    if (!idle) this.#lastUsedAt = now;
-    if (this.#state !== 'ready') return;
-    if (lackingSince !== null && (idle || now - lackingSince > RELIEF_PATIENCE_MS)) {
-      if (this.#nextRelief() !== null) void this.#restartWithLess();
-      return;
-    }
-    const { idleUnloadMs = null } = this.#options;
-    if (idleUnloadMs !== null && idle && now - this.#lastUsedAt >= idleUnloadMs) {
-      void this.#unload(idleUnloadMs);
+  #onFinding(engine: EngineProcess, finding: Finding): void {
+    if (finding.kind === 'stuck') {
+      this.#stuck = finding.reason;
+      engine.signalGroup('SIGKILL');
+    } else if (this.#state === 'ready') {
+      if (finding.kind === 'unused') void this.#unload(finding.afterMs);
+      else if (this.#relief.after(engine) !== null) void this.#restartWithLess();
     }
   }
 
@@ -232,7 +204,7 @@ export class Supervisor {
 
   async #restartWithLess(): Promise<void> {
     await this.#endProcess();
-    if (this.#isOver() || !(await this.#relieve())) return;
+    if (this.#isOver() || !(await this.#relief.take(this.#process))) return;
     await this.#recover(null);
   }
 
@@ -263,46 +235,18 @@ export class Supervisor {
 
   /** Waits as long as the policy says; false when it gives up, or the supervisor is stopped. */
   async #mayRestart(reason: string): Promise<boolean> {
-    const { onPhase, restart, random } = this.#options;
-    if (this.#nextRelief() !== null) {
+    const { onPhase } = this.#options;
+    if (this.#relief.after(this.#process) !== null) {
       onPhase({ kind: 'crashed', reason, restartInMs: 0, relieved: true });
-      return this.#relieve();
+      return this.#relief.take(this.#process);
     }
-    const crash = { completedRequests: this.#completedRequests, jitter: random() };
-    const decision = decideRestart(this.#fruitlessCrashes, crash, restart);
-    this.#fruitlessCrashes = decision.fruitlessCrashes;
-    this.#completedRequests = 0;
-    const restartInMs = decision.action === 'restart' ? decision.delayMs : null;
+    const restartInMs = this.#restarts.crashed();
     onPhase({ kind: 'crashed', reason, restartInMs, relieved: false });
-    if (restartInMs === null) {
-      this.#failure = crashLoop(this.#fruitlessCrashes, reason, this.#process);
-      this.#apply('gave-up');
-      this.#giveUp(this.#failure);
-      return false;
-    }
-    this.#nextStartAt = performance.now() + restartInMs;
-    const { signal } = this.#stopping;
-    await delay(restartInMs, undefined, { signal }).catch(() => undefined);
-    return !signal.aborted;
-  }
-
-  #nextRelief(): Relief | null {
-    const { command, relief } = this.#options;
-    const memory = this.#process?.outOfMemory() ?? null;
-    if (relief === undefined || memory === null) return null;
-    return nextRelief(command.args, this.#relief, relief.scope, memory);
-  }
-
-  /** Takes the next step when the last life ended for want of memory; false when there is none. */
-  async #relieve(): Promise<boolean> {
-    const next = this.#nextRelief();
-    if (next === null) return false;
-    this.#relief = next;
-    this.#reliefs += 1;
-    this.#options.onPhase({ kind: 'relieved', relief: next });
-    // What cannot be remembered is found out again.
-    await this.#options.relief?.remember(next).catch(() => undefined);
-    return true;
+    if (restartInMs !== null) return this.#restarts.wait(restartInMs, this.#stopping.signal);
+    this.#failure = crashLoop(this.#restarts.fruitlessCrashes, reason, this.#process);
+    this.#apply('gave-up');
+    this.#giveUp(this.#failure);
+    return false;
   }
 
   async #endProcess(): Promise<void> {
