@@ -12,7 +12,7 @@ type PrefixLayout = {
 };
 
 /** Triplet and loader of the C library that was unpacked into `prefix`. */
-async function prefixLayout(prefix: string): Promise<PrefixLayout> {
+export async function prefixLayout(prefix: string): Promise<PrefixLayout> {
   const libraries = join(prefix, 'usr/lib');
   const names = await readdir(libraries).catch(() => []);
   for (const triplet of names.filter((name) => /-linux-gnu\w*$/.test(name))) {

@@ -1,5 +1,7 @@
 import type { TestProject } from 'vitest/node';
+import type { Validators } from '../../src/validators/tools.ts';
 import { testEngine } from './engine.ts';
+import { testValidators } from './validators.ts';
 
 declare module 'vitest' {
   // Declaration merging needs an interface.
@@ -9,11 +11,18 @@ declare module 'vitest' {
     llamaServer: string | null;
     /** Why `llamaServer` is null; empty when it is not. */
     engineSkipReason: string;
+    /** The readers of written files, each null where it is not on this machine. */
+    validators: Validators;
   }
 }
 
-/** Finds or installs the real engine once for all tests; missing, it fails the run where required. */
+/** Finds or installs the real engine and the readers once for all tests; missing, they fail the run where required. */
 export async function setup(project: TestProject): Promise<void> {
+  await provideEngine(project);
+  await provideValidators(project);
+}
+
+async function provideEngine(project: TestProject): Promise<void> {
   const engine = await testEngine(process.env);
   project.provide('llamaServer', engine.path);
   project.provide('engineSkipReason', engine.reason ?? '');
@@ -22,4 +31,13 @@ export async function setup(project: TestProject): Promise<void> {
     throw new Error(`a real llama-server is required here and cannot be had: ${engine.reason}`);
   }
   process.stderr.write(`real-engine tests skipped: ${engine.reason}\n`);
+}
+
+async function provideValidators(project: TestProject): Promise<void> {
+  const required = process.env['MMDEPLOY_REQUIRE_VALIDATORS'] === '1';
+  const { validators, missing } = await testValidators(process.env, required);
+  project.provide('validators', validators);
+  if (missing === null) return;
+  if (required) throw new Error(`the readers of written files are required here: ${missing}`);
+  process.stderr.write(`tests of written files skipped in part: ${missing}\n`);
 }
