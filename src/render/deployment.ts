@@ -5,7 +5,8 @@ import type { DeploymentPlan } from '../contracts/plan.ts';
 import { MmdeployError } from '../errors.ts';
 import { hostMemory } from './parts/host-memory.ts';
 import { labelOf } from './parts/name.ts';
-import type { Accelerator, DeployedFile, Deployment, Images, Shape } from './types.ts';
+import type { Accelerator, DeployedFile, Deployment, Images, Scale, Shape } from './types.ts';
+import { ONE_NODE } from './types.ts';
 
 export type DeploymentOptions = {
   readonly shape: Shape;
@@ -14,6 +15,8 @@ export type DeploymentOptions = {
   readonly cdi: boolean;
   readonly groups: Deployment['groups'];
   readonly listen: { readonly host: string; readonly port: number };
+  /** Absent: one copy on one machine. */
+  readonly scale?: Scale;
   readonly images: (accelerator: Accelerator, engine: 'llama.cpp' | 'vllm') => Images;
   readonly version: string;
   readonly command: string;
@@ -51,6 +54,7 @@ export function deploymentOf(plan: DeploymentPlan, options: DeploymentOptions): 
     images,
     files: engine === 'vllm' ? [] : deployedFiles(plan, options.modelsDir),
     memory: hostMemory(plan),
+    scale: options.scale ?? { ...ONE_NODE, tensor: plan.settings?.tensorParallelSize ?? 1 },
     startSeconds: startSeconds(plan),
     listen: options.listen,
     origin: {

@@ -45,6 +45,20 @@ export type HostMemory = {
   readonly cacheRamMib: number;
 };
 
+/**
+ * How often the model runs and over what each of its copies is spread. `replicas` copies of `nodes` machines
+ * each; a copy splits every layer over `tensor` GPUs of a node and its layers over `pipeline` nodes.
+ */
+export type Scale = {
+  readonly replicas: number;
+  readonly nodes: number;
+  readonly tensor: number;
+  readonly pipeline: number;
+};
+
+/** One copy on one machine. */
+export const ONE_NODE: Scale = { replicas: 1, nodes: 1, tensor: 1, pipeline: 1 };
+
 /** What every target renders: one plan, and how its user wants it deployed. */
 export type Deployment = {
   /** A DNS label (RFC 1123, at most 40 characters): of units, services, containers. */
@@ -63,6 +77,7 @@ export type Deployment = {
   /** The model, then the projector; of vLLM none, it reads a repository. */
   readonly files: readonly DeployedFile[];
   readonly memory: HostMemory;
+  readonly scale: Scale;
   /** Longest that a start may take before it counts as failed. */
   readonly startSeconds: number;
   /** Where clients reach it. */
