@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { posix } from 'node:path';
+import { posix, win32 } from 'node:path';
 import type { ModelFile } from '../contracts/model.ts';
 import type { DeploymentPlan } from '../contracts/plan.ts';
 import { MmdeployError } from '../errors.ts';
@@ -22,6 +22,8 @@ export type DeploymentOptions = {
   readonly command: string;
 };
 
+/** `C:\models\m.gguf`, `\\server\share\m.gguf`. */
+const WINDOWS_PATH = /^(?:[A-Za-z]:[\\/]|\\\\)/;
 const DEFAULT_MODELS_DIR = '/srv/models';
 /** A disk or a network share that is slow but not broken, in bytes per second. */
 const SLOW_READ = 100e6;
@@ -119,9 +121,10 @@ function deployedFile(
   argument: string,
   modelsDir: string | null,
 ): DeployedFile {
-  const name = posix.basename(argument.replaceAll('\\', '/'));
-  const folder = modelsDir ?? (path === null ? DEFAULT_MODELS_DIR : posix.dirname(path));
-  return { name, folder, source, bytes: bytes ?? null, sha256 };
+  // On Linux a backslash is a letter of a name as any other.
+  const paths = WINDOWS_PATH.test(argument) ? win32 : posix;
+  const folder = modelsDir ?? (path === null ? DEFAULT_MODELS_DIR : paths.dirname(path));
+  return { name: paths.basename(argument), folder, source, bytes: bytes ?? null, sha256 };
 }
 
 /** All bytes that are read at a start, over a slow disk. */

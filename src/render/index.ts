@@ -1,9 +1,11 @@
 import { MmdeployError, nearest } from '../errors.ts';
 import { compose } from './compose.ts';
+import { llamaServer } from './llama-server.ts';
 import type { Deployment, RenderedFile, Target } from './types.ts';
 
 /** Every target, in the order in which help and docs/targets.md list them. */
 export const targets = {
+  'llama-server': llamaServer,
   compose,
 } as const satisfies Record<string, Target>;
 

@@ -1,6 +1,6 @@
-import { planText } from '../deployment.ts';
 import type { DeployedFile, Deployment, RenderedFile } from '../types.ts';
 import { engineArgs } from './argv.ts';
+import { placedPlan } from './placed-plan.ts';
 
 /** Inside a container every engine listens here: what is published outside is the target's business. */
 export const CONTAINER_PORT = 8080;
@@ -79,20 +79,6 @@ export function containerProcess(deployment: Deployment): ContainerProcess {
 
 /** The plan that `mmdeploy serve` reads inside the container, and where it is mounted. */
 export function gatewayPlan(deployment: Deployment): { file: RenderedFile; target: string } {
-  const { plan, files } = deployment;
-  const folderOf = containerFolder(deployment);
-  const [model, mmproj] = files.map((file) => `${folderOf(file)}/${file.name}`);
-  const args = engineArgs(deployment, { folderOf, ...LISTEN });
-  const placed = {
-    ...plan,
-    files: {
-      model: plan.files.model && { ...plan.files.model, path: model ?? null },
-      mmproj: plan.files.mmproj && { ...plan.files.mmproj, path: mmproj ?? null },
-    },
-    engine: plan.engine && { ...plan.engine, args },
-  };
-  return {
-    file: { path: 'plan.container.json', text: planText(placed), reader: 'plan' },
-    target: GATEWAY_PLAN,
-  };
+  const placed = { folderOf: containerFolder(deployment), ...LISTEN };
+  return { file: placedPlan(deployment, 'plan.container.json', placed), target: GATEWAY_PLAN };
 }

@@ -20,10 +20,15 @@ export function visibleDevices({ accelerator, gpus, plan }: Deployment): Record<
 /** As `visibleDevices`, where nothing else limits NVIDIA cards: outside of containers. */
 export function visibleOnHost(deployment: Deployment): Record<string, string> {
   const { accelerator, gpus, plan } = deployment;
-  if (accelerator !== 'nvidia' || gpus.length === plan.machine.gpus.length) {
-    return visibleDevices(deployment);
-  }
-  return { CUDA_VISIBLE_DEVICES: deviceIds(deployment).join(',') };
+  if (accelerator !== 'nvidia') return visibleDevices(deployment);
+  if (plan.machine.gpus.length === 1) return {};
+  return {
+    // The driver numbers cards by their slots; CUDA, left alone, puts the fastest first.
+    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+    ...(gpus.length === plan.machine.gpus.length
+      ? {}
+      : { CUDA_VISIBLE_DEVICES: deviceIds(deployment).join(',') }),
+  };
 }
 
 function numberOf(id: string): string {

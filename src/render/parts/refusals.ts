@@ -3,6 +3,8 @@ import type { Deployment, Refusal } from '../types.ts';
 /** What runs on the host itself, without a container. */
 const ON_HOST = ['llama-server', 'models-ini', 'llama-swap'];
 
+const FOR_VLLM = ['compose', 'kubernetes', 'vllm'];
+
 /** Containers: there has to be an image of the engine for these cards. */
 export function noImage({ accelerator, engine, images, shape }: Deployment): Refusal | null {
   if (accelerator === 'apple') {
@@ -20,6 +22,12 @@ export function noGateway({ engine, shape }: Pick<Deployment, 'engine' | 'shape'
   if (shape === 'engine' || engine === 'llama.cpp') return null;
   return {
     reason: '`--gateway` stands in front of llama.cpp; vLLM has its own queue and cache',
-    instead: ['compose', 'kubernetes', 'vllm'],
+    instead: FOR_VLLM,
   };
+}
+
+/** Starts llama-server by its own name or keys: nothing of it is vLLM's. */
+export function onlyLlamaCpp({ engine }: Deployment): Refusal | null {
+  if (engine === 'llama.cpp') return null;
+  return { reason: 'it starts llama.cpp, and the plan is for vLLM', instead: FOR_VLLM };
 }

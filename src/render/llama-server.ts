@@ -1,0 +1,109 @@
+import { headerComment } from './parts/header.ts';
+import { visibleOnHost } from './parts/devices.ts';
+import { hostArgs, hostFiles, hostPlan } from './parts/host.ts';
+import { shellWord } from './parts/quote.ts';
+import { onlyLlamaCpp } from './parts/refusals.ts';
+import type { Deployment } from './types.ts';
+import { defineTarget } from './types.ts';
+
+const FILE = 'llama-server.sh';
+
+/** A script that starts the engine, or the gateway, on the machine itself: Linux and macOS. */
+export const llamaServer = defineTarget({
+  id: 'llama-server',
+  title: 'start script for llama-server',
+  refuses: onlyLlamaCpp,
+  render: (deployment) => [
+    { path: FILE, text: script(deployment), reader: 'sh', executable: true },
+    ...(deployment.shape === 'gateway' ? [hostPlan(deployment)] : []),
+  ],
+  start: () => [`./${FILE}`],
+});
+
+type Program = {
+  /** Variable that names another one. */
+  readonly variable: string;
+  readonly command: string;
+  /** What to do where it is not on PATH. */
+  readonly remedy: string;
+};
+
+const ENGINE: Program = {
+  variable: 'LLAMA_SERVER',
+  command: 'llama-server',
+  remedy: 'mmdeploy engine install, then LLAMA_SERVER=FILE with its path (mmdeploy engine list)',
+};
+
+const GATEWAY: Program = {
+  variable: 'MMDEPLOY',
+  command: 'mmdeploy',
+  remedy: 'npm install --global mmdeploy',
+};
+
+function script(deployment: Deployment): string {
+  const gateway = deployment.shape === 'gateway';
+  const program = gateway ? GATEWAY : ENGINE;
+  return `#!/bin/sh
+${headerComment(deployment)}#
+# ${program.variable} names another ${program.command} than the one on PATH. Arguments are added at the end, where
+# they win. Exit code 5: a program or a file is missing.
+# shellcheck disable=SC2016 # names of files may hold a dollar sign: it is quoted to stay one
+set -eu
+
+${programCheck(program)}
+${fileChecks(deployment)}
+${environment(deployment)}${gateway ? startGateway(deployment) : startEngine(deployment)}
+`;
+}
+
+function programCheck({ variable, command, remedy }: Program): string {
+  return `program=\${${variable}:-${command}}
+if ! command -v "$program" >/dev/null; then
+  echo "$0: there is no program $program" >&2
+  echo ${shellWord(`  get it: ${remedy}`)} >&2
+  exit 5
+fi
+`;
+}
+
+/** All of them are told of, not one after the other. */
+function fileChecks(deployment: Deployment): string {
+  const calls = hostFiles(deployment).map(
+    ({ path, remedy }) => `needs ${shellWord(path)} ${shellWord(remedy)}`,
+  );
+  return `missing=
+needs() {
+  if [ -r "$1" ]; then return; fi
+  printf '%s: cannot read %s\\n  %s\\n' "$0" "$1" "$2" >&2
+  missing=yes
+}
+${calls.join('\n')}
+if [ -n "$missing" ]; then exit 5; fi
+`;
+}
+
+function environment(deployment: Deployment): string {
+  const variables = Object.entries(visibleOnHost(deployment));
+  return variables.map(([name, value]) => `export ${name}=${shellWord(value)}\n`).join('');
+}
+
+function startEngine(deployment: Deployment): string {
+  return execLines(hostArgs(deployment));
+}
+
+function startGateway({ listen }: Deployment): string {
+  const args = ['--host', listen.host, '--port', String(listen.port)];
+  return `here=$(unset CDPATH && cd -- "$(dirname -- "$0")" && pwd)
+${execLines(args, ['serve --plan "$here/plan.host.json"'])}`;
+}
+
+/** A flag and its values a line: what changed shows in a diff. */
+function execLines(args: readonly string[], first: readonly string[] = []): string {
+  const lines: string[] = [...first];
+  for (const arg of args) {
+    const word = shellWord(arg);
+    if (arg.startsWith('--') || lines.length === 0) lines.push(word);
+    else lines.push(`${lines.pop() ?? ''} ${word}`);
+  }
+  return ['exec "$program"', ...lines, '"$@"'].join(' \\\n  ');
+}
