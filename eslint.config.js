@@ -13,7 +13,8 @@ const LAYERS = [
   ['render'],
   ['report'],
   ['process'],
-  ['detect', 'engine', 'estimate', 'serve', 'demo', 'simulate', 'quantize', 'validators', 'deploy'],
+  ['detect', 'engine', 'estimate', 'serve', 'demo', 'simulate', 'quantize', 'validators'],
+  ['deploy'],
   ['workflows'],
   ['cli'],
 ];

@@ -55,7 +55,6 @@ const ERROR_EXITS = {
   'input.incomplete': 'incomplete',
   'deployment.exists': 'usage',
   'deployment.invalid': 'failure',
-  'deployment.drift': 'drift',
 } as const satisfies Record<string, ExitName>;
 
 export type ErrorCode = keyof typeof ERROR_EXITS;

@@ -6,11 +6,14 @@ import type { DeploymentPlan } from '../contracts/plan.ts';
 import { MmdeployError } from '../errors.ts';
 import { changedFiles, writeFiles } from '../deploy/write.ts';
 import { gpuGroups } from '../deploy/groups.ts';
+import { validateAll, type ReaderContext, type Validation } from '../deploy/validate.ts';
 import { loadEngineCatalogue, type EngineCatalogue } from '../engine/catalogue.ts';
 import { deploymentOf, planText } from '../render/deployment.ts';
 import { renderTarget, targets, type TargetId } from '../render/index.ts';
 import type { Deployment, Images, RenderedFile, Target } from '../render/types.ts';
+import { findValidators } from '../validators/find.ts';
 import type { Context } from './context.ts';
+import { listEngines } from './engine.ts';
 
 export type DeployRequest = {
   readonly plan: DeploymentPlan;
@@ -49,7 +52,9 @@ export async function deployWorkflow(request: DeployRequest, ctx: Context): Prom
     groups: await groupsOf(request),
   };
   const made = await render({ ...request, options });
-  const manifest = manifestOf(request, options, made);
+  const validations = await validateAll(made.files, await readerContext(ctx));
+  refuseInvalid(made.files, validations);
+  const manifest = manifestOf(request, options, made, validations);
   const deployed = { manifest, files: made.files, start: made.start };
   if (request.folder === null) return deployed;
   const folder = resolve(ctx.cwd, request.folder);
@@ -118,6 +123,7 @@ function manifestOf(
   { version, command }: DeployRequest,
   options: DeploymentOptionsRecord,
   { files, deployment }: { files: readonly TargetFile[]; deployment: Deployment },
+  validations: readonly Validation[],
 ): DeploymentManifest {
   return {
     schema: DEPLOYMENT_SCHEMA,
@@ -125,15 +131,40 @@ function manifestOf(
     command,
     plan: deployment.origin.planDigest,
     options,
-    files: files.map(({ path, text, target }) => ({
+    files: files.map(({ path, text, target }, index) => ({
       path,
       target,
       bytes: Buffer.byteLength(text),
-      sha256: createHash('sha256').update(text).digest('hex'),
-      validatedBy: null,
-      notValidated: null,
+      sha256: sha256(text),
+      validatedBy: validations[index]?.validatedBy ?? null,
+      notValidated: validations[index]?.notValidated ?? null,
     })),
   };
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** The readers that are on this machine, and its engine. */
+export async function readerContext(ctx: Context): Promise<ReaderContext> {
+  const [validators, { choice }] = await Promise.all([
+    findValidators(ctx),
+    listEngines(ctx, { flag: null, gpus: [] }),
+  ]);
+  return { ...ctx, validators, llamaServer: choice.kind === 'none' ? null : choice.engine.path };
+}
+
+/** A file of ours that its own reader refuses is a bug of ours: nothing of it is given out. */
+function refuseInvalid(files: readonly TargetFile[], validations: readonly Validation[]): void {
+  const details = validations.flatMap(({ findings }, index) =>
+    findings.map((finding) => `${files[index]?.path ?? ''}: ${finding}`),
+  );
+  if (details.length === 0) return;
+  throw new MmdeployError('deployment.invalid', 'the files that were made are not valid', {
+    details,
+    hints: ['this is a bug of mmdeploy: report it with the command and the lines above'],
+  });
 }
 
 function refuseLoss(folder: string, changed: readonly string[]): void {

@@ -37,6 +37,11 @@ export const COMMANDS = {
     outputs: TABLE_MODES,
     load: async () => (await import('./estimate.ts')).registerEstimate,
   },
+  check: {
+    summary: 'what of written deployment files is not as planned',
+    args: ['<dir>'],
+    load: async () => (await import('./check.ts')).registerCheck,
+  },
   serve: {
     summary: 'llama-server behind an OpenAI-compatible gateway',
     args: ['[model]', '[command...]'],

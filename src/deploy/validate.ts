@@ -1,0 +1,99 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { planSchema } from '../contracts/plan.ts';
+import { messageOf } from '../errors.ts';
+import type { Reader, RenderedFile } from '../render/types.ts';
+import { composeConfig } from '../validators/compose.ts';
+import type { ValidatorContext } from '../validators/context.ts';
+import { promtoolRules } from '../validators/prometheus.ts';
+import { checkQuadlet } from '../validators/quadlet.ts';
+import { checked, wasSkipped, type Report } from '../validators/report.ts';
+import { routerPreset } from '../validators/router.ts';
+import { shellcheck } from '../validators/shell.ts';
+import { systemdSecurity, systemdVerify } from '../validators/systemd.ts';
+import { writeFiles } from './write.ts';
+
+export type ReaderContext = ValidatorContext & { readonly platform: NodeJS.Platform };
+type Check = (file: string, ctx: ReaderContext) => Promise<readonly Report[]>;
+
+/** Stand-ins for what a user is asked for when it starts: group numbers of a machine that is not this one. */
+const COMPOSE_VARIABLES = { VIDEO_GID: '44', RENDER_GID: '992' };
+
+/** What each kind of file is shown to before it is given out. */
+const CHECKS: Readonly<Record<Reader, Check>> = {
+  sh: async (file, ctx) => [await shellcheck(file, ctx)],
+  router: async (file, ctx) => [await routerPreset(file, ctx)],
+  compose: async (file, ctx) => [await composeConfig(file, ctx, COMPOSE_VARIABLES)],
+  systemd: async (file, ctx) => [await systemdVerify(file, ctx), await systemdSecurity(file, ctx)],
+  quadlet: (file, ctx) => checkQuadlet([file], ctx),
+  prometheus: async (file, ctx) => [await promtoolRules(file, ctx)],
+  plan: async (file) => [await planFile(file)],
+  kubernetes: unread('no schema for it'),
+  'llama-swap': unread('no schema for it'),
+  grafana: unread('only Grafana reads it'),
+  dockerfile: unread('nothing reads it without building it'),
+};
+
+function unread(reason: string): Check {
+  return () => Promise.resolve([{ validator: 'none', skipped: reason }]);
+}
+
+async function planFile(file: string): Promise<Report> {
+  const validator = 'mmdeploy.plan/v1';
+  try {
+    const document: unknown = JSON.parse(await readFile(file, 'utf8'));
+    const { error } = planSchema.safeParse(document);
+    const issues = error?.issues ?? [];
+    return checked(
+      validator,
+      issues.map(({ path, message }) => `${path.join('.')}: ${message}`),
+    );
+  } catch (error) {
+    return checked(validator, [messageOf(error)]);
+  }
+}
+
+/** What a file's readers said of it. */
+export type Validation = {
+  /** Each that read it without a complaint, with its version; null: none is here. */
+  readonly validatedBy: string | null;
+  /** Why none could, or null. */
+  readonly notValidated: string | null;
+  readonly findings: readonly string[];
+};
+
+/** Shows one file on disk to its readers. */
+export async function validate(
+  file: string,
+  reader: Reader,
+  ctx: ReaderContext,
+): Promise<Validation> {
+  const reports = await CHECKS[reader](file, ctx);
+  const made = reports.flatMap((report) => (wasSkipped(report) ? [] : [report]));
+  const skipped = reports.flatMap((report) => (wasSkipped(report) ? [report.skipped] : []));
+  const good = made.filter(({ ok }) => ok).map(({ validator }) => validator);
+  return {
+    validatedBy: good.length > 0 ? [...new Set(good)].join(', ') : null,
+    notValidated: good.length === 0 ? (skipped[0] ?? null) : null,
+    findings: made.flatMap(({ validator, findings }) =>
+      findings.map((finding) => `${validator}: ${finding}`),
+    ),
+  };
+}
+
+/** Shows files that are not written yet to their readers, in a folder of their own; in the files' order. */
+export async function validateAll(
+  files: readonly RenderedFile[],
+  ctx: ReaderContext,
+): Promise<readonly Validation[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'mmdeploy-files-'));
+  try {
+    await writeFiles(folder, files);
+    return await Promise.all(
+      files.map(({ path, reader }) => validate(join(folder, path), reader, ctx)),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

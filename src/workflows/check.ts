@@ -1,0 +1,102 @@
+import { join, resolve } from 'node:path';
+import type { CheckedFile, CheckReport } from '../contracts/check.ts';
+import { CHECK_SCHEMA } from '../contracts/check.ts';
+import type { DeployedFileRecord, DeploymentManifest } from '../contracts/deployment.ts';
+import { deploymentSchema } from '../contracts/deployment.ts';
+import { differences } from '../deploy/differences.ts';
+import { validate, type ReaderContext } from '../deploy/validate.ts';
+import { textThere } from '../deploy/write.ts';
+import { MmdeployError, messageOf } from '../errors.ts';
+import { planDigest } from '../render/deployment.ts';
+import { targetIds } from '../render/index.ts';
+import type { Context } from './context.ts';
+import {
+  MANIFEST_FILE,
+  PLAN_FILE,
+  readerContext,
+  render,
+  sha256,
+  type TargetFile,
+} from './deploy.ts';
+import { readPlan } from './plan-file.ts';
+
+export type CheckRequest = { readonly folder: string; readonly version: string };
+
+/**
+ * The files of a deployment beside what its plan gives: what is missing, what was changed by hand, what
+ * this version would write otherwise, and what each reader says now. Throws `file.missing` for a folder
+ * without a manifest, `input.invalid` for one that cannot be read, `plan.invalid`.
+ */
+export async function checkWorkflow(request: CheckRequest, ctx: Context): Promise<CheckReport> {
+  const folder = resolve(ctx.cwd, request.folder);
+  const manifest = await readManifest(folder);
+  const plan = await readPlan(join(folder, PLAN_FILE));
+  const { files: wanted } = await render({
+    plan,
+    targets: targetIds(manifest.options.targets.join(',')),
+    options: manifest.options,
+    version: request.version,
+    command: manifest.command,
+  });
+  const readers = await readerContext(ctx);
+  const files = await Promise.all(
+    manifest.files.map((record) =>
+      checkFile(folder, record, wanted.find(({ path }) => path === record.path) ?? null, readers),
+    ),
+  );
+  return {
+    schema: CHECK_SCHEMA,
+    folder,
+    madeBy: manifest.madeBy,
+    checkedBy: `mmdeploy ${request.version}`,
+    planUnchanged: planDigest(plan) === manifest.plan,
+    files,
+    drifted: files.some(({ state, findings }) => state !== 'unchanged' || findings.length > 0),
+  };
+}
+
+async function checkFile(
+  folder: string,
+  { path, target, sha256: written }: DeployedFileRecord,
+  wanted: TargetFile | null,
+  readers: ReaderContext,
+): Promise<CheckedFile> {
+  const file = join(folder, path);
+  const text = await textThere(file);
+  if (text === null) {
+    const nothing = { differences: [], validatedBy: null, notValidated: null, findings: [] };
+    return { path, target, state: 'missing', ...nothing };
+  }
+  const changed = sha256(text) !== written;
+  const outdated = wanted !== null && wanted.text !== text;
+  const validation =
+    wanted === null
+      ? { validatedBy: null, notValidated: 'no longer written', findings: [] }
+      : await validate(file, wanted.reader, readers);
+  return {
+    path,
+    target,
+    state: changed ? 'changed' : outdated ? 'outdated' : 'unchanged',
+    differences: wanted === null ? [] : [...differences(wanted.text, text)],
+    ...validation,
+    findings: [...validation.findings],
+  };
+}
+
+async function readManifest(folder: string): Promise<DeploymentManifest> {
+  const file = join(folder, MANIFEST_FILE);
+  const again = 'write it anew: `mmdeploy plan MODEL --target NAMES --write DIR`';
+  const text = await textThere(file);
+  if (text === null) {
+    const message = `\`${folder}\` holds no deployment: there is no ${MANIFEST_FILE}`;
+    throw new MmdeployError('file.missing', message, { hints: [again] });
+  }
+  try {
+    return deploymentSchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new MmdeployError('input.invalid', `\`${file}\` is no manifest: ${messageOf(error)}`, {
+      hints: [again],
+      cause: error,
+    });
+  }
+}
