@@ -69,8 +69,11 @@ const image = z
 
 const llamaCppImagesSchema = z.strictObject({
   repository: z.string(),
-  /** By accelerator, with `{build}` in it. */
-  tags: z.record(z.string(), z.string().includes('{build}')),
+  version: z.string().regex(/^\d+\.\d+\.\d+$/),
+  /** The build that this version is. */
+  build: z.number().int().positive(),
+  /** By accelerator, with `{version}` in it. */
+  tags: z.record(z.string(), z.string().includes('{version}')),
   /** llama-server inside the image. */
   program: z.string().startsWith('/'),
   sources: z.array(z.string()).min(1),
@@ -102,7 +105,7 @@ const vllmSchema = z.strictObject({
 const engineCatalogueSchema = z.strictObject({
   llamaCpp: llamaCppSchema,
   vllm: vllmSchema,
-  images: z.strictObject({ node: image, fetch: image }),
+  images: z.strictObject({ node: image, fetch: image, sources: z.array(z.string()).min(1) }),
 });
 export type EngineCatalogue = z.infer<typeof engineCatalogueSchema>;
 

@@ -57,7 +57,12 @@ function service(deployment: Deployment, container: ContainerProcess): object {
     ...(shape === 'gateway' ? { build: { context: '.' } } : {}),
     entrypoint: container.entrypoint,
     command: container.args,
-    environment: { ...container.environment, ...visibleDevices(deployment) },
+    environment: {
+      ...container.environment,
+      ...visibleDevices(deployment),
+      // Taken from the shell that starts it, where it is set: for repositories behind a licence.
+      ...(engine === 'vllm' ? { HF_TOKEN: null } : {}),
+    },
     ports: [
       {
         target: CONTAINER_PORT,
@@ -72,8 +77,8 @@ function service(deployment: Deployment, container: ContainerProcess): object {
     cap_drop: ['ALL'],
     security_opt: ['no-new-privileges:true'],
     mem_limit: String(memory.limitBytes),
-    // PyTorch's processes share tensors through it.
-    ...(engine === 'vllm' ? { shm_size: '8gb' } : {}),
+    // vLLM's processes share tensors through it.
+    ...(memory.sharedBytes > 0 ? { shm_size: String(memory.sharedBytes) } : {}),
     healthcheck: {
       test: ['CMD', ...container.health],
       interval: '10s',

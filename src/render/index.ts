@@ -2,11 +2,13 @@ import { MmdeployError, nearest } from '../errors.ts';
 import { compose } from './compose.ts';
 import { llamaServer } from './llama-server.ts';
 import type { Deployment, RenderedFile, Target } from './types.ts';
+import { vllm } from './vllm.ts';
 
 /** Every target, in the order in which help and docs/targets.md list them. */
 export const targets = {
   'llama-server': llamaServer,
   compose,
+  vllm,
 } as const satisfies Record<string, Target>;
 
 export type TargetId = keyof typeof targets;

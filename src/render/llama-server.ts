@@ -3,6 +3,7 @@ import { visibleOnHost } from './parts/devices.ts';
 import { hostArgs, hostFiles, hostPlan } from './parts/host.ts';
 import { shellWord } from './parts/quote.ts';
 import { onlyLlamaCpp } from './parts/refusals.ts';
+import { execLines, exportLines, programCheck, type Program } from './parts/script.ts';
 import type { Deployment } from './types.ts';
 import { defineTarget } from './types.ts';
 
@@ -19,14 +20,6 @@ export const llamaServer = defineTarget({
   ],
   start: () => [`./${FILE}`],
 });
-
-type Program = {
-  /** Variable that names another one. */
-  readonly variable: string;
-  readonly command: string;
-  /** What to do where it is not on PATH. */
-  readonly remedy: string;
-};
 
 const ENGINE: Program = {
   variable: 'LLAMA_SERVER',
@@ -52,17 +45,7 @@ set -eu
 
 ${programCheck(program)}
 ${fileChecks(deployment)}
-${environment(deployment)}${gateway ? startGateway(deployment) : startEngine(deployment)}
-`;
-}
-
-function programCheck({ variable, command, remedy }: Program): string {
-  return `program=\${${variable}:-${command}}
-if ! command -v "$program" >/dev/null; then
-  echo "$0: there is no program $program" >&2
-  echo ${shellWord(`  get it: ${remedy}`)} >&2
-  exit 5
-fi
+${exportLines(visibleOnHost(deployment))}${gateway ? startGateway(deployment) : startEngine(deployment)}
 `;
 }
 
@@ -82,11 +65,6 @@ if [ -n "$missing" ]; then exit 5; fi
 `;
 }
 
-function environment(deployment: Deployment): string {
-  const variables = Object.entries(visibleOnHost(deployment));
-  return variables.map(([name, value]) => `export ${name}=${shellWord(value)}\n`).join('');
-}
-
 function startEngine(deployment: Deployment): string {
   return execLines(hostArgs(deployment));
 }
@@ -95,15 +73,4 @@ function startGateway({ listen }: Deployment): string {
   const args = ['--host', listen.host, '--port', String(listen.port)];
   return `here=$(unset CDPATH && cd -- "$(dirname -- "$0")" && pwd)
 ${execLines(args, ['serve --plan "$here/plan.host.json"'])}`;
-}
-
-/** A flag and its values a line: what changed shows in a diff. */
-function execLines(args: readonly string[], first: readonly string[] = []): string {
-  const lines: string[] = [...first];
-  for (const arg of args) {
-    const word = shellWord(arg);
-    if (arg.startsWith('--') || lines.length === 0) lines.push(word);
-    else lines.push(`${lines.pop() ?? ''} ${word}`);
-  }
-  return ['exec "$program"', ...lines, '"$@"'].join(' \\\n  ');
 }

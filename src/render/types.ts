@@ -41,8 +41,12 @@ export type HostMemory = {
   readonly requestBytes: number;
   /** With the engine's cache of prompts and a margin: above it the engine is stopped. */
   readonly limitBytes: number;
-  /** `--cache-ram` in MiB: what llama-server keeps of finished prompts. */
+  /** `--cache-ram` in MiB: what llama-server keeps of finished prompts; 0 for vLLM, which has none. */
   readonly cacheRamMib: number;
+  /** `--mm-processor-cache-gb` of vLLM, in GiB; null for llama.cpp. */
+  readonly mediaCacheGib: number | null;
+  /** Most of `/dev/shm`, which counts as memory of the container; 0 where the engine needs none. */
+  readonly sharedBytes: number;
 };
 
 /**

@@ -107,8 +107,8 @@ function imagesOf(
   engine: 'llama.cpp' | 'vllm',
   version: string,
 ): Images {
-  const { repository, tags, program } = llamaCpp.images;
-  const tag = tags[accelerator]?.replace('{build}', String(llamaCpp.release.build));
+  const { repository, tags, program, version: released } = llamaCpp.images;
+  const tag = tags[accelerator]?.replace('{version}', released);
   const llama = tag === undefined ? null : `${repository}:${tag}`;
   return {
     engine: engine === 'vllm' ? (vllm.images.tags[accelerator] ?? null) : llama,

@@ -15,8 +15,12 @@ export type Placed = {
 export function engineArgs(deployment: Deployment, { folderOf, host, port }: Placed): string[] {
   const listen = ['--host', host, '--port', String(port)];
   const planned = deployment.plan.engine?.args ?? [];
-  if (deployment.engine === 'vllm') return listenAt(planned, listen);
   const { files, memory } = deployment;
+  if (deployment.engine === 'vllm') {
+    // Stated because the memory limit counts on it twice.
+    const cache = ['--mm-processor-cache-gb', String(memory.mediaCacheGib ?? 0)];
+    return [...listenAt(planned, listen), ...cache];
+  }
   const places = files.map((file) => `${folderOf(file).replace(/\/$/, '')}/${file.name}`);
   const args = [...planned];
   for (const [index, flag] of ['--model', '--mmproj'].entries()) {

@@ -42,6 +42,17 @@ export type ContainerProcess = {
   readonly caches: readonly string[];
 };
 
+/**
+ * The image's own home is read-only, and `/tmp` of a container need not let run what PyTorch compiles. vLLM
+ * reports its use to its authors unless it is told not to (docs/usage/usage_stats.md).
+ */
+const VLLM_ENVIRONMENT = {
+  HOME: CACHE_DIR,
+  HF_HOME: `${CACHE_DIR}/huggingface`,
+  TORCHINDUCTOR_CACHE_DIR: `${CACHE_DIR}/torchinductor`,
+  VLLM_NO_USAGE_STATS: '1',
+};
+
 /** What runs in the container, the same for every kind of container. */
 export function containerProcess(deployment: Deployment): ContainerProcess {
   const { engine, shape, images } = deployment;
@@ -53,8 +64,7 @@ export function containerProcess(deployment: Deployment): ContainerProcess {
       image: images.engine ?? '',
       entrypoint: ['vllm'],
       args,
-      // The image's own home is read-only.
-      environment: { HOME: CACHE_DIR, HF_HOME: `${CACHE_DIR}/huggingface` },
+      environment: VLLM_ENVIRONMENT,
       health: ['python3', '-c', probe],
       caches: [CACHE_DIR],
     };

@@ -1,6 +1,7 @@
 import type { DeploymentPlan } from '../../contracts/plan.ts';
 import { GIB, MIB } from '../../units.ts';
 import type { HostMemory } from '../types.ts';
+import { vllmHostMemory } from './vllm-host-memory.ts';
 
 /** llama-server's own `--cache-ram`. */
 const DEFAULT_CACHE_MIB = 8192;
@@ -17,7 +18,9 @@ const MARGIN_SHARE = 0.1;
  * host's memory up to `--cache-ram`: a limit without it would end the engine after a day, so the cache gets
  * what the host has to spare, at most the engine's own 8 GiB.
  */
-export function hostMemory({ memory, machine }: DeploymentPlan): HostMemory {
+export function hostMemory(plan: DeploymentPlan): HostMemory {
+  const { memory, machine, engine } = plan;
+  if (engine?.name === 'vllm') return vllmHostMemory(plan);
   const peak = memory.devices.find(({ id }) => id === 'host')?.peakBytes ?? 0;
   const margin = Math.max(LEAST_MARGIN_BYTES, peak * MARGIN_SHARE);
   const { totalBytes, limitBytes } = machine.memory;
@@ -31,5 +34,7 @@ export function hostMemory({ memory, machine }: DeploymentPlan): HostMemory {
     requestBytes: peak,
     limitBytes: Math.ceil((peak + margin) / MIB) * MIB + cacheRamMib * MIB,
     cacheRamMib,
+    mediaCacheGib: null,
+    sharedBytes: 0,
   };
 }

@@ -31,3 +31,15 @@ export function onlyLlamaCpp({ engine }: Deployment): Refusal | null {
   if (engine === 'llama.cpp') return null;
   return { reason: 'it starts llama.cpp, and the plan is for vLLM', instead: FOR_VLLM };
 }
+
+/** Plans of llama.cpp have other weights and other flags. */
+export function onlyVllm({ engine, plan }: Deployment): Refusal | null {
+  if (engine === 'vllm') return null;
+  const replan = plan.model.engines.includes('vllm')
+    ? `: \`mmdeploy plan ${plan.model.id} --engine vllm\` plans for vLLM`
+    : '';
+  return {
+    reason: `the plan is for llama.cpp${replan}`,
+    instead: ['llama-server', 'compose'],
+  };
+}

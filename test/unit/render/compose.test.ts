@@ -94,7 +94,7 @@ describe('the compose target', () => {
     const placed = JSON.parse(text('plan.container.json'));
     expect(placed.files.model.path).toBe('/models/Qwen2.5-VL-7B-Instruct-Q8_0.gguf');
     expect(placed.engine.args).toContain('/models/Qwen2.5-VL-7B-Instruct-Q8_0.gguf');
-    expect(text('Dockerfile')).toContain('FROM ghcr.io/ggml-org/llama.cpp:server-cuda-b');
+    expect(text('Dockerfile')).toContain('FROM ghcr.io/ggml-org/llama.cpp:server-cuda-v');
   });
 
   it('is refused on macOS, with what works there', async () => {
