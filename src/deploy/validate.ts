@@ -20,6 +20,21 @@ type Check = (file: string, ctx: ReaderContext) => Promise<readonly Report[]>;
 /** Stand-ins for what a user is asked for when it starts: group numbers of a machine that is not this one. */
 const COMPOSE_VARIABLES = { VIDEO_GID: '44', RENDER_GID: '992' };
 
+/** Who reads each kind of file. */
+export const READERS: Readonly<Record<Reader, string>> = {
+  sh: 'shellcheck',
+  router: 'llama-server, started as a router',
+  compose: 'docker-compose config',
+  systemd: 'systemd-analyze verify and security',
+  quadlet: 'quadlet -dryrun, systemd-analyze verify',
+  prometheus: 'promtool check rules',
+  plan: 'mmdeploy.plan/v1',
+  kubernetes: 'closed schema',
+  'llama-swap': 'closed schema',
+  grafana: 'syntax only',
+  dockerfile: 'syntax only',
+};
+
 /** What each kind of file is shown to before it is given out. */
 const CHECKS: Readonly<Record<Reader, Check>> = {
   sh: async (file, ctx) => [await shellcheck(file, ctx)],

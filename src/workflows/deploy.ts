@@ -75,25 +75,35 @@ export type RenderRequest = Pick<DeployRequest, 'plan' | 'version' | 'command'> 
   readonly targets: readonly TargetId[];
 };
 
-/** All files of a deployment, in memory; each path once, whoever of the targets made it. */
-export async function render(
-  request: RenderRequest,
-): Promise<Pick<Deployed, 'files' | 'start'> & { readonly deployment: Deployment }> {
-  const { plan, options, version, command } = request;
+/** What every target of the request renders. Throws as `deploymentOf`. */
+export async function deploymentFor({
+  plan,
+  options,
+  version,
+  command,
+}: Omit<RenderRequest, 'targets'>): Promise<Deployment> {
   const catalogue = await loadEngineCatalogue();
-  const deployment = deploymentOf(plan, {
+  return deploymentOf(plan, {
     ...options,
     version: `mmdeploy ${version}`,
     command,
     images: (accelerator, engine) => imagesOf(catalogue, accelerator, engine, version),
   });
+}
+
+/** All files of a deployment, in memory; each path once, whoever of the targets made it. */
+export async function render(
+  request: RenderRequest,
+): Promise<Pick<Deployed, 'files' | 'start'> & { readonly deployment: Deployment }> {
+  const deployment = await deploymentFor(request);
   const files = new Map<string, TargetFile>();
   for (const target of request.targets) {
     for (const file of renderTarget(target, deployment)) {
       if (!files.has(file.path)) files.set(file.path, { ...file, target });
     }
   }
-  files.set(PLAN_FILE, { path: PLAN_FILE, text: planText(plan), reader: 'plan', target: null });
+  const text = planText(request.plan);
+  files.set(PLAN_FILE, { path: PLAN_FILE, text, reader: 'plan', target: null });
   const start = request.targets.map((target) => ({
     target,
     commands: (targets[target] as Target).start(deployment),
