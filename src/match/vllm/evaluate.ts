@@ -6,7 +6,8 @@ import { isComfortable } from '../verdict.ts';
 import { capabilityOf } from './capability.ts';
 import { vllmImages } from './images.ts';
 import { bytesOfShare, memoryShare } from './memory-share.ts';
-import { encoderPlacement, parallelFault } from './tensor-parallel.ts';
+import type { EncoderPlacement } from './tensor-parallel.ts';
+import { encoderPlacements, parallelFault } from './tensor-parallel.ts';
 import type { VllmChoice, VllmPoint } from './types.ts';
 
 /**
@@ -14,13 +15,27 @@ import type { VllmChoice, VllmPoint } from './types.ts';
  * its memory; `tight` leaves less of a card than `fits` asks for.
  */
 export function evaluateVllm(point: VllmPoint, wishes: Wishes): VllmChoice {
+  const { encoder } = point.variant.model;
+  const [first, ...others] = encoderPlacements(encoder, Math.max(1, point.gpus.length));
+  return others.reduce(
+    (best, tower) => {
+      if (best.verdict === 'fits') return best;
+      const other = evaluateTower(point, wishes, tower);
+      return VERDICTS.indexOf(other.verdict) < VERDICTS.indexOf(best.verdict) ? other : best;
+    },
+    evaluateTower(point, wishes, first),
+  );
+}
+
+const VERDICTS: readonly VllmChoice['verdict'][] = ['fits', 'tight', 'no'];
+
+function evaluateTower(point: VllmPoint, wishes: Wishes, tower: EncoderPlacement): VllmChoice {
   const { variant, gpus, contextPerSlot, slots } = point;
-  const { text, encoder } = variant.model;
+  const { text } = variant.model;
   const kvType: VllmKvType = wishes.kvType === 'fp8' ? 'fp8' : 'bf16';
   const ranks = Math.max(1, gpus.length);
   const capability = capabilityOf(gpus, variant.format, text.arch, kvType);
   const images = vllmImages(variant.model, wishes, contextPerSlot);
-  const tower = encoderPlacement(encoder, ranks);
   const settings = {
     ...{ scheme: variant.scheme, contextPerSlot, slots, kvType, ranks },
     batchedTokens: Math.max(BATCHED_TOKENS, slots),

@@ -83,16 +83,28 @@ export type EncoderPlacement = {
   readonly fault: string | null;
 };
 
-/** How the vision tower lies on `ranks` GPUs: split where its heads and its feed-forward divide. */
-export function encoderPlacement(encoder: EncoderModel | null, ranks: number): EncoderPlacement {
+/**
+ * How the vision tower can lie on `ranks` GPUs, best first. Whole on each, every GPU encodes images of its own
+ * and exchanges nothing (vLLM docs/configuration/optimization.md, batch-level DP); split, it takes less memory.
+ */
+export function encoderPlacements(
+  encoder: EncoderModel | null,
+  ranks: number,
+): readonly [EncoderPlacement, ...EncoderPlacement[]] {
   const plain = { split: false, whole: false, note: null, fault: null };
   // A tower whose tensors are not known cannot be counted in parts.
-  if (encoder === null || ranks === 1 || encoder.tensors.length === 1) return plain;
+  if (encoder === null || ranks === 1 || encoder.tensors.length === 1) return [plain];
   const odd = oddPart(encoder, ranks);
-  if (odd === null) return { ...plain, split: true };
+  const whole = { ...plain, whole: true };
+  const mayBeWhole = WHOLE_ON_EACH.has(encoder.projectorType);
+  if (odd === null) {
+    const split = { ...plain, split: true };
+    return mayBeWhole ? [whole, split] : [split];
+  }
   const said = `${odd} of the vision tower cannot be split over ${ranks} GPUs`;
-  if (!WHOLE_ON_EACH.has(encoder.projectorType)) return { ...plain, fault: said };
-  return { ...plain, whole: true, note: `${said}: it lies whole on each` };
+  return [
+    mayBeWhole ? { ...whole, note: `${said}: it lies whole on each` } : { ...plain, fault: said },
+  ];
 }
 
 function oddPart({ heads, feedForward }: EncoderModel, ranks: number): string | null {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { capabilityOf, computesFp8 } from '../../../../src/match/vllm/capability.ts';
 import { memoryShare } from '../../../../src/match/vllm/memory-share.ts';
-import { encoderPlacement, parallelFault } from '../../../../src/match/vllm/tensor-parallel.ts';
+import { encoderPlacements, parallelFault } from '../../../../src/match/vllm/tensor-parallel.ts';
 import type { DeviceInput } from '../../../../src/memory/types.ts';
 import { describeProfile } from '../../../../src/profiles/describe.ts';
 import { findModel } from '../../../../src/profiles/layers.ts';
@@ -47,17 +47,28 @@ describe('tensor parallelism', () => {
   it.each([
     // InternViT-6B has 25 heads; vLLM keeps it whole.
     ['internvl2-26b', 2, { split: false, whole: true, fault: null }],
-    ['internvl2-2b', 2, { split: true, whole: false, fault: null }],
+    // It divides, and vLLM can keep it whole: nothing is exchanged then.
+    ['internvl2-2b', 2, { split: false, whole: true, note: null, fault: null }],
     // 3420 columns of the feed-forward.
     ['qwen2.5-vl-3b', 8, { split: false, whole: true, fault: null }],
     ['gemma-3-12b', 16, { split: true, whole: false, fault: null }],
   ] as const)('the tower of %s on %i GPUs', (id, ranks, placed) => {
-    expect(encoderPlacement(modelOf(id).encoder, ranks)).toMatchObject(placed);
+    expect(encoderPlacements(modelOf(id).encoder, ranks)[0]).toMatchObject(placed);
+  });
+
+  it('falls back to a tower in parts, which takes less, where it can be divided', () => {
+    const kinds = encoderPlacements(modelOf('qwen2.5-vl-72b').encoder, 2);
+    expect(kinds.map(({ split, whole }) => ({ split, whole }))).toEqual([
+      { split: false, whole: true },
+      { split: true, whole: false },
+    ]);
   });
 
   it('refuses a tower that neither divides nor may lie whole', () => {
     const { encoder } = modelOf('gemma-3-12b');
-    expect(encoderPlacement(encoder, 3).fault).toMatch(/16 attention heads of the vision tower/);
+    expect(encoderPlacements(encoder, 3)[0].fault).toMatch(
+      /16 attention heads of the vision tower/,
+    );
   });
 });
 
