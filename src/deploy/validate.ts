@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { planSchema } from '../contracts/plan.ts';
 import { messageOf } from '../errors.ts';
-import type { Reader, RenderedFile } from '../render/types.ts';
+import type { Deployment, Reader, RenderedFile } from '../render/types.ts';
 import { composeConfig } from '../validators/compose.ts';
 import type { ValidatorContext } from '../validators/context.ts';
 import { promtoolRules } from '../validators/prometheus.ts';
@@ -12,6 +12,7 @@ import { checked, wasSkipped, type Report } from '../validators/report.ts';
 import { routerPreset } from '../validators/router.ts';
 import { shellcheck } from '../validators/shell.ts';
 import { systemdSecurity, systemdVerify } from '../validators/systemd.ts';
+import { wiringFindings } from './wiring/findings.ts';
 import { writeFiles } from './write.ts';
 
 export type ReaderContext = ValidatorContext & { readonly platform: NodeJS.Platform };
@@ -78,13 +79,17 @@ export type Validation = {
   readonly findings: readonly string[];
 };
 
-/** Shows one file on disk to its readers. */
+/** Shows one file on disk to its readers, and looks whether it wires what the plan needs. */
 export async function validate(
   file: string,
   reader: Reader,
+  deployment: Deployment,
   ctx: ReaderContext,
 ): Promise<Validation> {
-  const reports = await CHECKS[reader](file, ctx);
+  const reports = [
+    ...(await CHECKS[reader](file, ctx)),
+    ...(await wiring(file, reader, deployment)),
+  ];
   const made = reports.flatMap((report) => (wasSkipped(report) ? [] : [report]));
   const skipped = reports.flatMap((report) => (wasSkipped(report) ? [report.skipped] : []));
   const good = made.filter(({ ok }) => ok).map(({ validator }) => validator);
@@ -97,16 +102,32 @@ export async function validate(
   };
 }
 
+async function wiring(
+  file: string,
+  reader: Reader,
+  deployment: Deployment,
+): Promise<readonly Report[]> {
+  const text = await readFile(file, 'utf8');
+  try {
+    const findings = wiringFindings(reader, text, deployment);
+    return findings === null ? [] : [checked('wiring', findings)];
+  } catch {
+    // What cannot be parsed has been refused by its own reader.
+    return [];
+  }
+}
+
 /** Shows files that are not written yet to their readers, in a folder of their own; in the files' order. */
 export async function validateAll(
   files: readonly RenderedFile[],
+  deployment: Deployment,
   ctx: ReaderContext,
 ): Promise<readonly Validation[]> {
   const folder = await mkdtemp(join(tmpdir(), 'mmdeploy-files-'));
   try {
     await writeFiles(folder, files);
     return await Promise.all(
-      files.map(({ path, reader }) => validate(join(folder, path), reader, ctx)),
+      files.map(({ path, reader }) => validate(join(folder, path), reader, deployment, ctx)),
     );
   } finally {
     await rm(folder, { recursive: true, force: true });

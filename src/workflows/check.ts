@@ -9,6 +9,7 @@ import { textThere } from '../deploy/write.ts';
 import { MmdeployError, messageOf } from '../errors.ts';
 import { planDigest } from '../render/deployment.ts';
 import { targetIds } from '../render/index.ts';
+import type { Deployment } from '../render/types.ts';
 import type { Context } from './context.ts';
 import {
   MANIFEST_FILE,
@@ -31,7 +32,7 @@ export async function checkWorkflow(request: CheckRequest, ctx: Context): Promis
   const folder = resolve(ctx.cwd, request.folder);
   const manifest = await readManifest(folder);
   const plan = await readPlan(join(folder, PLAN_FILE));
-  const { files: wanted } = await render({
+  const { files: wanted, deployment } = await render({
     plan,
     targets: targetIds(manifest.options.targets.join(',')),
     options: manifest.options,
@@ -41,7 +42,10 @@ export async function checkWorkflow(request: CheckRequest, ctx: Context): Promis
   const readers = await readerContext(ctx);
   const files = await Promise.all(
     manifest.files.map((record) =>
-      checkFile(folder, record, wanted.find(({ path }) => path === record.path) ?? null, readers),
+      checkFile(folder, record, wanted.find(({ path }) => path === record.path) ?? null, {
+        deployment,
+        readers,
+      }),
     ),
   );
   return {
@@ -59,7 +63,7 @@ async function checkFile(
   folder: string,
   { path, target, sha256: written }: DeployedFileRecord,
   wanted: TargetFile | null,
-  readers: ReaderContext,
+  { deployment, readers }: { deployment: Deployment; readers: ReaderContext },
 ): Promise<CheckedFile> {
   const file = join(folder, path);
   const text = await textThere(file);
@@ -72,7 +76,7 @@ async function checkFile(
   const validation =
     wanted === null
       ? { validatedBy: null, notValidated: 'no longer written', findings: [] }
-      : await validate(file, wanted.reader, readers);
+      : await validate(file, wanted.reader, deployment, readers);
   return {
     path,
     target,

@@ -52,7 +52,7 @@ export async function deployWorkflow(request: DeployRequest, ctx: Context): Prom
     groups: await groupsOf(request),
   };
   const made = await render({ ...request, options });
-  const validations = await validateAll(made.files, await readerContext(ctx));
+  const validations = await validateAll(made.files, made.deployment, await readerContext(ctx));
   refuseInvalid(made.files, validations);
   const manifest = manifestOf(request, options, made, validations);
   const deployed = { manifest, files: made.files, start: made.start };

@@ -1,0 +1,133 @@
+import { engineArgs } from '../../render/parts/argv.ts';
+import type { Accelerator, Deployment, Reader } from '../../render/types.ts';
+import { wiredIn, type Wired } from './read.ts';
+
+/**
+ * What no schema sees: an argument that is not the plan's, a file of the model that is not mounted, a card
+ * that is not wired, a port that nobody listens on. Read out of the file, so that it finds a renderer's
+ * mistakes as well as an operator's. Null for a file of which nothing can be said.
+ */
+export function wiringFindings(
+  reader: Reader,
+  text: string,
+  deployment: Deployment,
+): readonly string[] | null {
+  const wired = wiredIn(reader, text);
+  if (wired === null) return null;
+  const engines = wired.filter(({ args }) => runsModel(args));
+  if (engines.length === 0) return null;
+  return engines.flatMap((each) => [
+    ...argumentFindings(each, deployment),
+    ...mountFindings(each),
+    ...deviceFindings(reader, each, deployment),
+    ...portFindings(each),
+  ]);
+}
+
+function runsModel(args: readonly string[]): boolean {
+  return args.includes('--model') || args.includes('serve') || args.includes('--port');
+}
+
+/** The engine's arguments are the plan's but for folders, host and port; the gateway names its plan. */
+function argumentFindings({ args }: Wired, deployment: Deployment): readonly string[] {
+  if (deployment.shape === 'gateway') {
+    return valueOf(args, '--plan') === null ? ['the gateway is given no `--plan`'] : [];
+  }
+  const nowhere = { folderOf: () => '', host: 'HOST', port: 0 };
+  const planned = placeless(engineArgs(deployment, nowhere));
+  const found = placeless(args);
+  if (planned.join('\0') === found.join('\0')) return [];
+  const missing = planned.filter((word) => !found.includes(word));
+  const more = found.filter((word) => !planned.includes(word));
+  const said = [
+    ...missing.map((word) => `\`${word}\` of the plan is missing`),
+    ...more.map((word) => `\`${word}\` is not of the plan`),
+  ];
+  return said.length > 0 ? said : ['the arguments of the plan in another order'];
+}
+
+/** Arguments without what a place decides. */
+function placeless(args: readonly string[]): readonly string[] {
+  return args.map((word, index) => {
+    const flag = args[index - 1];
+    if (flag === '--host' || flag === '--port') return flag.toUpperCase();
+    return flag === '--model' || flag === '--mmproj' ? (word.split('/').pop() ?? '') : word;
+  });
+}
+
+function mountFindings({ args, mounts }: Wired): readonly string[] {
+  if (mounts === null) return [];
+  return ['--model', '--mmproj', '--plan', '--cache-dir'].flatMap((flag) => {
+    const path = valueOf(args, flag);
+    if (path?.startsWith('/') !== true) return [];
+    const within = mounts.some((mount) => path === mount || path.startsWith(`${mount}/`));
+    return within ? [] : [`\`${flag} ${path}\`: nothing is mounted there`];
+  });
+}
+
+function deviceFindings(
+  reader: Reader,
+  { devices }: Wired,
+  deployment: Deployment,
+): readonly string[] {
+  const wanted = wantedDevices(reader, deployment);
+  const missing = wanted.filter((device) => !devices.includes(device));
+  const known = isWiring(reader);
+  const more = devices.filter((device) => known(device) && !wanted.includes(device));
+  return [
+    ...missing.map((device) => `the plan uses ${device}, and it is not wired`),
+    ...more.map((device) => `${device} is wired, and the plan does not use it`),
+  ];
+}
+
+/** Devices that are no surprise beside those of the plan are left alone. */
+function isWiring(reader: Reader): (device: string) => boolean {
+  return reader === 'systemd'
+    ? (device) => device.startsWith('char-nvidia') || device === '/dev/kfd'
+    : () => true;
+}
+
+const NODES: Readonly<Record<Accelerator, readonly string[]>> = {
+  nvidia: [],
+  amd: ['/dev/kfd', '/dev/dri'],
+  intel: ['/dev/dri'],
+  apple: [],
+  cpu: [],
+};
+
+function wantedDevices(reader: Reader, deployment: Deployment): readonly string[] {
+  const { accelerator, gpus, scale } = deployment;
+  if (reader === 'systemd') return SYSTEMD_DEVICES[accelerator];
+  if (reader === 'kubernetes') {
+    const resource = { nvidia: 'nvidia.com/gpu', amd: 'amd.com/gpu', intel: 'gpu.intel.com/i915' };
+    const name = accelerator in resource ? resource[accelerator as keyof typeof resource] : null;
+    const count = Math.max(gpus.length, scale.tensor);
+    const instance = gpus[0]?.mig?.profile.replaceAll('+', '.');
+    if (name === null) return [];
+    return [`${instance === undefined ? name : `nvidia.com/mig-${instance}`} ${count}`];
+  }
+  if (accelerator !== 'nvidia') return NODES[accelerator];
+  return gpus.map(
+    ({ id, mig, uuid }) => `card ${mig !== null && uuid !== null ? uuid : id.slice(3)}`,
+  );
+}
+
+const SYSTEMD_DEVICES: Readonly<Record<Accelerator, readonly string[]>> = {
+  nvidia: ['char-nvidia', 'char-nvidia-uvm'],
+  amd: ['/dev/kfd', 'char-drm'],
+  intel: ['char-drm'],
+  apple: [],
+  cpu: [],
+};
+
+function portFindings({ args, ports }: Wired): readonly string[] {
+  const listens = Number(valueOf(args, '--port'));
+  return ports
+    .filter((port) => port !== listens)
+    .map((port) => `clients are sent to port ${port}, and it listens on ${listens}`);
+}
+
+function valueOf(args: readonly string[], flag: string): string | null {
+  const at = args.lastIndexOf(flag);
+  return at === -1 ? null : (args[at + 1] ?? null);
+}

@@ -1,0 +1,117 @@
+import { parse, parseAllDocuments } from 'yaml';
+import type { Reader } from '../../render/types.ts';
+import { unitEntries, unitValues, unitWords } from './unit-file.ts';
+
+/** What a file makes of a process, read out of the file and not out of what rendered it. */
+export type Wired = {
+  /** The program's arguments, without the program. */
+  readonly args: readonly string[];
+  /** Folders and files of a container that come from outside; null where there is no container. */
+  readonly mounts: readonly string[] | null;
+  /** What it is given of the machine's devices, each as the format writes it. */
+  readonly devices: readonly string[];
+  /** Port that clients, the health check and the probes are sent to; null where the format names none. */
+  readonly ports: readonly number[];
+};
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The processes of a file; null for a kind of file that starts none, or is read elsewhere. */
+export function wiredIn(reader: Reader, text: string): readonly Wired[] | null {
+  switch (reader) {
+    case 'compose':
+      return Object.values(record(record(parse(text))['services'])).map((each) =>
+        composeService(record(each)),
+      );
+    case 'kubernetes':
+      return parseAllDocuments(text).flatMap((document) => podsOf(record(document.toJS())));
+    case 'quadlet':
+      return [quadlet(text)];
+    case 'systemd':
+      return [systemdUnit(text)];
+    default:
+      return null;
+  }
+}
+
+function composeService(service: Json): Wired {
+  const plain = (value: unknown) => String(value).replaceAll('$$', '$');
+  const reserved = record(record(record(service['deploy'])['resources'])['reservations']);
+  const cards = list(reserved['devices']).flatMap((device) => list(record(device)['device_ids']));
+  const mapped = list(service['devices']).map((device) => String(device).split(':')[0] ?? '');
+  return {
+    args: list(service['command']).map(plain),
+    mounts: list(service['volumes']).map((volume) => plain(record(volume)['target'])),
+    devices: [
+      ...cards.map((card) => `card ${plain(card).replace(/^nvidia\.com\/gpu=/, '')}`),
+      ...mapped,
+    ],
+    ports: list(service['ports']).map((port) => Number(record(port)['target'])),
+  };
+}
+
+/** Each pod template in a resource: of a Deployment, a Job, a LeaderWorkerSet. */
+function podsOf(resource: Json): readonly Wired[] {
+  const spec = record(resource['spec']);
+  const group = record(spec['leaderWorkerTemplate']);
+  const templates = [spec['template'], group['leaderTemplate'], group['workerTemplate']];
+  return templates.flatMap((template) => {
+    const [container] = list(record(record(template)['spec'])['containers']);
+    return container === undefined ? [] : [podContainer(record(container))];
+  });
+}
+
+function podContainer(container: Json): Wired {
+  const plain = (value: unknown) => String(value).replaceAll('$$', '$');
+  const limits = record(record(container['resources'])['limits']);
+  return {
+    args: [...list(container['command']).slice(1), ...list(container['args'])].map(plain),
+    mounts: list(container['volumeMounts']).map((mount) => plain(record(mount)['mountPath'])),
+    devices: Object.entries(limits)
+      .filter(([name]) => name.includes('/'))
+      .map(([name, count]) => `${name} ${String(count)}`),
+    ports: list(container['ports']).map((port) => Number(record(port)['containerPort'])),
+  };
+}
+
+function quadlet(text: string): Wired {
+  const entries = unitEntries(text);
+  const of = (key: string) => unitValues(entries, 'Container', key);
+  return {
+    args: of('Exec').flatMap(unitWords),
+    mounts: of('Volume').map((volume) => volume.split(':')[1] ?? ''),
+    devices: of('AddDevice').map((device) =>
+      device.startsWith('nvidia.com/gpu=')
+        ? `card ${device.replace('nvidia.com/gpu=', '')}`
+        : (device.split(':')[0] ?? ''),
+    ),
+    ports: of('PublishPort').map((port) => Number(port.split(':').pop())),
+  };
+}
+
+function systemdUnit(text: string): Wired {
+  const entries = unitEntries(text);
+  const [line = ''] = unitValues(entries, 'Service', 'ExecStart');
+  const visible = unitValues(entries, 'Service', 'Environment')
+    .flatMap(unitWords)
+    .filter((each) => /VISIBLE_DEVICES=|DEVICE_SELECTOR=/.test(each));
+  const allowed = unitValues(entries, 'Service', 'DeviceAllow').map(
+    (each) => each.split(' ')[0] ?? '',
+  );
+  return {
+    args: unitWords(line).slice(1),
+    mounts: null,
+    devices: [...allowed, ...visible],
+    ports: [],
+  };
+}
+
+function record(value: unknown): Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Json)
+    : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { wiringFindings } from '../../../src/deploy/wiring/findings.ts';
+import { unitWords } from '../../../src/deploy/wiring/unit-file.ts';
+import { TARGET_IDS } from '../../../src/render/index.ts';
+import type { Target } from '../../../src/render/types.ts';
+import { targets } from '../../../src/render/index.ts';
+import { deploymentFor } from '../../../src/workflows/deploy.ts';
+import { ENGINE_ALONE, MACHINES, planFor } from '../../helpers/deployments.ts';
+
+const KINDS = [
+  ...Object.entries(MACHINES).flatMap(([name, gpus]) =>
+    (['engine', 'gateway'] as const).map((shape) => ({
+      name,
+      gpus,
+      shape,
+      engine: 'llama.cpp' as const,
+    })),
+  ),
+  ...(['one NVIDIA card', 'two NVIDIA cards'] as const).map((name) => ({
+    name,
+    gpus: MACHINES[name],
+    shape: 'engine' as const,
+    engine: 'vllm' as const,
+  })),
+];
+
+describe.each(KINDS)('$engine, $shape, $name', ({ gpus, shape, engine }) => {
+  it('every target wires the plan: its arguments, files, cards and ports', async () => {
+    const plan = await planFor({ model: 'qwen2.5-vl-3b', gpus, engine });
+    const deployment = await deploymentFor({
+      plan,
+      version: '0.1.0',
+      command: '',
+      options: { ...ENGINE_ALONE, shape, targets: [], groups: null },
+    });
+    const findings = TARGET_IDS.flatMap((id) => {
+      const target: Target = targets[id];
+      if (target.refuses(deployment) !== null) return [];
+      return target
+        .render(deployment)
+        .flatMap(({ path, reader, text }) =>
+          (wiringFindings(reader, text, deployment) ?? []).map((each) => `${id} ${path}: ${each}`),
+        );
+    });
+    expect(findings).toEqual([]);
+  });
+});
+
+describe('what the wiring finds in a compose file', () => {
+  it.each([
+    ['an argument', '--parallel', '--paralel', /`--paralel` is not of the plan/],
+    [
+      'a value',
+      'cache-type-k\n      - f16',
+      'cache-type-k\n      - q8_0',
+      /`q8_0` is not of the plan/,
+    ],
+    ['a mount', 'target: /models', 'target: /model', /`--mmproj \/models\/.*`: nothing is mounted/],
+    [
+      'a card',
+      'device_ids:\n                - "0"',
+      'device_ids:\n                - "1"',
+      /uses card 0/,
+    ],
+    ['a port', 'target: 8080', 'target: 8000', /sent to port 8000, and it listens on 8080/],
+  ])('%s', async (_, from, to, finding) => {
+    const plan = await planFor({ model: 'qwen2.5-vl-3b', gpus: MACHINES['one NVIDIA card'] });
+    const options = { ...ENGINE_ALONE, targets: [], groups: null };
+    const deployment = await deploymentFor({ plan, version: '0.1.0', command: '', options });
+    const [file] = targets.compose.render(deployment);
+    const text = file?.text ?? '';
+    expect(wiringFindings('compose', text, deployment)).toEqual([]);
+    expect(text).toContain(from);
+    const found = wiringFindings('compose', text.replace(from, to), deployment);
+    expect(found).toContainEqual(expect.stringMatching(finding));
+  });
+});
+
+describe('the words of a unit', () => {
+  it.each([
+    ['a b  c', ['a', 'b', 'c']],
+    [String.raw`"a b" 'c d'`, ['a b', 'c d']],
+    [String.raw`"a \"b\"" c\nd`, ['a "b"', 'c\nd']],
+    ['50%% $$HOME', ['50%', '$HOME']],
+    [`""`, ['']],
+  ])('%s', (line, words) => {
+    expect(unitWords(line)).toEqual(words);
+  });
+});
