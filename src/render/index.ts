@@ -1,6 +1,7 @@
 import { MmdeployError, nearest } from '../errors.ts';
 import { compose } from './compose.ts';
 import { llamaServer } from './llama-server.ts';
+import { systemd } from './systemd.ts';
 import type { Deployment, RenderedFile, Target } from './types.ts';
 import { vllm } from './vllm.ts';
 
@@ -8,6 +9,7 @@ import { vllm } from './vllm.ts';
 export const targets = {
   'llama-server': llamaServer,
   compose,
+  systemd,
   vllm,
 } as const satisfies Record<string, Target>;
 

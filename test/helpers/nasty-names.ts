@@ -6,7 +6,7 @@ import { planFor } from './deployments.ts';
 import { temporaryFolder } from './serve-supervisor.ts';
 
 /** What users and their systems put into names, each a trap for another reader. */
-const NAME = `it's "5 %h" $HOME \${PORT} \`id\` {{x}} #1; a=b, [é] ~&|<>*?! \\t`;
+const NAME = `it's "5 %h" $HOME \${PORT} \`id\` {{x}} #1; a=b:c, [é] ~&|<>*?! \\t`;
 
 /** A plan for files that are there and whose names, folder and model have all of it. */
 export async function nastyPlan(): Promise<DeploymentPlan> {

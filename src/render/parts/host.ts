@@ -18,6 +18,49 @@ export function hostPlan(deployment: Deployment): RenderedFile {
   return placedPlan(deployment, 'plan.host.json', onHost(deployment));
 }
 
+export type HostProgram = { readonly path: string; readonly args: readonly string[] };
+
+/** Where an administrator puts what no package owns; npm's global programs are linked there, too. */
+const PROGRAMS = '/usr/local/bin';
+
+/** What a service runs: programs by their whole path. `plan` is where it finds the plan of the gateway. */
+export function hostProgram(deployment: Deployment, plan: string): HostProgram {
+  const engine = enginePath(deployment);
+  if (deployment.shape === 'engine') return { path: engine, args: hostArgs(deployment) };
+  const { host, port } = deployment.listen;
+  return {
+    path: `${PROGRAMS}/mmdeploy`,
+    args: [
+      ...['serve', '--plan', plan, '--llama-server', engine],
+      ...['--host', host, '--port', String(port), '--log', '-'],
+    ],
+  };
+}
+
+/** The engine that was found on this machine, where users other than its owner can run it. */
+function enginePath({ plan: { machine } }: Deployment): string {
+  const found = machine.origin === 'detected' ? machine.engines[0]?.path : undefined;
+  const shared = found !== undefined && !PRIVATE.test(found);
+  return shared ? found : `${PROGRAMS}/llama-server`;
+}
+
+const PRIVATE = /^(?!\/)|^\/(?:home|root|run\/user|tmp|var\/tmp)\//;
+
+/** Answers 200 once requests are served, without a key. */
+export function healthUrl({ shape, listen: { host, port } }: Deployment): string {
+  const own = new Map([
+    ['0.0.0.0', '127.0.0.1'],
+    ['::', '::1'],
+  ]);
+  const address = own.get(host) ?? host;
+  const name = address.includes(':') ? `[${address}]` : address;
+  return `http://${name}:${port}${shape === 'gateway' ? '/ready' : '/health'}`;
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
 export type HostFile = {
   readonly path: string;
   /** What brings it there, as one sentence for the person who reads that it is missing. */

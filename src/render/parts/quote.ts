@@ -10,7 +10,12 @@ export function shellWord(word: string): string {
 export function unitWord(word: string): string {
   const plain = word.replaceAll('%', '%%').replaceAll('$', '$$$$');
   if (/^[\w@%+=:,./{}$-]+$/.test(plain)) return plain;
-  return `"${plain.replace(/[\\"]/g, String.raw`\$&`).replaceAll('\n', String.raw`\n`)}"`;
+  const escaped = plain.replace(/[\\"]/g, String.raw`\$&`);
+  return `"${escaped.replace(/[\u0000-\u001f\u007f]/g, hexEscape)}"`;
+}
+
+function hexEscape(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
 }
 
 /** The rest of a comment's line: a line break in it would begin a line of the file. */

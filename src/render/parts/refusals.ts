@@ -1,4 +1,5 @@
 import type { Deployment, Refusal } from '../types.ts';
+import { isUnitPath } from './unit.ts';
 
 /** What runs on the host itself, without a container. */
 const ON_HOST = ['llama-server', 'models-ini', 'llama-swap'];
@@ -42,4 +43,20 @@ export function onlyVllm({ engine, plan }: Deployment): Refusal | null {
     reason: `the plan is for llama.cpp${replan}`,
     instead: ['llama-server', 'compose'],
   };
+}
+
+/** Units: there has to be systemd, and a place for every path in them. */
+export function noSystemd(deployment: Deployment): Refusal | null {
+  const { accelerator, plan, files } = deployment;
+  const { platform } = plan.machine.os;
+  const elsewhere = plan.machine.origin === 'detected' && platform !== 'linux';
+  if (accelerator === 'apple' || elsewhere) {
+    return { reason: 'systemd is there on Linux only', instead: ON_HOST };
+  }
+  const folder = files.find((file) => !isUnitPath(file.folder))?.folder;
+  if (folder !== undefined) {
+    const reason = `no unit can name the folder ${JSON.stringify(folder)}`;
+    return { reason, instead: ['llama-server', 'compose'] };
+  }
+  return onlyLlamaCpp(deployment);
 }

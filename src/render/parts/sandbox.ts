@@ -1,0 +1,95 @@
+import type { Deployment } from '../types.ts';
+import { isLoopback } from './host.ts';
+import type { Setting } from './unit.ts';
+import { unitPathWord } from './unit.ts';
+
+/**
+ * What a service of systemd may do (systemd.exec(5)): run, read its model, compute and listen. Not
+ * `MemoryDenyWriteExecute=`: GPU drivers, ggml's backends and V8 compile code at run time.
+ */
+export function sandbox(deployment: Deployment): readonly Setting[] {
+  return [
+    ['DynamicUser', 'yes'],
+    ...devices(deployment),
+    ...folders(deployment),
+    ...network(deployment),
+    ...capabilities(deployment),
+    ...SAME_FOR_ALL,
+  ];
+}
+
+const SAME_FOR_ALL: readonly Setting[] = [
+  ['NoNewPrivileges', 'yes'],
+  ['ProtectSystem', 'strict'],
+  ['PrivateTmp', 'yes'],
+  ['ProtectKernelTunables', 'yes'],
+  ['ProtectKernelModules', 'yes'],
+  ['ProtectKernelLogs', 'yes'],
+  ['ProtectControlGroups', 'yes'],
+  ['ProtectClock', 'yes'],
+  ['ProtectHostname', 'yes'],
+  ['ProtectProc', 'invisible'],
+  ['RestrictNamespaces', 'yes'],
+  ['RestrictRealtime', 'yes'],
+  ['RestrictSUIDSGID', 'yes'],
+  ['LockPersonality', 'yes'],
+  ['SystemCallArchitectures', 'native'],
+  ['SystemCallFilter', '@system-service'],
+  ['SystemCallErrorNumber', 'EPERM'],
+  ['UMask', '0077'],
+];
+
+/** The nodes of the plan's kind of card and no others. */
+function devices({ accelerator, gpus }: Deployment): readonly Setting[] {
+  if (accelerator === 'cpu') return [['PrivateDevices', 'yes']];
+  const nvidia = accelerator === 'nvidia';
+  const render = !nvidia || gpus.some(({ backend }) => backend === 'vulkan');
+  return [
+    ['DevicePolicy', 'closed'],
+    // nvidia, nvidiactl or nvidia-frontend, nvidia-uvm, nvidia-caps: which there are depends on the driver.
+    ...(nvidia ? ([['DeviceAllow', 'char-nvidia* rw']] as const) : []),
+    ...(accelerator === 'amd' ? ([['DeviceAllow', '/dev/kfd rw']] as const) : []),
+    ...(render
+      ? ([
+          ['DeviceAllow', 'char-drm rw'],
+          ['SupplementaryGroups', 'video render'],
+        ] as const)
+      : []),
+  ];
+}
+
+const HOMES = /^\/(?:home|root|run\/user)(?:\/|$)/;
+const TEMPORARY = /^\/(?:var\/)?tmp(?:\/|$)/;
+
+/** Homes and temporary files of others are hidden, but for the model's folders. */
+function folders({ files }: Deployment): readonly Setting[] {
+  const all = [...new Set(files.map(({ folder }) => folder))];
+  const inHomes = all.filter((folder) => HOMES.test(folder));
+  const bound = [...inHomes, ...all.filter((folder) => TEMPORARY.test(folder))];
+  return [
+    ['ProtectHome', inHomes.length > 0 ? 'tmpfs' : 'yes'],
+    ...bound.map((folder): Setting => ['BindReadOnlyPaths', unitPathWord(folder)]),
+  ];
+}
+
+/** The engine fetches nothing: where only this machine asks, it talks to nobody else. */
+function network({ shape, listen }: Deployment): readonly Setting[] {
+  const alone = shape === 'engine' && isLoopback(listen.host);
+  return [
+    ['RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6 AF_NETLINK'],
+    ...(alone
+      ? ([
+          ['IPAddressDeny', 'any'],
+          ['IPAddressAllow', 'localhost'],
+        ] as const)
+      : []),
+  ];
+}
+
+function capabilities({ listen }: Deployment): readonly Setting[] {
+  const bind = listen.port < 1024 ? 'CAP_NET_BIND_SERVICE' : '';
+  return [
+    ['CapabilityBoundingSet', bind],
+    ['AmbientCapabilities', bind],
+  ];
+}
