@@ -1,5 +1,5 @@
 // `npm run validators`: installs the readers that written files are checked with (docker-compose, podman's
-// quadlet, promtool, shellcheck, Kubernetes' OpenAPI description) from Debian's packages into mmdeploy's own
+// quadlet, promtool, shellcheck, Kubernetes' description of its objects) from Debian's packages into mmdeploy's own
 // cache: no root, nothing system-wide. Then says which of them, and of the system's own, are used.
 //   --force      install again
 //   -o json      one JSON document instead of lines

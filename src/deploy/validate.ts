@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { planSchema } from '../contracts/plan.ts';
 import { messageOf } from '../errors.ts';
 import type { Deployment, Reader, RenderedFile } from '../render/types.ts';
+import { closedSchema } from '../validators/closed-schema.ts';
 import { composeConfig } from '../validators/compose.ts';
 import type { ValidatorContext } from '../validators/context.ts';
 import { promtoolRules } from '../validators/prometheus.ts';
@@ -25,7 +26,7 @@ const COMPOSE_VARIABLES = { VIDEO_GID: '44', RENDER_GID: '992' };
 export const READERS: Readonly<Record<Reader, string>> = {
   sh: 'shellcheck',
   router: 'llama-server, started as a router',
-  compose: 'docker-compose config',
+  compose: 'closed schema, docker-compose config',
   systemd: 'systemd-analyze verify and security',
   quadlet: 'quadlet -dryrun, systemd-analyze verify',
   prometheus: 'promtool check rules',
@@ -40,13 +41,16 @@ export const READERS: Readonly<Record<Reader, string>> = {
 const CHECKS: Readonly<Record<Reader, Check>> = {
   sh: async (file, ctx) => [await shellcheck(file, ctx)],
   router: async (file, ctx) => [await routerPreset(file, ctx)],
-  compose: async (file, ctx) => [await composeConfig(file, ctx, COMPOSE_VARIABLES)],
+  compose: async (file, ctx) => [
+    await closedSchema(file, 'compose'),
+    await composeConfig(file, ctx, COMPOSE_VARIABLES),
+  ],
   systemd: async (file, ctx) => [await systemdVerify(file, ctx), await systemdSecurity(file, ctx)],
   quadlet: (file, ctx) => checkQuadlet([file], ctx),
   prometheus: async (file, ctx) => [await promtoolRules(file, ctx)],
   plan: async (file) => [await planFile(file)],
-  kubernetes: unread('no schema for it'),
-  'llama-swap': unread('no schema for it'),
+  kubernetes: async (file) => [await closedSchema(file, 'kubernetes')],
+  'llama-swap': async (file) => [await closedSchema(file, 'llama-swap')],
   grafana: unread('only Grafana reads it'),
   dockerfile: unread('nothing reads it without building it'),
 };

@@ -14,7 +14,8 @@ export type FindContext = {
 
 /** The note that the installer leaves as its last step. */
 export const MANIFEST_FILE = 'mmdeploy-validators.json';
-export const OPENAPI_FILE = 'kubernetes-openapi.json';
+export const API_FOLDER = 'kubernetes-api';
+export const API_PACKAGE = 'golang-k8s-api-dev';
 
 const manifestSchema = z.object({
   schema: z.literal('mmdeploy.validators/v1'),
@@ -47,7 +48,7 @@ export async function findValidators(ctx: FindContext): Promise<Validators> {
   );
   return {
     ...(Object.fromEntries(entries) as Record<ToolName, FoundTool | null>),
-    'kubernetes-openapi': await openApi(folder, manifest),
+    'kubernetes-api': await kubernetesApi(folder, manifest),
   };
 }
 
@@ -80,16 +81,16 @@ async function versionOf(path: string, recipe: ToolRecipe, ctx: FindContext) {
   return recipe.version.exec(`${stdout}\n${stderr}`)?.[1] ?? null;
 }
 
-async function openApi(
+async function kubernetesApi(
   folder: string,
   manifest: ValidatorManifest | null,
 ): Promise<FoundTool | null> {
-  const path = join(folder, OPENAPI_FILE);
-  const version = manifest?.packages['golang-k8s-kubectl-dev'];
+  const path = join(folder, API_FOLDER);
+  const version = manifest?.packages[API_PACKAGE];
   if (version === undefined) return null;
   const there = await access(path, constants.R_OK).then(
     () => true,
     () => false,
   );
-  return there ? { name: 'kubernetes-openapi', path, version, source: 'private' } : null;
+  return there ? { name: API_FOLDER, path, version, source: 'private' } : null;
 }

@@ -13,13 +13,14 @@ import type { InstallContext } from '../engine/install-context.ts';
 import { versionOf } from '../engine/install-debian.ts';
 import { withLock } from '../engine/install-lock.ts';
 import { prefixLayout } from '../engine/relocate.ts';
-import { MANIFEST_FILE, OPENAPI_FILE, readManifest, validatorsFolder } from './find.ts';
+import { API_FOLDER, API_PACKAGE, MANIFEST_FILE, readManifest, validatorsFolder } from './find.ts';
 import type { ValidatorManifest } from './find.ts';
 
-/** Debian's packages of the readers, and of the libraries that shellcheck comes with. */
-const READERS = ['docker-compose', 'podman', 'promtool', 'shellcheck', 'golang-k8s-kubectl-dev'];
+/** Debian's packages of the readers, of Kubernetes' description, and of the libraries that shellcheck comes with. */
+const READERS = ['docker-compose', 'podman', 'promtool', 'shellcheck'];
+const DESCRIPTIONS = [API_PACKAGE, 'golang-k8s-kubectl-dev'];
 const LIBRARIES = ['libc6', 'libffi8', 'libgmp10', 'libnuma1'];
-const PACKAGES = [...READERS, ...LIBRARIES];
+const PACKAGES = [...READERS, ...DESCRIPTIONS, ...LIBRARIES];
 
 /** What is kept, by the name that it gets. The Go programs are content with the system's C library. */
 const KEPT: Readonly<Record<string, string>> = {
@@ -27,7 +28,11 @@ const KEPT: Readonly<Record<string, string>> = {
   'bin/quadlet': 'usr/libexec/podman/quadlet',
   'bin/promtool': 'usr/bin/promtool',
   'libexec/shellcheck': 'usr/bin/shellcheck',
-  [OPENAPI_FILE]: 'usr/share/gocode/src/k8s.io/kubectl/testdata/openapi/swagger.json',
+  // One object of each kind with every field of it, of the version of the package.
+  [API_FOLDER]: 'usr/share/gocode/src/k8s.io/api/testdata/HEAD',
+  // Older, but it says which fields are required.
+  [`${API_FOLDER}/swagger.json`]:
+    'usr/share/gocode/src/k8s.io/kubectl/testdata/openapi/swagger.json',
 };
 
 /**
@@ -52,7 +57,7 @@ export async function installValidators(
     if (!(error instanceof MmdeployError) || error.code === 'interrupted') throw error;
     throw new MmdeployError('tool.missing', `the validators: ${error.message}`, {
       details: error.details,
-      hints: [`install them as your system does: ${READERS.slice(0, -1).join(', ')}`],
+      hints: [`install them as your system does: ${READERS.join(', ')}`],
       cause: error,
     });
   } finally {

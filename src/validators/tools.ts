@@ -90,8 +90,8 @@ export type FoundTool = {
 
 /** What there is on this machine; null where there is none that will do. */
 export type Validators = Readonly<Record<ToolName, FoundTool | null>> & {
-  /** Kubernetes' own OpenAPI description: a file, with the version of its package. */
-  readonly 'kubernetes-openapi': FoundTool | null;
+  /** Kubernetes' own description of its objects: a folder, with the version of k8s.io/api. */
+  readonly 'kubernetes-api': FoundTool | null;
 };
 
 /** Whether `version` (`2.40.3-3`, `252`) is at least `least`. */

@@ -54,9 +54,9 @@ describe.skipIf(validators['docker-compose'] === null)('docker-compose', () => {
     ['a count that is no number', 'device_ids: ["0"]', 'count: one', /count/],
     ['a time that is none', 'interval: 10s', 'interval: soon', /interval/],
     ['a size that is none', 'memory: 24g', 'memory: a lot', /memory|a lot/],
-    ['a port that is none', '127.0.0.1:8080:8080', '127.0.0.1:8080:http', /http/],
+    ['a port that is none', 'target: 8080', 'target: http', /target|http/],
     ['a variable nobody sets', '/srv/models', '${NOBODY_SETS_THIS}', /NOBODY_SETS_THIS/],
-    ['YAML that is none', 'ports: [', 'ports: [[', /yaml/i],
+    ['YAML that is none', 'tmpfs: [', 'tmpfs: [[', /yaml/i],
   ])('finds %s', async (_, from, to, said) => {
     expect(await findings(composeConfig(faulty('compose.nvidia.yaml', from, to), ctx))).toMatch(
       said,

@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises';
+import { messageOf } from '../errors.ts';
+import { DOCUMENTS, objectFindings, schemaFindings } from '../render/schema/index.ts';
+import { checked } from './report.ts';
+import type { Checked } from './report.ts';
+
+/** What a YAML file is to be: one document, or any number of Kubernetes objects. */
+export type SchemaName = keyof typeof DOCUMENTS | 'kubernetes';
+
+/**
+ * Our own closed schemas on one YAML file: every field has to be one that mmdeploy writes, with a value of
+ * its kind. It needs no program; where the reader's own is at hand, that proves more. YAML itself is held
+ * to one key of a name and no warnings.
+ */
+export async function closedSchema(file: string, schema: SchemaName): Promise<Checked> {
+  const validator = `closed schema of ${schema === 'kubernetes' ? 'Kubernetes objects' : schema}`;
+  let documents: unknown[];
+  try {
+    documents = await parsed(file);
+  } catch (error) {
+    return checked(validator, [messageOf(error)]);
+  }
+  if (schema === 'kubernetes') {
+    const findings = documents.length === 0 ? ['no object'] : documents.flatMap(objectFindings);
+    return checked(validator, findings);
+  }
+  if (documents.length !== 1) return checked(validator, [`${documents.length} documents, not one`]);
+  return checked(validator, schemaFindings(DOCUMENTS[schema], documents[0]));
+}
+
+async function parsed(file: string): Promise<unknown[]> {
+  const { parseAllDocuments } = await import('yaml');
+  // As the readers of Kubernetes' kind do, which take YAML 1.1.
+  const documents = parseAllDocuments(await readFile(file, 'utf8'), { schema: 'yaml-1.1' });
+  if (!Array.isArray(documents)) return [];
+  return documents.map((document) => {
+    const [fault] = [...document.errors, ...document.warnings];
+    if (fault !== undefined) throw fault;
+    return document.toJS() as unknown;
+  });
+}
