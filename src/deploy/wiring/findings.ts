@@ -19,10 +19,13 @@ export function wiringFindings(
   return engines.flatMap((each) => [
     ...argumentFindings(each, deployment),
     ...mountFindings(each),
-    ...deviceFindings(reader, each, deployment),
+    ...(ON_HOST.includes(reader) ? [] : deviceFindings(reader, each, deployment)),
     ...portFindings(each),
   ]);
 }
+
+/** They run as their user, who may open every card anyhow. */
+const ON_HOST: readonly Reader[] = ['sh', 'llama-swap'];
 
 function runsModel(args: readonly string[]): boolean {
   return args.includes('--model') || args.includes('serve') || args.includes('--port');

@@ -1,5 +1,6 @@
 import { parse, parseAllDocuments } from 'yaml';
 import type { Reader } from '../../render/types.ts';
+import { shellWords } from './shell-words.ts';
 import { unitEntries, unitValues, unitWords } from './unit-file.ts';
 
 /** What a file makes of a process, read out of the file and not out of what rendered it. */
@@ -29,9 +30,26 @@ export function wiredIn(reader: Reader, text: string): readonly Wired[] | null {
       return [quadlet(text)];
     case 'systemd':
       return [systemdUnit(text)];
+    case 'sh':
+      return execOf(text);
+    case 'llama-swap':
+      return Object.values(record(record(parse(text))['models'])).map(swapped);
     default:
       return null;
   }
+}
+
+/** What a start script ends in: `exec "$program" … "$@"`. */
+function execOf(text: string): readonly Wired[] {
+  const line = /^exec "\$program"((?:[^\n]*\\\n)*[^\n]*)/m.exec(text)?.[1];
+  if (line === undefined) return [];
+  const words = shellWords(line.replaceAll('\\\n', ' '));
+  return [{ args: words.filter((word) => word !== '$@'), mounts: null, devices: [], ports: [] }];
+}
+
+function swapped(model: unknown): Wired {
+  const [, ...args] = shellWords(String(record(model)['cmd']));
+  return { args, mounts: null, devices: [], ports: [] };
 }
 
 function composeService(service: Json): Wired {
