@@ -116,7 +116,7 @@ function wantedDevices(reader: Reader, deployment: Deployment): readonly string[
 }
 
 const SYSTEMD_DEVICES: Readonly<Record<Accelerator, readonly string[]>> = {
-  nvidia: ['char-nvidia', 'char-nvidia-uvm'],
+  nvidia: ['char-nvidia*'],
   amd: ['/dev/kfd', 'char-drm'],
   intel: ['char-drm'],
   apple: [],
