@@ -50,7 +50,8 @@ const service = z.strictObject({
   build: z.strictObject({ context: text, dockerfile: text.optional() }).optional(),
   entrypoint: z.array(literal).optional(),
   command: z.array(literal).optional(),
-  environment: z.record(variableName, literal).optional(),
+  /** Null: taken from the shell that starts it, where it is set. */
+  environment: z.record(variableName, literal.nullable()).optional(),
   ports: z.array(published).optional(),
   volumes: z.array(z.union([bind, named])).optional(),
   devices: z.array(z.string().regex(/^\/dev\/[\w/-]+:\/dev\/[\w/-]+$/)).optional(),
