@@ -1,6 +1,7 @@
 import { MmdeployError, nearest } from '../errors.ts';
 import { compose } from './compose.ts';
 import { llamaServer } from './llama-server.ts';
+import { quadlet } from './quadlet.ts';
 import { systemd } from './systemd.ts';
 import type { Deployment, RenderedFile, Target } from './types.ts';
 import { vllm } from './vllm.ts';
@@ -10,6 +11,7 @@ export const targets = {
   'llama-server': llamaServer,
   compose,
   systemd,
+  quadlet,
   vllm,
 } as const satisfies Record<string, Target>;
 

@@ -1,12 +1,13 @@
 import { MIB } from '../units.ts';
 import { visibleOnHost } from './parts/devices.ts';
 import type { HostProgram } from './parts/host.ts';
-import { healthUrl, hostFiles, hostPlan, hostProgram } from './parts/host.ts';
+import { healthUrl, hostPlan, hostProgram } from './parts/host.ts';
 import { shellWord, unitWord } from './parts/quote.ts';
-import { noSystemd } from './parts/refusals.ts';
+import { noSystemd, onlyLlamaCpp } from './parts/refusals.ts';
 import { sandbox } from './parts/sandbox.ts';
 import type { Section, Setting } from './parts/unit.ts';
-import { isUnitPath, unitPath, unitPathWord, unitProse, unitText } from './parts/unit.ts';
+import { unitText } from './parts/unit.ts';
+import { RESTART_SECONDS, unitHead } from './parts/unit-head.ts';
 import type { Deployment } from './types.ts';
 import { defineTarget } from './types.ts';
 
@@ -14,11 +15,11 @@ import { defineTarget } from './types.ts';
 export const systemd = defineTarget({
   id: 'systemd',
   title: 'hardened systemd service',
-  refuses: noSystemd,
+  refuses: (deployment) => noSystemd(deployment) ?? onlyLlamaCpp(deployment),
   render: (deployment) => [
     {
       path: unitFile(deployment),
-      text: unitText(deployment, [unit(deployment), service(deployment), INSTALL]),
+      text: unitText(deployment, [head(deployment), service(deployment), INSTALL]),
       reader: 'systemd',
     },
     ...(deployment.shape === 'gateway' ? [hostPlan(deployment)] : []),
@@ -33,8 +34,6 @@ export const systemd = defineTarget({
 });
 
 const INSTALL: Section = { name: 'Install', settings: [['WantedBy', 'multi-user.target']] };
-const STARTS = 5;
-const RESTART_SECONDS = 5;
 
 function unitFile({ name }: Deployment): string {
   return `${name}.service`;
@@ -44,25 +43,9 @@ function planPlace({ name }: Deployment): string {
   return `/etc/mmdeploy/${name}.plan.json`;
 }
 
-function unit(deployment: Deployment): Section {
-  const { plan, accelerator, startSeconds, files } = deployment;
-  const folders = [...new Set(files.map(({ folder }) => unitPathWord(folder)))];
-  const assertable = hostFiles(deployment).filter(({ path }) => isUnitPath(path));
-  return {
-    name: 'Unit',
-    settings: [
-      ['Description', unitProse(`${plan.model.name} (mmdeploy)`)],
-      ['Wants', 'network-online.target'],
-      ['After', 'network-online.target'],
-      ...(accelerator === 'nvidia' ? ([['After', 'nvidia-persistenced.service']] as const) : []),
-      ['RequiresMountsFor', folders.join(' ')],
-      'A file that is missing is no reason to try again.',
-      ...assertable.map(({ path }): Setting => ['AssertPathExists', unitPath(path)]),
-      `Given up after ${STARTS} starts, each as long as it may take.`,
-      ['StartLimitIntervalSec', STARTS * (startSeconds + 2 * RESTART_SECONDS)],
-      ['StartLimitBurst', STARTS],
-    ],
-  };
+function head(deployment: Deployment): Section {
+  const nvidia = deployment.accelerator === 'nvidia';
+  return unitHead(deployment, nvidia ? ['nvidia-persistenced.service'] : []);
 }
 
 function service(deployment: Deployment): Section {

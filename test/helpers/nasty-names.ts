@@ -8,13 +8,14 @@ import { temporaryFolder } from './serve-supervisor.ts';
 /** What users and their systems put into names, each a trap for another reader. */
 const NAME = `it's "5 %h" $HOME \${PORT} \`id\` {{x}} #1; a=b:c, [é] ~&|<>*?! \\t`;
 
-/** A plan for files that are there and whose names, folder and model have all of it. */
-export async function nastyPlan(): Promise<DeploymentPlan> {
-  const folder = join(temporaryFolder(), NAME);
+/** A plan for files that are there and whose names, folder and model have all of it, or all but a colon. */
+export async function nastyPlan(kind: 'all' | 'without a colon' = 'all'): Promise<DeploymentPlan> {
+  const name = kind === 'all' ? NAME : NAME.replace(':', '');
+  const folder = join(temporaryFolder(), name);
   mkdirSync(folder);
   const files = await writeDemoModel(join(dirname(folder), 'demo'));
-  const model = join(folder, `${NAME}.gguf`);
-  const mmproj = join(folder, `mmproj ${NAME}.gguf`);
+  const model = join(folder, `${name}.gguf`);
+  const mmproj = join(folder, `mmproj ${name}.gguf`);
   renameSync(files.model, model);
   renameSync(files.mmproj, mmproj);
   return planFor({ model, mmproj, gpus: ['none'], wishes: { contextPerSlot: 4096, slots: 2 } });

@@ -46,17 +46,21 @@ export function onlyVllm({ engine, plan }: Deployment): Refusal | null {
 }
 
 /** Units: there has to be systemd, and a place for every path in them. */
-export function noSystemd(deployment: Deployment): Refusal | null {
-  const { accelerator, plan, files } = deployment;
-  const { platform } = plan.machine.os;
-  const elsewhere = plan.machine.origin === 'detected' && platform !== 'linux';
+export function noSystemd({ accelerator, plan, files }: Deployment): Refusal | null {
+  const elsewhere = plan.machine.origin === 'detected' && plan.machine.os.platform !== 'linux';
   if (accelerator === 'apple' || elsewhere) {
     return { reason: 'systemd is there on Linux only', instead: ON_HOST };
   }
   const folder = files.find((file) => !isUnitPath(file.folder))?.folder;
-  if (folder !== undefined) {
-    const reason = `no unit can name the folder ${JSON.stringify(folder)}`;
-    return { reason, instead: ['llama-server', 'compose'] };
-  }
-  return onlyLlamaCpp(deployment);
+  if (folder === undefined) return null;
+  const reason = `no unit can name the folder ${JSON.stringify(folder)}`;
+  return { reason, instead: ['llama-server', 'compose'] };
+}
+
+/** `--volume` separates by colons, and knows no quotes. */
+export function noColon({ files }: Deployment): Refusal | null {
+  const folder = files.find((file) => file.folder.includes(':'))?.folder;
+  if (folder === undefined) return null;
+  const reason = `podman cannot mount \`${folder}\`: its name holds a colon`;
+  return { reason, instead: ['llama-server', 'systemd', 'compose'] };
 }

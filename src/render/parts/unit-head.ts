@@ -1,0 +1,37 @@
+import type { Deployment } from '../types.ts';
+import { hostFiles } from './host.ts';
+import type { Section, Setting } from './unit.ts';
+import { isUnitPath, unitPath, unitPathWord, unitProse } from './unit.ts';
+
+const STARTS = 5;
+export const RESTART_SECONDS = 5;
+
+/** `[Unit]` of a service: what it waits for, and when it is not started again. `after`: further units. */
+export function unitHead(deployment: Deployment, after: readonly string[] = []): Section {
+  const { plan, startSeconds, files } = deployment;
+  const folders = [...new Set(files.map(({ folder }) => unitPathWord(folder)))];
+  const assertable = hostFiles(deployment).filter(({ path }) => isUnitPath(path));
+  return {
+    name: 'Unit',
+    settings: [
+      ['Description', unitProse(`${plan.model.name} (mmdeploy)`)],
+      ['Wants', 'network-online.target'],
+      ['After', ['network-online.target', ...after].join(' ')],
+      ...(files.length === 0 ? [] : modelIsThere(folders, assertable)),
+      `Given up after ${STARTS} starts, each as long as it may take.`,
+      ['StartLimitIntervalSec', STARTS * (startSeconds + 2 * RESTART_SECONDS)],
+      ['StartLimitBurst', STARTS],
+    ],
+  };
+}
+
+function modelIsThere(
+  folders: readonly string[],
+  files: readonly { readonly path: string }[],
+): readonly Setting[] {
+  return [
+    ['RequiresMountsFor', folders.join(' ')],
+    'A file that is missing is no reason to try again.',
+    ...files.map(({ path }): Setting => ['AssertPathExists', unitPath(path)]),
+  ];
+}
