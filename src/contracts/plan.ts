@@ -79,7 +79,43 @@ const settingsSchema = z.object({
   imageMaxTokens: count.nullable(),
   /** GPUs that share every layer (vLLM); absent where layers are placed whole. */
   tensorParallelSize: count.optional(),
+  /** Machines that share the layers (vLLM, over several). */
+  pipelineParallelSize: count.optional(),
 });
+
+const engineSchema = z.object({
+  name: engineNameSchema,
+  minVersion: z.string().nullable(),
+  args: z.array(z.string()),
+});
+
+/** What holds the model or the workload where the machine does not, on machines like it. */
+const scaleOutSchema = z.object({
+  /** vLLM on this very machine; copies of it; one of several machines. */
+  kind: z.enum(['one-node', 'replicas', 'multi-node']),
+  /** Copies of the model. */
+  replicas: count,
+  /** Machines of each copy. */
+  nodes: count,
+  /** GPUs of a machine that share every layer of a copy. */
+  tensor: count,
+  /** Machines that share the layers of a copy. */
+  pipeline: count,
+  /** Machines in all: one may hold several copies. */
+  machines: count,
+  /** Users that a copy holds at once. */
+  usersPerReplica: count,
+  why: z.string(),
+  /** The target that deploys it. */
+  target: z.enum(['vllm', 'kserve', 'lws']),
+  /** Of each copy; the memory is that of the fullest of its machines. */
+  settings: settingsSchema,
+  files: z.object({ model: modelFileSchema.nullable(), mmproj: modelFileSchema.nullable() }),
+  memory: z.object({ devices: z.array(deviceMemorySchema) }),
+  verdict: verdictSchema,
+  engine: engineSchema,
+});
+export type ScaleOut = z.infer<typeof scaleOutSchema>;
 
 /** One term of `--require` and what the plan has. */
 const requirementSchema = z.object({
@@ -135,13 +171,7 @@ export const planSchema = z.object({
   /** Why the verdict is what it is, and the smallest change that would better it. */
   reasons: z.array(z.string()),
   warnings: z.array(z.string()),
-  engine: z
-    .object({
-      name: engineNameSchema,
-      minVersion: z.string().nullable(),
-      args: z.array(z.string()),
-    })
-    .nullable(),
+  engine: engineSchema.nullable(),
   alternatives: z.array(
     z.object({
       quant: z.string().nullable(),
@@ -157,6 +187,8 @@ export const planSchema = z.object({
       givesUp: z.array(z.string()),
     }),
   ),
+  /** Only where the model or the workload outgrows the machine and vLLM runs on machines like it. */
+  scaleOut: scaleOutSchema.optional(),
   /** Only of an API model with a workload. */
   request: requestSchema.optional(),
   /** Only with `--require`. */

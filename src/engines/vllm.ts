@@ -12,6 +12,8 @@ export type VllmInput = {
   readonly gpuMemoryUtilization: number;
   /** GPUs of this machine that share every layer. */
   readonly gpus: number;
+  /** Machines that share the layers. */
+  readonly stages: number;
   /** `fp8` converts a BF16 checkpoint as it is loaded; null where the checkpoint says what it is. */
   readonly quantization: string | null;
   readonly kvType: 'bf16' | 'fp8';
@@ -40,6 +42,7 @@ export function vllmArgs(input: VllmInput): string[] {
     ...['--max-num-batched-tokens', String(input.batchedTokens)],
     ...['--gpu-memory-utilization', String(input.gpuMemoryUtilization)],
     ...(input.gpus > 1 ? ['--tensor-parallel-size', String(input.gpus)] : []),
+    ...(input.stages > 1 ? ['--pipeline-parallel-size', String(input.stages)] : []),
     ...(input.quantization === null ? [] : ['--quantization', input.quantization]),
     ...(input.kvType === 'fp8' ? ['--kv-cache-dtype', 'fp8'] : []),
     ...(input.half ? ['--dtype', 'half'] : []),

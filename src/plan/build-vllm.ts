@@ -1,5 +1,5 @@
 import type { ModelDescription } from '../contracts/model.ts';
-import type { Candidate } from '../contracts/plan.ts';
+import type { Candidate, ScaleOut } from '../contracts/plan.ts';
 import { vllmArgs } from '../engines/vllm.ts';
 import { mediaSentences } from '../match/media.ts';
 import type { Wishes } from '../match/types.ts';
@@ -15,6 +15,7 @@ export type VllmPlanInput = VllmReasonsInput & {
   readonly alternatives: readonly VllmAlternative[];
   readonly trustRemoteCode: boolean;
   readonly warnings: readonly string[];
+  readonly scaleOut: ScaleOut | null;
 };
 
 /** The plan of a model on vLLM: plain data. */
@@ -38,6 +39,7 @@ export function vllmCandidate(input: VllmPlanInput): Candidate {
       gpuLayers: variant.model.text.layers,
       imageMaxTokens: choice.imageMaxTokens,
       tensorParallelSize: Math.max(1, choice.gpus.length),
+      ...(choice.stages === undefined ? {} : { pipelineParallelSize: choice.stages }),
     },
     memory: { devices: [...choice.devices] },
     verdict: choice.verdict,
@@ -45,6 +47,7 @@ export function vllmCandidate(input: VllmPlanInput): Candidate {
     warnings: [...input.warnings],
     engine: { name: 'vllm', minVersion: null, args: argsOf(input) },
     alternatives: input.alternatives.map(alternative),
+    ...(input.scaleOut === null ? {} : { scaleOut: input.scaleOut }),
   };
 }
 
@@ -56,6 +59,7 @@ function argsOf({ model, choice, wishes, trustRemoteCode }: VllmPlanInput): stri
     batchedTokens: choice.batchedTokens,
     gpuMemoryUtilization: choice.memoryShare,
     gpus: choice.gpus.length,
+    stages: choice.stages ?? 1,
     quantization: choice.variant.quantization,
     kvType: choice.kvType,
     half: choice.half,

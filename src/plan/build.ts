@@ -1,6 +1,6 @@
 import type { Machine } from '../contracts/machine.ts';
 import type { ModelDescription } from '../contracts/model.ts';
-import type { Candidate, DeploymentPlan } from '../contracts/plan.ts';
+import type { Candidate, DeploymentPlan, ScaleOut } from '../contracts/plan.ts';
 import { PLAN_SCHEMA } from '../contracts/plan.ts';
 import { llamaServerArgs } from '../engines/llama-cpp.ts';
 import type { Alternative } from '../match/alternatives.ts';
@@ -18,6 +18,8 @@ export type PlanInput = {
   readonly changes: readonly Change[];
   readonly files: PlanFiles;
   readonly warnings: readonly string[];
+  /** What holds it where this machine does not; null: nothing is proposed. */
+  readonly scaleOut: ScaleOut | null;
 };
 
 /** Where every plan listens unless a target or `serve` says otherwise. */
@@ -81,6 +83,7 @@ export function llamaCppCandidate(input: PlanInput): Candidate {
     ],
     engine: { name: 'llama.cpp', minVersion: null, args },
     alternatives: input.alternatives.map(alternative),
+    ...(input.scaleOut === null ? {} : { scaleOut: input.scaleOut }),
   };
 }
 

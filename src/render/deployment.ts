@@ -5,8 +5,8 @@ import type { DeploymentPlan } from '../contracts/plan.ts';
 import { MmdeployError } from '../errors.ts';
 import { hostMemory } from './parts/host-memory.ts';
 import { labelOf } from './parts/name.ts';
+import { copyPlan, scaleOf, scaleOutFor } from './scaled-plan.ts';
 import type { Accelerator, DeployedFile, Deployment, Images, Scale, Shape } from './types.ts';
-import { ONE_NODE } from './types.ts';
 
 export type DeploymentOptions = {
   readonly shape: Shape;
@@ -15,8 +15,10 @@ export type DeploymentOptions = {
   readonly cdi: boolean;
   readonly groups: Deployment['groups'];
   readonly listen: { readonly host: string; readonly port: number };
-  /** Absent: one copy on one machine. */
+  /** Absent: the plan's own. */
   readonly scale?: Scale;
+  /** Names of the targets: some deploy what a plan proposes where one machine is outgrown. */
+  readonly targets?: readonly string[];
   readonly images: (accelerator: Accelerator, engine: 'llama.cpp' | 'vllm') => Images;
   readonly version: string;
   readonly command: string;
@@ -36,7 +38,9 @@ const VLLM_START_SECONDS = 900;
  * A plan as it is to be deployed. Throws `fit.none` for a plan that does not fit, and `usage.invalid` for
  * one of a model that runs at its vendor, for a GPU nobody's engine runs on, and for two files of one name.
  */
-export function deploymentOf(plan: DeploymentPlan, options: DeploymentOptions): Deployment {
+export function deploymentOf(whole: DeploymentPlan, options: DeploymentOptions): Deployment {
+  const scaleOut = scaleOutFor(whole, options.targets ?? []);
+  const plan = scaleOut === null ? whole : copyPlan(whole, scaleOut);
   const engine = plan.engine?.name;
   if (engine === undefined || engine === 'api') throw atVendor(plan);
   if (plan.verdict === 'no') throw noFit(plan);
@@ -56,13 +60,13 @@ export function deploymentOf(plan: DeploymentPlan, options: DeploymentOptions): 
     images,
     files: engine === 'vllm' ? [] : deployedFiles(plan, options.modelsDir),
     memory: hostMemory(plan),
-    scale: options.scale ?? { ...ONE_NODE, tensor: plan.settings?.tensorParallelSize ?? 1 },
+    scale: options.scale ?? scaleOf(plan, scaleOut),
     startSeconds: startSeconds(plan),
     listen: options.listen,
     origin: {
       version: options.version,
       command: options.command,
-      planDigest: planDigest(plan),
+      planDigest: planDigest(whole),
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Machine } from '../contracts/machine.ts';
-import type { Candidate, DeploymentPlan, DeviceMemory } from '../contracts/plan.ts';
+import type { Candidate, DeploymentPlan, DeviceMemory, ScaleOut } from '../contracts/plan.ts';
 import { PARTS } from '../contracts/plan.ts';
 import { roomBytes, usableBytes } from '../match/verdict.ts';
 import { kvBytesPerToken } from '../plan/slot-files.ts';
@@ -37,6 +37,7 @@ export function planText(plan: DeploymentPlan, view: View): string {
   if (plan.alternatives.length > 0) {
     lines.push('', alternativesTable(plan.alternatives, view));
   }
+  if (plan.scaleOut !== undefined) lines.push('', ...scaleOutLines(plan.scaleOut, view));
   if (plan.engine !== null && plan.verdict !== 'no') {
     lines.push('', field('Start', commandLine(plan.engine.name, plan.engine.args), view));
   }
@@ -155,6 +156,19 @@ function alternativesTable(alternatives: Candidate['alternatives'], view: View):
     },
     view.boxes,
   );
+}
+
+/** What holds it where this machine does not, and how to have its files. */
+function scaleOutLines({ why, target, kind }: ScaleOut, view: View): string[] {
+  const flags = kind === 'one-node' ? '--engine vllm' : `--target ${target} --write DIR`;
+  return [
+    field('Outgrown', why, view),
+    field(
+      '',
+      `the same command with \`${flags}\` ${kind === 'one-node' ? 'plans' : 'writes'} it`,
+      view,
+    ),
+  ];
 }
 
 function commandLine(engine: string, args: readonly string[]): string {

@@ -24,7 +24,7 @@ import { resolveMachine } from './machine.ts';
 import type { LoadedModel, ModelRequest } from './model.ts';
 import { commandName, loadModel, profileFolders, profileModel } from './model.ts';
 import { senseless } from './senses.ts';
-import { planOnVllm } from './vllm.ts';
+import { planOnVllm, scaleOutOf } from './vllm.ts';
 
 export type PlanRequest = {
   readonly model: ModelRequest;
@@ -175,7 +175,9 @@ function candidateOf(
   const chosen = search(loaded.source, resources, wishes);
   const mendable =
     chosen.verdict === 'no' || (chosen.verdict === 'offload' && resources.gpus.length > 0);
+  const outgrown = full && mendable && resources.gpus.length > 0;
   return llamaCppCandidate({
+    scaleOut: outgrown ? scaleOutOf(loaded, resources, wishes, chosen.verdict) : null,
     model: chosen.model,
     chosen,
     alternatives: full ? alternativesTo(loaded.source, resources, wishes, chosen) : [],

@@ -1,14 +1,16 @@
 import type { EngineName } from '../contracts/basis.ts';
 import type { ModelDescription, TextModel } from '../contracts/model.ts';
-import type { Candidate } from '../contracts/plan.ts';
+import type { Candidate, ScaleOut } from '../contracts/plan.ts';
 import { MmdeployError, nearest } from '../errors.ts';
 import type { Resources, Wishes } from '../match/types.ts';
 import { alternativesOnVllm, changesOnVllm } from '../match/vllm/alternatives.ts';
+import { scaleOut } from '../match/vllm/scale-out.ts';
 import { searchVllm, skippedGroups, variantsWithin } from '../match/vllm/search.ts';
 import type { VllmChoice, VllmVariant } from '../match/vllm/types.ts';
 import { VLLM_FORMATS } from '../memory/vllm/formats.ts';
 import { VLLM_KV_TYPES } from '../memory/vllm/kv-cache.ts';
 import { vllmCandidate } from '../plan/build-vllm.ts';
+import { scaleOutPlan } from '../plan/scale-out.ts';
 import { describeProfile } from '../profiles/describe.ts';
 import type { Profile } from '../profiles/layers.ts';
 import type { LoadedModel } from './model.ts';
@@ -48,7 +50,42 @@ export function planOnVllm(request: VllmPlanRequest): Candidate {
       : null,
     trustRemoteCode: needsRemoteCode(choice.variant.repository),
     warnings: [...request.warnings, ...only, ...contextWarning(choice)],
+    scaleOut: failed && full ? proposal(loaded, variants, gpus, wishes, null) : null,
   });
+}
+
+/**
+ * What a plan for llama.cpp outgrows into. Null where nothing is known to: vLLM does not run on such GPUs or
+ * has not this model, or something was asked for that only llama.cpp has.
+ */
+export function scaleOutOf(
+  loaded: LoadedModel,
+  { gpus }: Resources,
+  asked: Wishes,
+  outgrown: string,
+): ScaleOut | null {
+  if (gpus.length === 0 || !loaded.source.model.engines.includes('vllm')) return null;
+  try {
+    const { wishes, variants } = vllmRequest(loaded, asked);
+    return proposal(loaded, variants, gpus, wishes, outgrown);
+  } catch (error) {
+    if (error instanceof MmdeployError) return null;
+    throw error;
+  }
+}
+
+function proposal(
+  loaded: LoadedModel,
+  variants: readonly VllmVariant[],
+  gpus: Resources['gpus'],
+  wishes: Wishes,
+  outgrown: string | null,
+): ScaleOut | null {
+  const found = scaleOut(variants, gpus, wishes);
+  if (found === null) return null;
+  const { model } = loaded.source;
+  const trustRemoteCode = needsRemoteCode(found.choice.variant.repository);
+  return scaleOutPlan({ found, model, wishes, gpus, trustRemoteCode, outgrown });
 }
 
 /** What was asked for in vLLM's terms, and the formats that keep to it, best first. Throws as `planOnVllm`. */

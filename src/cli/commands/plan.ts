@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT_CODES, MmdeployError } from '../../errors.ts';
 import type { DeploymentPlan } from '../../contracts/plan.ts';
+import { scaleOutFor } from '../../render/scaled-plan.ts';
 import type { Registrar, Shell } from '../shell.ts';
 import type { PlanOptions } from '../requests/plan.ts';
 import type { EnginePlan } from '../../workflows/simulate.ts';
@@ -85,8 +86,10 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
     return EXIT_CODES.ok.code;
   }
   const { plan, failure } = await planned(toPlanRequest(model, given), given, shell);
-  if (deployment !== null && failure === null && plan.verdict !== 'no') {
-    refuseUnmet(plan);
+  const scaled = deployment !== null && scaleOutFor(plan, deployment.targets) !== null;
+  if (deployment !== null && failure === null && (scaled || plan.verdict !== 'no')) {
+    // A proposal holds what is required: it was looked for with it.
+    if (!scaled) refuseUnmet(plan);
     const { printDeployment } = await import('./deploy.ts');
     return printDeployment(plan, deployment, shell);
   }
@@ -95,7 +98,11 @@ async function runPlan(shell: Shell, command: Command): Promise<number> {
   if (failure !== null) throw failure;
   if (plan.verdict === 'no') {
     throw new MmdeployError('fit.none', plan.reasons[0] ?? `\`${model}\` fits nowhere here`, {
-      hints: [...plan.reasons.slice(1), '`--explain` shows how each number was reached'],
+      hints: [
+        ...plan.reasons.slice(1),
+        ...(plan.scaleOut === undefined ? [] : [plan.scaleOut.why]),
+        '`--explain` shows how each number was reached',
+      ],
     });
   }
   refuseUnmet(plan);

@@ -30,14 +30,14 @@ export function evaluateVllm(point: VllmPoint, wishes: Wishes): VllmChoice {
 const VERDICTS: readonly VllmChoice['verdict'][] = ['fits', 'tight', 'no'];
 
 function evaluateTower(point: VllmPoint, wishes: Wishes, tower: EncoderPlacement): VllmChoice {
-  const { variant, gpus, contextPerSlot, slots } = point;
+  const { variant, gpus, contextPerSlot, slots, stages = 1 } = point;
   const { text } = variant.model;
   const kvType: VllmKvType = wishes.kvType === 'fp8' ? 'fp8' : 'bf16';
   const ranks = Math.max(1, gpus.length);
   const capability = capabilityOf(gpus, variant.format, text.arch, kvType);
   const images = vllmImages(variant.model, wishes, contextPerSlot);
   const settings = {
-    ...{ scheme: variant.scheme, contextPerSlot, slots, kvType, ranks },
+    ...{ scheme: variant.scheme, contextPerSlot, slots, kvType, ranks, stages },
     batchedTokens: Math.max(BATCHED_TOKENS, slots),
     encoderSplit: tower.split,
     // vLLM reserves for a video as long as the context.

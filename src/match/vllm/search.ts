@@ -69,7 +69,7 @@ export function variantsWithin(
   return enough.length > 0 ? enough : variants.slice(0, 1);
 }
 
-function byPreference(
+export function byPreference(
   variants: readonly VllmVariant[],
   gpus: readonly DeviceInput[],
 ): readonly VllmVariant[] {
@@ -123,8 +123,9 @@ function contextsAbove(tokens: number, most: number): { readonly contextPerSlot:
   return found;
 }
 
-export function pointOf({ variant, gpus, contextPerSlot, slots }: VllmChoice): VllmPoint {
-  return { variant, gpus, contextPerSlot, slots };
+export function pointOf({ variant, gpus, contextPerSlot, slots, stages }: VllmChoice): VllmPoint {
+  const point = { variant, gpus, contextPerSlot, slots };
+  return stages === undefined ? point : { ...point, stages };
 }
 
 /** Of what does not fit, that which is short of least; what cannot start at all says why. */

@@ -23,6 +23,8 @@ export type VllmPoint = {
   readonly gpus: readonly DeviceInput[];
   readonly contextPerSlot: number;
   readonly slots: number;
+  /** Machines with such GPUs that share the layers; absent: one. */
+  readonly stages?: number;
 };
 
 /** A configuration with its memory and what became of it. */

@@ -44,7 +44,7 @@ function vllmItems(
   text: TextModel,
   settings: VllmSettings,
 ): MemoryItem[] {
-  const { ranks, encoderSplit } = settings;
+  const { ranks, stages, encoderSplit } = settings;
   const sees =
     encoder === null
       ? []
@@ -53,17 +53,17 @@ function vllmItems(
           item('encoder-compute', 'assumed', encoderActivations(encoder, text, settings)),
         ];
   return [
-    item('weights', basis, textWeights(text, settings.scheme, ranks)),
+    item('weights', basis, textWeights(text, settings.scheme, ranks, stages)),
     item('kv-cache', basis, vllmKvCache(text, settings)),
     item('compute', 'assumed', textActivations(text, settings)),
     ...sees,
-    item('runtime', 'assumed', runtime(ranks)),
+    item('runtime', 'assumed', runtime(ranks * stages)),
   ];
 }
 
-function runtime(ranks: number): PartBytes {
+function runtime(gpus: number): PartBytes {
   const one = 'CUDA context, cuBLAS and CUDA graphs: 1 GiB';
-  if (ranks === 1) return { bytes: RUNTIME_BYTES, formula: one };
+  if (gpus === 1) return { bytes: RUNTIME_BYTES, formula: one };
   return {
     bytes: RUNTIME_BYTES + COMMUNICATION_BYTES,
     formula: `${one}; NCCL and all-reduce buffers: 512 MiB`,

@@ -9,6 +9,7 @@ import {
 } from '../../layout/layer-kinds.ts';
 import { sum } from '../../units.ts';
 import type { PartBytes } from '../types.ts';
+import { layersOfStage } from './settings.ts';
 import { kvHeadsOfRank } from './weights.ts';
 
 /** Tokens of a block of the cache (`--block-size`). */
@@ -26,6 +27,7 @@ type CacheSettings = {
   /** Tokens of one step (`--max-num-batched-tokens`): a window keeps that many beside its own. */
   readonly batchedTokens: number;
   readonly ranks: number;
+  readonly stages?: number;
 };
 
 /** Layers that keep their cache alike, and what one of them keeps. */
@@ -51,7 +53,14 @@ export function vllmKvCache(text: TextModel, settings: CacheSettings): PartBytes
   const alike = kinds.every(({ window }) => window === kinds[0]?.window);
   const cache = alike ? uniform(text, kinds, settings) : grouped(text, samePage(kinds), settings);
   const formula = [cache.formula, state.formula].filter((part) => part !== '').join(' + ');
-  return { bytes: cache.bytes + state.bytes, formula: formula || 'no layer keeps a cache' };
+  const bytes = cache.bytes + state.bytes;
+  const { stages = 1 } = settings;
+  if (stages === 1) return { bytes, formula: formula || 'no layer keeps a cache' };
+  const layers = layersOfStage(text.layers, stages);
+  return {
+    bytes: (bytes * layers) / text.layers,
+    formula: `(${formula || '0'}) x ${layers} of ${text.layers} layers`,
+  };
 }
 
 function kindsOfLayers(text: TextModel, { kvType, ranks }: CacheSettings): LayerKind[] {

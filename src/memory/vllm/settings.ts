@@ -13,6 +13,8 @@ export type VllmSettings = {
   readonly batchedTokens: number;
   /** GPUs that share every layer (`--tensor-parallel-size`). */
   readonly ranks: number;
+  /** Machines that share the layers, whole ones each (`--pipeline-parallel-size`). */
+  readonly stages: number;
   /** The vision tower is split over them; else it lies whole on each (`--mm-encoder-tp-mode data`). */
   readonly encoderSplit: boolean;
   /** Tokens of the largest image that a request may hold; 0 where the model does not see. */
@@ -24,3 +26,8 @@ export type VllmSettings = {
  * (`EngineArgs.get_batch_defaults`); stated, because memory depends on it.
  */
 export const BATCHED_TOKENS = 2048;
+
+/** Most layers that one of `stages` holds (`get_pp_indices` of vllm/distributed/utils.py). */
+export function layersOfStage(layers: number, stages: number): number {
+  return Math.ceil(layers / stages);
+}

@@ -1,8 +1,9 @@
 import type { EncoderModel, TensorInfo, TextModel } from '../../contracts/model.ts';
 import { projectorTensors } from '../../layout/projector-file.ts';
-import { roundUp } from '../../units.ts';
+import { roundUp, sum } from '../../units.ts';
 import type { PartBytes } from '../types.ts';
 import type { VllmScheme } from './formats.ts';
+import { layersOfStage } from './settings.ts';
 import { elements, matrixBytes, parameters, schemeText } from './formats.ts';
 
 /** vLLM pads the vocabulary to whole multiples of this (`DEFAULT_VOCAB_PADDING_SIZE`). */
@@ -22,26 +23,45 @@ export function kvHeadsOfRank(kvHeads: number, ranks: number): number {
  * Weights of the language model on one of `ranks` GPUs. The matrices of the blocks are in `scheme`;
  * embeddings, output layer, norms, biases and routers stay in BF16, in which published checkpoints
  * leave them. Split as `VocabParallelEmbedding`, `QKVParallelLinear`, `ColumnParallelLinear`,
- * `RowParallelLinear` and `FusedMoE` split them; whatever is none of these lies on every GPU.
+ * `RowParallelLinear` and `FusedMoE` split them; whatever is none of these lies on every GPU. Over several
+ * `stages` it is the heaviest: the layers of one with those before and after them, which no stage has both of.
  */
-export function textWeights(text: TextModel, scheme: VllmScheme, ranks: number): PartBytes {
+export function textWeights(
+  text: TextModel,
+  scheme: VllmScheme,
+  ranks: number,
+  stages = 1,
+): PartBytes {
+  const layers = Array.from({ length: text.layers }, () => 0);
   let bytes = 0;
   let quantised = 0;
   for (const tensor of text.tensors) {
     const inScheme = isQuantised(tensor);
     if (inScheme) quantised += elements(tensor.shape);
     const whole = matrixBytes(tensor.shape, inScheme ? scheme : 'bf16');
-    bytes += whole * shareOfRank(tensor, text, ranks);
+    const here = whole * shareOfRank(tensor, text, ranks);
+    const layer = Number(/^blk\.(\d+)\./.exec(tensor.name)?.[1] ?? NaN);
+    if (layer < layers.length) layers[layer] = (layers[layer] ?? 0) + here;
+    else bytes += here;
   }
   const padding = (paddedVocabulary(text) - text.vocabulary) * text.embedding * BF16;
   const tables = text.tensors.filter(({ name }) => isTable(name)).length;
-  bytes += (tables * padding) / ranks;
+  bytes += (tables * padding) / ranks + heaviestStage(layers, stages);
   const total = parameters(text.tensors);
   const formats =
     scheme === 'bf16'
       ? `${total} parameters x ${schemeText(scheme)}`
       : `${quantised} parameters x ${schemeText(scheme)} + ${total - quantised} x 2 B (BF16)`;
-  return { bytes, formula: `${formats}${ranksText(ranks)}` };
+  const stage =
+    stages === 1 ? '' : `, ${layersOfStage(text.layers, stages)} of ${text.layers} layers`;
+  return { bytes, formula: `${formats}${ranksText(ranks)}${stage}` };
+}
+
+/** Bytes of the heaviest run of layers that one stage can have. */
+function heaviestStage(layers: readonly number[], stages: number): number {
+  const length = layersOfStage(layers.length, stages);
+  const starts = Array.from({ length: layers.length - length + 1 }, (_, index) => index);
+  return Math.max(0, ...starts.map((start) => sum(layers.slice(start, start + length))));
 }
 
 /** The matrices of the blocks but not their routers, which the layouts have in F32. */
