@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf } from '../errors.ts';
-import { DOCUMENTS, objectFindings, schemaFindings } from '../render/schema/index.ts';
+import { DOCUMENTS, kubernetesFindings, schemaFindings } from '../render/schema/index.ts';
 import { checked } from './report.ts';
 import type { Checked } from './report.ts';
 
@@ -9,11 +9,14 @@ export type SchemaName = keyof typeof DOCUMENTS | 'kubernetes';
 
 /**
  * Our own closed schemas on one YAML file: every field has to be one that mmdeploy writes, with a value of
- * its kind. It needs no program; where the reader's own is at hand, that proves more. YAML itself is held
+ * its kind; of Kubernetes objects the API server's own rules and the names between them as well. It needs no program; where the reader's own is at hand, that proves more. YAML itself is held
  * to one key of a name and no warnings.
  */
 export async function closedSchema(file: string, schema: SchemaName): Promise<Checked> {
-  const validator = `closed schema of ${schema === 'kubernetes' ? 'Kubernetes objects' : schema}`;
+  const validator =
+    schema === 'kubernetes'
+      ? 'closed schema and rules of Kubernetes objects'
+      : `closed schema of ${schema}`;
   let documents: unknown[];
   try {
     documents = await parsed(file);
@@ -21,7 +24,7 @@ export async function closedSchema(file: string, schema: SchemaName): Promise<Ch
     return checked(validator, [messageOf(error)]);
   }
   if (schema === 'kubernetes') {
-    const findings = documents.length === 0 ? ['no object'] : documents.flatMap(objectFindings);
+    const findings = documents.length === 0 ? ['no object'] : kubernetesFindings(documents);
     return checked(validator, findings);
   }
   if (documents.length !== 1) return checked(validator, [`${documents.length} documents, not one`]);

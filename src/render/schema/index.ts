@@ -11,6 +11,8 @@ import {
   service,
   volumeClaim,
 } from './kubernetes.ts';
+import type { KubeObject } from './kube-object-rules.ts';
+import { ruleFindings } from './kube-rules.ts';
 import { llamaSwapConfig } from './llama-swap.ts';
 
 /** Kubernetes objects by `apiVersion` and `kind`. */
@@ -55,6 +57,13 @@ function lines(issue: Issue): string[] {
     if (inner.length > 0) return inner.flatMap(lines);
   }
   return [`${path.join('.') || 'the document'}: ${issue.message}`];
+}
+
+/** All objects of a file: each by its schema, then all by the rules that no schema holds. */
+export function kubernetesFindings(documents: readonly unknown[]): string[] {
+  const findings = documents.flatMap(objectFindings);
+  // The rules are for objects whose fields are known.
+  return findings.length > 0 ? findings : ruleFindings(documents as readonly KubeObject[]);
 }
 
 /** A Kubernetes object by the schema of its kind. */
