@@ -6,6 +6,7 @@ import { MmdeployError } from '../errors.ts';
 import { hostMemory } from './parts/host-memory.ts';
 import { labelOf } from './parts/name.ts';
 import { copyPlan, scaleOf, scaleOutFor } from './scaled-plan.ts';
+import { weightBytes } from './parts/weights.ts';
 import type { Accelerator, DeployedFile, Deployment, Images, Scale, Shape } from './types.ts';
 
 export type DeploymentOptions = {
@@ -132,13 +133,9 @@ function deployedFile(
 }
 
 /** All bytes that are read at a start, over a slow disk. */
-function startSeconds({ engine, memory }: DeploymentPlan): number {
-  const items = memory.devices.flatMap((device) => device.items);
-  const read = items
-    .filter(({ part }) => part === 'weights' || part === 'encoder-weights')
-    .reduce((sum, { bytes }) => sum + bytes, 0);
-  const least = engine?.name === 'vllm' ? VLLM_START_SECONDS : START_SECONDS;
-  return Math.ceil((least + read / SLOW_READ) / 30) * 30;
+function startSeconds(plan: DeploymentPlan): number {
+  const least = plan.engine?.name === 'vllm' ? VLLM_START_SECONDS : START_SECONDS;
+  return Math.ceil((least + weightBytes(plan) / SLOW_READ) / 30) * 30;
 }
 
 function atVendor({ model: { id } }: DeploymentPlan): MmdeployError {

@@ -1,5 +1,6 @@
 import { MmdeployError, nearest } from '../errors.ts';
 import { compose } from './compose.ts';
+import { kubernetes } from './kubernetes.ts';
 import { llamaServer } from './llama-server.ts';
 import { quadlet } from './quadlet.ts';
 import { systemd } from './systemd.ts';
@@ -12,6 +13,7 @@ export const targets = {
   compose,
   systemd,
   quadlet,
+  kubernetes,
   vllm,
 } as const satisfies Record<string, Target>;
 

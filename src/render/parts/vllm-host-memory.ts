@@ -1,6 +1,7 @@
 import type { DeploymentPlan } from '../../contracts/plan.ts';
-import { GIB, MIB, sum } from '../../units.ts';
+import { GIB, MIB } from '../../units.ts';
 import type { HostMemory } from '../types.ts';
+import { weightBytes } from './weights.ts';
 
 /** Python with PyTorch, the tokenizer and the images that it decodes. Assumed. */
 const API_SERVER_BYTES = 2 * GIB;
@@ -27,9 +28,10 @@ const SYSTEM_BYTES = GIB;
  * + data_parallel_size)` (docs/configuration/optimization.md). That cache grows to its full size in days of
  * traffic, so a limit without it would end the engine then; it is made smaller where the host is.
  */
-export function vllmHostMemory({ memory, machine }: DeploymentPlan): HostMemory {
+export function vllmHostMemory(plan: DeploymentPlan): HostMemory {
+  const { memory, machine } = plan;
   const base = API_SERVER_BYTES + memory.devices.length * WORKER_BYTES + SHARED_BYTES;
-  const requestBytes = base + Math.min(SHARD_BYTES, weightBytes(memory));
+  const requestBytes = base + Math.min(SHARD_BYTES, weightBytes(plan));
   const withMargin = requestBytes * (1 + MARGIN_SHARE);
   const { totalBytes, limitBytes } = machine.memory;
   const host = limitBytes ?? totalBytes;
@@ -43,10 +45,4 @@ export function vllmHostMemory({ memory, machine }: DeploymentPlan): HostMemory 
     mediaCacheGib,
     sharedBytes: SHARED_BYTES,
   };
-}
-
-function weightBytes({ devices }: DeploymentPlan['memory']): number {
-  const items = devices.flatMap((device) => device.items);
-  const weights = items.filter(({ part }) => part === 'weights' || part === 'encoder-weights');
-  return sum(weights.map(({ bytes }) => bytes));
 }

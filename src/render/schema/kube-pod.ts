@@ -150,6 +150,27 @@ const podSecurity = z.strictObject({
   seccompProfile: seccomp.optional(),
 });
 
+const nodePreference = z.strictObject({
+  weight: seconds.max(100),
+  preference: z.strictObject({
+    matchExpressions: z
+      .array(
+        z.strictObject({
+          key: text,
+          operator: z.enum(['In', 'Exists', 'Gt']),
+          values: z.array(text).optional(),
+        }),
+      )
+      .min(1),
+  }),
+});
+
+const affinity = z.strictObject({
+  nodeAffinity: z.strictObject({
+    preferredDuringSchedulingIgnoredDuringExecution: z.array(nodePreference).min(1),
+  }),
+});
+
 const podOptions = {
   restartPolicy: z.enum(['Always', 'OnFailure', 'Never']).optional(),
   enableServiceLinks: z.boolean().optional(),
@@ -159,6 +180,7 @@ const podOptions = {
   runtimeClassName: objectName.optional(),
   nodeSelector: labels.optional(),
   tolerations: z.array(toleration).optional(),
+  affinity: affinity.optional(),
   topologySpreadConstraints: z.array(spread).optional(),
   securityContext: podSecurity.optional(),
   volumes: z.array(volume).optional(),

@@ -49,7 +49,7 @@ export const resources = z.record(
   z
     .string()
     .regex(
-      /^(cpu|memory|ephemeral-storage|(nvidia|amd)\.com\/gpu|gpu\.intel\.com\/(i915|xe)|nvidia\.com\/mig-\d+g\.\d+gb)$/,
+      /^(cpu|memory|ephemeral-storage|(nvidia|amd)\.com\/gpu|gpu\.intel\.com\/(i915|xe)|nvidia\.com\/mig-\d+g\.\d+gb(\.me)?)$/,
     ),
   quantity,
 );

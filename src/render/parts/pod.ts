@@ -1,0 +1,206 @@
+import type { Gpu } from '../../contracts/machine.ts';
+import { GIB, MIB } from '../../units.ts';
+import type { Deployment } from '../types.ts';
+import type { ContainerProcess } from './container.ts';
+import { CACHE_DIR, CONTAINER_PORT, gatewayPlan, modelMounts } from './container.ts';
+
+/** The user that vLLM's image for CUDA brings with it: any other has no entry that PyTorch could look up. */
+const VLLM_USER = 2000;
+const ANY_USER = 1000;
+/** Prepared media and saved prompts of the gateway, in memory. */
+const GATEWAY_SHARED_BYTES = 2 * GIB;
+/** The gateway keeps 2 GiB of prepared media (`--cache-bytes`), and writes each beside the one it replaces. */
+const GATEWAY_CACHE = '4Gi';
+
+/** In commands, arguments and environments `$(NAME)` stands for a variable and `$$` for `$`: ours are none. */
+export function literal(text: string): string {
+  return text.replace(/\$(?=[$(])/g, '$$$$');
+}
+
+/** A size as Kubernetes writes it, in whole mebibytes. */
+export function quantity(bytes: number): string {
+  return `${Math.ceil(bytes / MIB)}Mi`;
+}
+
+/** The user of the pod, and the volumes' group. */
+export function podSecurity(deployment: Deployment): object {
+  const { accelerator, engine } = deployment;
+  const seccompProfile = { type: 'RuntimeDefault' };
+  // Nodes own these devices as root and a group whose number differs from node to node.
+  if (accelerator === 'amd' || accelerator === 'intel') {
+    return { runAsUser: 0, fsGroup: ANY_USER, seccompProfile };
+  }
+  const user = engine === 'vllm' ? VLLM_USER : ANY_USER;
+  return {
+    runAsNonRoot: true,
+    runAsUser: user,
+    fsGroup: user,
+    // A volume with a model is large: its files are looked at once.
+    fsGroupChangePolicy: 'OnRootMismatch',
+    seccompProfile,
+  };
+}
+
+export const CONTAINER_SECURITY = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+} as const;
+
+/** What every pod of ours says of itself: no account, no variables of other services. */
+export const POD_DEFAULTS = { automountServiceAccountToken: false, enableServiceLinks: false };
+
+/** The name under which a device plugin offers these cards; null on a CPU. */
+export function gpuResource({ accelerator, gpus }: Deployment): string | null {
+  switch (accelerator) {
+    case 'nvidia':
+      return migResource(gpus[0]) ?? 'nvidia.com/gpu';
+    case 'amd':
+      return 'amd.com/gpu';
+    case 'intel':
+      return 'gpu.intel.com/i915';
+    default:
+      return null;
+  }
+}
+
+/** As the plugin's `mixed` strategy names instances: `nvidia.com/mig-3g.40gb`. */
+function migResource(gpu: Gpu | undefined): string | null {
+  const profile = gpu?.mig?.profile;
+  return profile === undefined ? null : `nvidia.com/mig-${profile.replaceAll('+', '.')}`;
+}
+
+/** GPUs are asked for in whole; memory has the plan's limit; the CPU has none, so that nobody is throttled. */
+export function resources(deployment: Deployment): object {
+  const { memory, gpus } = deployment;
+  const gpu = gpuResource(deployment);
+  const cards = gpu === null ? {} : { [gpu]: String(gpus.length) };
+  const shared = deployment.shape === 'gateway' ? GATEWAY_SHARED_BYTES : 0;
+  return {
+    requests: { cpu: cpuRequest(deployment), memory: quantity(memory.requestBytes), ...cards },
+    limits: { memory: quantity(memory.limitBytes + shared), ...cards },
+  };
+}
+
+/** Cores that it needs to get along: all that the plan counts on where the CPU does the work. */
+function cpuRequest({ accelerator, engine, gpus, plan }: Deployment): string {
+  const { cpu } = plan.machine;
+  if (accelerator === 'cpu') return String(Math.max(1, Math.floor(cpu.usableCores ?? 4)));
+  return engine === 'vllm' ? String(2 + 2 * gpus.length) : '2';
+}
+
+/**
+ * Where the pod may run and should: on nodes kept for such cards, rather on those whose cards hold the plan
+ * (a label of NVIDIA's feature discovery; where nobody sets it, it changes nothing).
+ */
+export function placement(deployment: Deployment): object {
+  const key = gpuResource(deployment);
+  if (key === null) return {};
+  const tolerations = [{ key, operator: 'Exists', effect: 'NoSchedule' }];
+  if (key !== 'nvidia.com/gpu') return { tolerations };
+  const peaks = deployment.plan.memory.devices.filter(({ id }) => id !== 'host');
+  const mebibytes = Math.floor(Math.max(...peaks.map(({ peakBytes }) => peakBytes)) / MIB);
+  const fits = { key: 'nvidia.com/gpu.memory', operator: 'Gt', values: [String(mebibytes)] };
+  const preference = { matchExpressions: [fits] };
+  const preferred = [{ weight: 100, preference }];
+  return {
+    tolerations,
+    affinity: { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: preferred } },
+  };
+}
+
+const PERIOD_SECONDS = 10;
+
+/**
+ * The start has as long as the plan says. A busy engine still answers while it encodes, but its threads may
+ * all be taken by requests that wait: it counts as not ready after a minute, as dead after ten.
+ */
+export function probes({ shape, startSeconds }: Deployment): object {
+  const ask = (path: string) => ({ httpGet: { path, port: 'http' }, timeoutSeconds: 5 });
+  const ready = ask(shape === 'gateway' ? '/ready' : '/health');
+  return {
+    startupProbe: {
+      ...ready,
+      periodSeconds: PERIOD_SECONDS,
+      failureThreshold: Math.ceil(startSeconds / PERIOD_SECONDS),
+    },
+    readinessProbe: { ...ready, periodSeconds: PERIOD_SECONDS, failureThreshold: 6 },
+    livenessProbe: { ...ask('/health'), periodSeconds: 30, failureThreshold: 20 },
+  };
+}
+
+/** Of a secret that need not be there: files and repositories that ask for consent need it. */
+export const HUB_TOKEN = {
+  name: 'HF_TOKEN',
+  valueFrom: { secretKeyRef: { name: 'hf-token', key: 'HF_TOKEN', optional: true } },
+};
+
+/** The container of the engine, or of the gateway with the engine in it. */
+export function engineContainer(deployment: Deployment, container: ContainerProcess): object {
+  const environment = Object.entries(container.environment);
+  const env = [
+    ...environment.map(([name, value]) => ({ name, value: literal(value) })),
+    ...(deployment.engine === 'vllm' ? [HUB_TOKEN] : []),
+  ];
+  return {
+    name: deployment.shape === 'gateway' ? 'mmdeploy' : 'engine',
+    image: container.image,
+    command: container.entrypoint.map(literal),
+    args: container.args.map(literal),
+    ...(env.length === 0 ? {} : { env }),
+    ports: [{ name: 'http', containerPort: CONTAINER_PORT }],
+    resources: resources(deployment),
+    ...probes(deployment),
+    // So that no new request arrives while it ends: endpoints are told of it at the same time.
+    lifecycle: { preStop: { exec: { command: ['sleep', '5'] } } },
+    securityContext: CONTAINER_SECURITY,
+    volumeMounts: volumeMounts(deployment),
+  };
+}
+
+function volumeMounts(deployment: Deployment): readonly object[] {
+  const { shape, engine } = deployment;
+  const caches = shape === 'gateway' || engine === 'vllm';
+  return [
+    ...modelMounts(deployment).map(({ target }) => ({
+      name: 'models',
+      mountPath: target,
+      readOnly: true,
+    })),
+    ...(caches ? [{ name: 'cache', mountPath: CACHE_DIR }, SHARED_MOUNT] : []),
+    ...(shape === 'gateway' ? [planMount(deployment)] : []),
+    { name: 'tmp', mountPath: '/tmp' },
+  ];
+}
+
+const SHARED_MOUNT = { name: 'shared-memory', mountPath: '/dev/shm' };
+
+function planMount(deployment: Deployment): object {
+  const { target } = gatewayPlan(deployment);
+  return { name: 'plan', mountPath: target.replace(/\/[^/]+$/, ''), readOnly: true };
+}
+
+/** The volumes that `volumeMounts` names; `claim` is that of the model's files, or of vLLM's downloads. */
+export function volumes(
+  { shape, engine, name, memory }: Deployment,
+  claim: string,
+): readonly object[] {
+  const claimed = { persistentVolumeClaim: { claimName: claim } };
+  const sharedMemory = (bytes: number) => ({
+    name: 'shared-memory',
+    emptyDir: { medium: 'Memory', sizeLimit: quantity(bytes) },
+  });
+  const tmp = { name: 'tmp', emptyDir: {} };
+  if (engine === 'vllm') {
+    return [{ name: 'cache', ...claimed }, sharedMemory(memory.sharedBytes), tmp];
+  }
+  const models = { name: 'models', ...claimed };
+  if (shape === 'engine') return [models, tmp];
+  return [
+    models,
+    { name: 'cache', emptyDir: { sizeLimit: GATEWAY_CACHE } },
+    sharedMemory(GATEWAY_SHARED_BYTES),
+    { name: 'plan', configMap: { name: `${name}-plan` } },
+    tmp,
+  ];
+}
