@@ -2,6 +2,7 @@ import { MmdeployError, nearest } from '../errors.ts';
 import { compose } from './compose.ts';
 import { kubernetes } from './kubernetes.ts';
 import { llamaServer } from './llama-server.ts';
+import { modelsIni } from './models-ini.ts';
 import { quadlet } from './quadlet.ts';
 import { systemd } from './systemd.ts';
 import type { Deployment, RenderedFile, Target } from './types.ts';
@@ -10,6 +11,7 @@ import { vllm } from './vllm.ts';
 /** Every target, in the order in which help and docs/targets.md list them. */
 export const targets = {
   'llama-server': llamaServer,
+  'models-ini': modelsIni,
   compose,
   systemd,
   quadlet,

@@ -58,6 +58,8 @@ export type Rendered = {
   readonly files: readonly TargetFile[];
   /** Text of the file with this name; throws where there is none. */
   readonly text: (path: string) => string;
+  /** Commands that start it. */
+  readonly start: readonly string[];
 };
 
 /** The files of a plan for `targets`, in memory. */
@@ -66,7 +68,7 @@ export async function rendered(
   targets: readonly TargetId[],
   options: Partial<DeployRequest['options']> & { groups?: Deployment['groups'] } = {},
 ): Promise<Rendered> {
-  const { deployment, files } = await render({
+  const { deployment, files, start } = await render({
     plan,
     targets,
     options: { ...ENGINE_ALONE, groups: null, ...options, targets: [...targets] },
@@ -78,5 +80,5 @@ export async function rendered(
     if (file === undefined) throw new Error(`no ${path} among ${files.map((f) => f.path).join()}`);
     return file.text;
   };
-  return { deployment, files, text };
+  return { deployment, files, text, start: start.flatMap(({ commands }) => commands) };
 }

@@ -8,9 +8,10 @@ import { temporaryFolder } from './serve-supervisor.ts';
 /** What users and their systems put into names, each a trap for another reader. */
 const NAME = `it's "5 %h" $HOME \${PORT} \`id\` {{x}} #1; a=b:c, [é] ~&|<>*?! \\t`;
 
-/** A plan for files that are there and whose names, folder and model have all of it, or all but a colon. */
-export async function nastyPlan(kind: 'all' | 'without a colon' = 'all'): Promise<DeploymentPlan> {
-  const name = kind === 'all' ? NAME : NAME.replace(':', '');
+/** A plan for files that are there and whose names, folder and model have all of it but the letters in `without`. */
+export async function nastyPlan(without = ''): Promise<DeploymentPlan> {
+  let name = NAME;
+  for (const letter of without) name = name.replaceAll(letter, '');
   const folder = join(temporaryFolder(), name);
   mkdirSync(folder);
   const files = await writeDemoModel(join(dirname(folder), 'demo'));

@@ -64,3 +64,10 @@ export function noColon({ files }: Deployment): Refusal | null {
   const reason = `podman cannot mount \`${folder}\`: its name holds a colon`;
   return { reason, instead: ['llama-server', 'systemd', 'compose'] };
 }
+
+/** Starts engines by itself, and would have nothing to put the gateway in front of. */
+export function engineAlone({ shape }: Deployment): Refusal | null {
+  if (shape === 'engine') return null;
+  const reason = 'it starts engines itself: `--gateway` has no place in it';
+  return { reason, instead: ['llama-server', 'systemd', 'compose'] };
+}

@@ -116,7 +116,7 @@ describe.skipIf(inject('validators').quadlet === null)('podman', () => {
   it.skipIf(inject('validators')['systemd-analyze'] === null)(
     'starts what was meant, whatever is in the names',
     async () => {
-      const plan = await nastyPlan('without a colon');
+      const plan = await nastyPlan(':');
       const { file, deployment } = await containerOf(plan);
       const { services } = await quadletDryrun([file], validatorContext());
       const [name = '', text = ''] = Object.entries(services)[0] ?? [];
