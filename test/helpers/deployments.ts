@@ -5,7 +5,7 @@ import type { TargetId } from '../../src/render/index.ts';
 import type { Deployment } from '../../src/render/types.ts';
 import { render, type DeployRequest, type TargetFile } from '../../src/workflows/deploy.ts';
 import { planWorkflow } from '../../src/workflows/plan.ts';
-import { serveContext } from './serve-context.ts';
+import { createContext } from '../../src/workflows/create-context.ts';
 
 /** The five kinds of machine that every target is tried on, as `--gpu` takes them. */
 export const MACHINES = {
@@ -41,7 +41,8 @@ export function planFor({
       requirements: [],
       engine: engine ?? 'auto',
     },
-    serveContext().ctx,
+    // Nothing that an earlier run has learnt of this machine.
+    createContext({ env: { HOME: '/nonexistent' }, cwd: '/' }),
   );
 }
 

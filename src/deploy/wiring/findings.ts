@@ -1,4 +1,5 @@
 import { engineArgs } from '../../render/parts/argv.ts';
+import { containerFolder } from '../../render/parts/container.ts';
 import type { Accelerator, Deployment, Reader } from '../../render/types.ts';
 import { wiredIn, type Wired } from './read.ts';
 
@@ -18,7 +19,7 @@ export function wiringFindings(
   if (engines.length === 0) return null;
   return engines.flatMap((each) => [
     ...argumentFindings(each, deployment),
-    ...mountFindings(each),
+    ...mountFindings(each, deployment),
     ...(ON_HOST.includes(reader) ? [] : deviceFindings(reader, each, deployment)),
     ...portFindings(each),
   ]);
@@ -33,9 +34,7 @@ function runsModel(args: readonly string[]): boolean {
 
 /** The engine's arguments are the plan's but for folders, host and port; the gateway names its plan. */
 function argumentFindings({ args }: Wired, deployment: Deployment): readonly string[] {
-  if (deployment.shape === 'gateway') {
-    return valueOf(args, '--plan') === null ? ['the gateway is given no `--plan`'] : [];
-  }
+  if (deployment.shape === 'gateway') return gatewayFindings(args);
   const nowhere = { folderOf: () => '', host: 'HOST', port: 0 };
   const planned = placeless(engineArgs(deployment, nowhere));
   const found = placeless(args);
@@ -49,6 +48,23 @@ function argumentFindings({ args }: Wired, deployment: Deployment): readonly str
   return said.length > 0 ? said : ['the arguments of the plan in another order'];
 }
 
+const GATEWAY_FLAGS = [
+  ...['--plan', '--llama-server', '--host', '--port', '--cache-dir'],
+  ...['--log', '--api-key-file'],
+];
+
+function gatewayFindings(args: readonly string[]): readonly string[] {
+  const flags = args.filter((word) => word.startsWith('--'));
+  return [
+    ...['--plan', '--host', '--port']
+      .filter((flag) => valueOf(args, flag) === null)
+      .map((flag) => `the gateway is given no \`${flag}\``),
+    ...flags
+      .filter((flag) => !GATEWAY_FLAGS.includes(flag))
+      .map((flag) => `\`${flag}\` is not ours`),
+  ];
+}
+
 /** Arguments without what a place decides. */
 function placeless(args: readonly string[]): readonly string[] {
   return args.map((word, index) => {
@@ -58,14 +74,23 @@ function placeless(args: readonly string[]): readonly string[] {
   });
 }
 
-function mountFindings({ args, mounts }: Wired): readonly string[] {
+/** Containers are read-only: what is read or written there has to come from outside. */
+function mountFindings(
+  { args, mounts, environment }: Wired,
+  deployment: Deployment,
+): readonly string[] {
   if (mounts === null) return [];
-  return ['--model', '--mmproj', '--plan', '--cache-dir'].flatMap((flag) => {
-    const path = valueOf(args, flag);
-    if (path?.startsWith('/') !== true) return [];
-    const within = mounts.some((mount) => path === mount || path.startsWith(`${mount}/`));
-    return within ? [] : [`\`${flag} ${path}\`: nothing is mounted there`];
-  });
+  const flags = ['--model', '--mmproj', '--plan', '--cache-dir'];
+  const paths = [
+    ...flags.map((flag) => [flag, valueOf(args, flag) ?? ''] as const),
+    ...Object.entries(environment),
+    // The gateway reads their places in its plan.
+    ...deployment.files.map((file) => [file.name, containerFolder(deployment)(file)] as const),
+  ];
+  return paths
+    .filter(([, path]) => path.startsWith('/'))
+    .filter(([, path]) => !mounts.some((mount) => path === mount || path.startsWith(`${mount}/`)))
+    .map(([name, path]) => `\`${name}\` is ${path}: nothing is mounted there`);
 }
 
 function deviceFindings(

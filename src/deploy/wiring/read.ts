@@ -9,6 +9,8 @@ export type Wired = {
   readonly args: readonly string[];
   /** Folders and files of a container that come from outside; null where there is no container. */
   readonly mounts: readonly string[] | null;
+  /** Variables that are set for it. */
+  readonly environment: Readonly<Record<string, string>>;
   /** What it is given of the machine's devices, each as the format writes it. */
   readonly devices: readonly string[];
   /** Port that clients, the health check and the probes are sent to; null where the format names none. */
@@ -44,25 +46,37 @@ function execOf(text: string): readonly Wired[] {
   const line = /^exec "\$program"((?:[^\n]*\\\n)*[^\n]*)/m.exec(text)?.[1];
   if (line === undefined) return [];
   const words = shellWords(line.replaceAll('\\\n', ' '));
-  return [{ args: words.filter((word) => word !== '$@'), mounts: null, devices: [], ports: [] }];
+  return [
+    {
+      args: words.filter((word) => word !== '$@'),
+      mounts: null,
+      environment: {},
+      devices: [],
+      ports: [],
+    },
+  ];
 }
 
 function swapped(model: unknown): Wired {
   const [, ...args] = shellWords(String(record(model)['cmd']));
-  return { args, mounts: null, devices: [], ports: [] };
+  return { args, mounts: null, environment: {}, devices: [], ports: [] };
 }
 
 function composeService(service: Json): Wired {
   const plain = (value: unknown) => String(value).replaceAll('$$', '$');
   const reserved = record(record(record(service['deploy'])['resources'])['reservations']);
   const cards = list(reserved['devices']).flatMap((device) => list(record(device)['device_ids']));
-  const mapped = list(service['devices']).map((device) => String(device).split(':')[0] ?? '');
+  const nodes = list(service['devices']).map((device) => String(device).split(':')[0] ?? '');
   return {
     args: list(service['command']).map(plain),
-    mounts: list(service['volumes']).map((volume) => plain(record(volume)['target'])),
+    mounts: [
+      ...list(service['volumes']).map((volume) => plain(record(volume)['target'])),
+      ...list(service['tmpfs']).map(plain),
+    ],
+    environment: mapped(record(service['environment']), plain),
     devices: [
       ...cards.map((card) => `card ${plain(card).replace(/^nvidia\.com\/gpu=/, '')}`),
-      ...mapped,
+      ...nodes,
     ],
     ports: list(service['ports']).map((port) => Number(record(port)['target'])),
   };
@@ -85,6 +99,11 @@ function podContainer(container: Json): Wired {
   return {
     args: [...list(container['command']).slice(1), ...list(container['args'])].map(plain),
     mounts: list(container['volumeMounts']).map((mount) => plain(record(mount)['mountPath'])),
+    environment: Object.fromEntries(
+      list(container['env'])
+        .map(record)
+        .map(({ name, value }) => [String(name), value === undefined ? '' : plain(value)]),
+    ),
     devices: Object.entries(limits)
       .filter(([name]) => name.includes('/'))
       .map(([name, count]) => `${name} ${String(count)}`),
@@ -97,7 +116,8 @@ function quadlet(text: string): Wired {
   const of = (key: string) => unitValues(entries, 'Container', key);
   return {
     args: of('Exec').flatMap(unitWords),
-    mounts: of('Volume').map((volume) => volume.split(':')[1] ?? ''),
+    mounts: [...of('Volume').map((volume) => volume.split(':')[1] ?? ''), ...of('Tmpfs')],
+    environment: variables(of('Environment')),
     devices: of('AddDevice').map((device) =>
       device.startsWith('nvidia.com/gpu=')
         ? `card ${device.replace('nvidia.com/gpu=', '')}`
@@ -110,18 +130,30 @@ function quadlet(text: string): Wired {
 function systemdUnit(text: string): Wired {
   const entries = unitEntries(text);
   const [line = ''] = unitValues(entries, 'Service', 'ExecStart');
-  const visible = unitValues(entries, 'Service', 'Environment')
-    .flatMap(unitWords)
-    .filter((each) => /VISIBLE_DEVICES=|DEVICE_SELECTOR=/.test(each));
   const allowed = unitValues(entries, 'Service', 'DeviceAllow').map(
     (each) => each.split(' ')[0] ?? '',
   );
   return {
     args: unitWords(line).slice(1),
     mounts: null,
-    devices: [...allowed, ...visible],
+    environment: variables(unitValues(entries, 'Service', 'Environment')),
+    devices: allowed,
     ports: [],
   };
+}
+
+function mapped(values: Json, plain: (value: unknown) => string): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, plain(value)]));
+}
+
+/** `NAME=value`, several to a line. */
+function variables(lines: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    lines.flatMap(unitWords).map((each) => {
+      const at = each.indexOf('=');
+      return [each.slice(0, at), each.slice(at + 1)];
+    }),
+  );
 }
 
 function record(value: unknown): Json {

@@ -55,7 +55,12 @@ describe('what the wiring finds in a compose file', () => {
       'cache-type-k\n      - q8_0',
       /`q8_0` is not of the plan/,
     ],
-    ['a mount', 'target: /models', 'target: /model', /`--mmproj \/models\/.*`: nothing is mounted/],
+    [
+      'a mount',
+      'target: /models',
+      'target: /model',
+      /`--mmproj` is \/models\/.*: nothing is mounted/,
+    ],
     [
       'a card',
       'device_ids:\n                - "0"',
