@@ -9,6 +9,7 @@ import { composeConfig } from '../validators/compose.ts';
 import type { ValidatorContext } from '../validators/context.ts';
 import { promtoolRules } from '../validators/prometheus.ts';
 import { checkQuadlet } from '../validators/quadlet.ts';
+import { grafanaDashboard, scalerQueries } from '../validators/queries.ts';
 import { checked, wasSkipped, type Report } from '../validators/report.ts';
 import { routerPreset } from '../validators/router.ts';
 import { shellcheck } from '../validators/shell.ts';
@@ -31,9 +32,9 @@ export const READERS: Readonly<Record<Reader, string>> = {
   quadlet: 'quadlet -dryrun, systemd-analyze verify',
   prometheus: 'promtool check rules',
   plan: 'mmdeploy.plan/v1',
-  kubernetes: 'closed schema',
+  kubernetes: 'closed schema, rules of the API server, promtool for queries',
   'llama-swap': 'closed schema',
-  grafana: 'syntax only',
+  grafana: 'promtool for queries',
   dockerfile: 'syntax only',
 };
 
@@ -49,9 +50,12 @@ const CHECKS: Readonly<Record<Reader, Check>> = {
   quadlet: (file, ctx) => checkQuadlet([file], ctx),
   prometheus: async (file, ctx) => [await promtoolRules(file, ctx)],
   plan: async (file) => [await planFile(file)],
-  kubernetes: async (file) => [await closedSchema(file, 'kubernetes')],
+  kubernetes: async (file, ctx) => [
+    await closedSchema(file, 'kubernetes'),
+    ...(await scalerQueries(file, ctx)),
+  ],
   'llama-swap': async (file) => [await closedSchema(file, 'llama-swap')],
-  grafana: unread('only Grafana reads it'),
+  grafana: async (file, ctx) => [await grafanaDashboard(file, ctx)],
   dockerfile: unread('nothing reads it without building it'),
 };
 

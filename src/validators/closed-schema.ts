@@ -9,8 +9,9 @@ export type SchemaName = keyof typeof DOCUMENTS | 'kubernetes';
 
 /**
  * Our own closed schemas on one YAML file: every field has to be one that mmdeploy writes, with a value of
- * its kind; of Kubernetes objects the API server's own rules and the names between them as well. It needs no program; where the reader's own is at hand, that proves more. YAML itself is held
- * to one key of a name and no warnings.
+ * its kind; of Kubernetes objects the API server's own rules and the names between them as well. It needs no
+ * program; where the reader's own is at hand, that proves more. YAML itself is held to one key of a name and
+ * no warnings.
  */
 export async function closedSchema(file: string, schema: SchemaName): Promise<Checked> {
   const validator =
@@ -19,7 +20,7 @@ export async function closedSchema(file: string, schema: SchemaName): Promise<Ch
       : `closed schema of ${schema}`;
   let documents: unknown[];
   try {
-    documents = await parsed(file);
+    documents = await yamlDocuments(file);
   } catch (error) {
     return checked(validator, [messageOf(error)]);
   }
@@ -31,7 +32,8 @@ export async function closedSchema(file: string, schema: SchemaName): Promise<Ch
   return checked(validator, schemaFindings(DOCUMENTS[schema], documents[0]));
 }
 
-async function parsed(file: string): Promise<unknown[]> {
+/** The documents of a YAML file. Throws where it is none, or says one thing twice. */
+export async function yamlDocuments(file: string): Promise<unknown[]> {
   const { parseAllDocuments } = await import('yaml');
   // As the readers of Kubernetes' kind do, which take YAML 1.1.
   const documents = parseAllDocuments(await readFile(file, 'utf8'), { schema: 'yaml-1.1' });

@@ -7,6 +7,7 @@ import { composeConfig } from '../../src/validators/compose.ts';
 import { llamaServerArgs } from '../../src/validators/llama-args.ts';
 import { promtoolRules } from '../../src/validators/prometheus.ts';
 import { checkQuadlet, quadletDryrun } from '../../src/validators/quadlet.ts';
+import { grafanaDashboard, scalerQueries } from '../../src/validators/queries.ts';
 import type { Report } from '../../src/validators/report.ts';
 import { routerPreset } from '../../src/validators/router.ts';
 import { shellcheck } from '../../src/validators/shell.ts';
@@ -167,6 +168,46 @@ describe.skipIf(validators.promtool === null)('promtool', () => {
     ['a template', 'requests wait', '"{{ $valu }}" # requests wait', /valu/],
   ])('finds %s', async (_, from, to, said) => {
     expect(await findings(promtoolRules(faulty('alerts.yml', from, to), ctx))).toMatch(said);
+  });
+});
+
+describe.skipIf(validators.promtool === null)('promtool on queries in other files', () => {
+  it('takes those of the dashboard in docs/', async () => {
+    const file = fileURLToPath(new URL('../../docs/grafana-dashboard.json', import.meta.url));
+    const report = made(await grafanaDashboard(file, ctx));
+    expect(report.findings).toEqual([]);
+    expect(report.validator).toMatch(/^promtool \S+ queries$/);
+  });
+
+  it('names the query of a panel that Prometheus would refuse', async () => {
+    const panel = (expr: string) => ({ title: 'Queue', targets: [{ expr }] });
+    const panels = [
+      panel('sum(rate(a_total{instance=~"$instance"}[$__rate_interval]))'),
+      { title: 'Row', panels: [panel('sum(rate(b_total[$__range])')] },
+      panel('rate(c_total)'),
+      panel('up{job="$nobody"}'),
+    ];
+    const file = join(folder, 'dashboard.json');
+    const templating = { list: [{ name: 'instance' }] };
+    writeFileSync(file, JSON.stringify({ title: 'Test', panels, templating }));
+    expect(made(await grafanaDashboard(file, ctx)).findings).toEqual([
+      'no variable of the dashboard is called `nobody`',
+      expect.stringMatching(/^`sum\(rate\(b_total\[5m\]\)`: .*parenthesis/),
+      expect.stringMatching(/^`rate\(c_total\)`: .*range vector/),
+    ]);
+    writeFileSync(file, JSON.stringify({ title: 'Test', pannels: panels }));
+    expect(await findings(grafanaDashboard(file, ctx))).toContain('panels');
+    writeFileSync(file, '{');
+    expect(await findings(grafanaDashboard(file, ctx))).toContain('JSON');
+  });
+
+  it('reads what KEDA asks', async () => {
+    expect(await scalerQueries(good('operators.yaml'), ctx)).toMatchObject([{ ok: true }]);
+    expect(await scalerQueries(good('kubernetes.yaml'), ctx)).toEqual([]);
+    const file = faulty('operators.yaml', 'sum(vllm', 'summ(vllm');
+    expect(await scalerQueries(file, ctx)).toMatchObject([
+      { findings: [expect.stringContaining('`summ(vllm:num_requests_waiting)`: ')] },
+    ]);
   });
 });
 
