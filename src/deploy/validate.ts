@@ -15,6 +15,7 @@ import { routerPreset } from '../validators/router.ts';
 import { shellcheck } from '../validators/shell.ts';
 import { systemdSecurity, systemdVerify } from '../validators/systemd.ts';
 import { wiringFindings } from './wiring/findings.ts';
+import { quadletFindings } from './wiring/quadlet-values.ts';
 import { writeFiles } from './write.ts';
 
 export type ReaderContext = ValidatorContext & { readonly platform: NodeJS.Platform };
@@ -47,7 +48,10 @@ const CHECKS: Readonly<Record<Reader, Check>> = {
     await composeConfig(file, ctx, COMPOSE_VARIABLES),
   ],
   systemd: async (file, ctx) => [await systemdVerify(file, ctx), await systemdSecurity(file, ctx)],
-  quadlet: (file, ctx) => checkQuadlet([file], ctx),
+  quadlet: async (file, ctx) => [
+    checked('values of podman', quadletFindings(await readFile(file, 'utf8'))),
+    ...(await checkQuadlet([file], ctx)),
+  ],
   prometheus: async (file, ctx) => [await promtoolRules(file, ctx)],
   plan: async (file) => [await planFile(file)],
   kubernetes: async (file, ctx) => [
