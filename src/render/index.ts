@@ -2,6 +2,7 @@ import { MmdeployError, nearest } from '../errors.ts';
 import { compose } from './compose.ts';
 import { kubernetes } from './kubernetes.ts';
 import { llamaServer } from './llama-server.ts';
+import { llamaSwap } from './llama-swap.ts';
 import { modelsIni } from './models-ini.ts';
 import { quadlet } from './quadlet.ts';
 import { systemd } from './systemd.ts';
@@ -17,6 +18,7 @@ export const targets = {
   quadlet,
   kubernetes,
   vllm,
+  'llama-swap': llamaSwap,
 } as const satisfies Record<string, Target>;
 
 export type TargetId = keyof typeof targets;

@@ -26,13 +26,18 @@ export function exportLines(variables: Readonly<Record<string, string>>): string
     .join('');
 }
 
-/** The program takes the place of the script; a flag with its values a line, so that a change shows in a diff. */
+/** The program takes the place of the script. */
 export function execLines(args: readonly string[], first: readonly string[] = []): string {
+  const lines = flagLines(args.map(shellWord), first);
+  return ['exec "$program"', ...lines, '"$@"'].join(' \\\n  ');
+}
+
+/** Quoted words in lines, a flag with its values each, so that a change shows in a diff. */
+export function flagLines(words: readonly string[], first: readonly string[] = []): string[] {
   const lines: string[] = [...first];
-  for (const arg of args) {
-    const word = shellWord(arg);
-    if (arg.startsWith('--') || lines.length === 0) lines.push(word);
+  for (const word of words) {
+    if (word.startsWith('--') || lines.length === 0) lines.push(word);
     else lines.push(`${lines.pop() ?? ''} ${word}`);
   }
-  return ['exec "$program"', ...lines, '"$@"'].join(' \\\n  ');
+  return lines;
 }
