@@ -2,18 +2,20 @@ import { afterAll, describe, expect, inject, it } from 'vitest';
 import type { EngineName } from '../../src/contracts/basis.ts';
 import type { DeploymentPlan } from '../../src/contracts/plan.ts';
 import { validateAll } from '../../src/deploy/validate.ts';
+import { engineArgs } from '../../src/render/parts/argv.ts';
 import { TARGET_IDS, targets } from '../../src/render/index.ts';
 import type { Deployment, Shape, Target } from '../../src/render/types.ts';
+import { llamaServerArgs } from '../../src/validators/llama-args.ts';
 import { deploymentFor } from '../../src/workflows/deploy.ts';
 import { ENGINE_ALONE, MACHINES, planFor } from '../helpers/deployments.ts';
-import { validatorContext } from '../helpers/validators.ts';
+import { made, validatorContext } from '../helpers/validators.ts';
 
 // Every target for four models on five machines, each file shown to the program that will read it. What a
 // target refuses is refused with a target that works.
 const MODELS = ['llava-1.5-7b', 'qwen2.5-vl-7b', 'gemma-3-12b', 'ultravox-8b'];
 
 const missing = Object.entries(inject('validators'))
-  .filter(([name, tool]) => name !== 'kubernetes-openapi' && tool === null)
+  .filter(([name, tool]) => name !== 'kubernetes-api' && tool === null)
   .map(([name]) => name);
 
 const seen = { files: 0, refused: 0, readers: new Set<string>(), seconds: performance.now() };
@@ -29,7 +31,14 @@ async function checkPlan(plan: DeploymentPlan, shape: Shape): Promise<readonly s
   const options = { ...ENGINE_ALONE, shape, targets: [], groups: null, modelsDir: '/srv/models' };
   const deployment = await deploymentFor({ plan, version: '0.1.0', command: 'mmdeploy', options });
   const problems = await Promise.all(TARGET_IDS.map((id) => checkTarget(id, deployment)));
-  return problems.flat();
+  return [...problems.flat(), ...(await checkArguments(deployment))];
+}
+
+/** The engine itself on the arguments that every target has. */
+async function checkArguments(deployment: Deployment): Promise<readonly string[]> {
+  if (deployment.engine !== 'llama.cpp' || inject('llamaServer') === null) return [];
+  const place = { folderOf: () => '/models', host: '127.0.0.1', port: 8080 };
+  return made(await llamaServerArgs(engineArgs(deployment, place), validatorContext())).findings;
 }
 
 async function checkTarget(
