@@ -51,15 +51,25 @@ export type ReleaseRecipe = z.infer<typeof releaseSchema>;
 
 const flagName = z.string().regex(/^--[a-z][a-z0-9-]*$/);
 
-const optionalFlagSchema = z.strictObject({
-  flag: flagName,
-  /** A build known to have the flag. */
-  seenIn: z.number().int().positive(),
-  /** What a llama-server without it does or cannot do; follows "this llama-server". */
-  without: z.string(),
-  source: z.string(),
-});
-export type OptionalFlag = z.infer<typeof optionalFlagSchema>;
+const build = z.number().int().positive();
+
+const engineFlagSchema = z
+  .strictObject({
+    flag: flagName,
+    /** The first build that has it. */
+    since: build.optional(),
+    /** A build known to have it, where the first is not known. */
+    seenIn: build.optional(),
+    /** The last build that has it. */
+    until: build.optional(),
+    /** What a llama-server without it does or cannot do; follows "this llama-server". */
+    without: z.string().optional(),
+    source: z.string(),
+  })
+  .refine(({ since, seenIn }) => (since === undefined) !== (seenIn === undefined), {
+    message: 'has either `since` or `seenIn`',
+  });
+export type EngineFlag = z.infer<typeof engineFlagSchema>;
 
 /** `NAME:TAG`, never `latest`: what is deployed today has to be what is deployed tomorrow. */
 const image = z
@@ -71,7 +81,7 @@ const llamaCppImagesSchema = z.strictObject({
   repository: z.string(),
   version: z.string().regex(/^\d+\.\d+\.\d+$/),
   /** The build that this version is. */
-  build: z.number().int().positive(),
+  build,
   /** By accelerator, with `{version}` in it. */
   tags: z.record(z.string(), z.string().includes('{version}')),
   /** llama-server inside the image. */
@@ -83,7 +93,7 @@ const llamaCppSchema = z.strictObject({
   minBuild: z.number().int().positive(),
   sources: z.array(z.string()).min(1),
   requiredFlags: z.array(flagName).min(1),
-  optionalFlags: z.array(optionalFlagSchema),
+  flags: z.array(engineFlagSchema),
   release: releaseSchema,
   images: llamaCppImagesSchema,
   debian: debianSchema,
@@ -97,7 +107,9 @@ const vllmSchema = z.strictObject({
   flags: z.array(flagName).min(1),
   sources: z.array(z.string()).min(1),
   images: z.strictObject({
-    tags: z.record(z.string(), image),
+    version: z.string().regex(/^\d+\.\d+\.\d+$/),
+    /** By accelerator, with `{version}` in it. */
+    tags: z.record(z.string(), z.string().endsWith(':v{version}')),
     sources: z.array(z.string()).min(1),
   }),
 });

@@ -1,6 +1,6 @@
 import type { EngineChoice } from '../contracts/engine.ts';
 import type { EngineFound, Gpu } from '../contracts/machine.ts';
-import type { LlamaCppCatalogue, OptionalFlag } from './catalogue.ts';
+import type { LlamaCppCatalogue, EngineFlag } from './catalogue.ts';
 
 type Rules = Pick<LlamaCppCatalogue, 'minBuild'>;
 
@@ -47,12 +47,14 @@ export function gpusShown(engine: EngineFound, gpus: readonly Gpu[]): number {
 /** Sentences, one for each optional feature that the engine's flags lack. */
 export function missingFeatures(
   engine: { readonly build: number | null; readonly flags: readonly string[] },
-  optional: readonly OptionalFlag[],
+  known: readonly EngineFlag[],
 ): string[] {
   const build = engine.build === null ? '' : ` (build ${engine.build})`;
-  return optional
-    .filter(({ flag }) => !engine.flags.includes(flag))
-    .map(({ flag, without }) => `this llama-server${build} has no \`${flag}\`: it ${without}`);
+  return known.flatMap(({ flag, without }) =>
+    without === undefined || engine.flags.includes(flag)
+      ? []
+      : [`this llama-server${build} has no \`${flag}\`: it ${without}`],
+  );
 }
 
 /** The flags that every plan needs and this engine lacks. */

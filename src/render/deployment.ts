@@ -7,7 +7,15 @@ import { hostMemory } from './parts/host-memory.ts';
 import { labelOf } from './parts/name.ts';
 import { copyPlan, scaleOf, scaleOutFor } from './scaled-plan.ts';
 import { weightBytes } from './parts/weights.ts';
-import type { Accelerator, DeployedFile, Deployment, Images, Scale, Shape } from './types.ts';
+import type {
+  Accelerator,
+  DeployedFile,
+  Deployment,
+  EngineRelease,
+  Images,
+  Scale,
+  Shape,
+} from './types.ts';
 
 export type DeploymentOptions = {
   readonly shape: Shape;
@@ -21,6 +29,7 @@ export type DeploymentOptions = {
   /** Names of the targets: some deploy what a plan proposes where one machine is outgrown. */
   readonly targets?: readonly string[];
   readonly images: (accelerator: Accelerator, engine: 'llama.cpp' | 'vllm') => Images;
+  readonly release: (engine: 'llama.cpp' | 'vllm') => EngineRelease;
   readonly version: string;
   readonly command: string;
 };
@@ -59,6 +68,7 @@ export function deploymentOf(whole: DeploymentPlan, options: DeploymentOptions):
     cdi: options.cdi,
     groups: options.groups,
     images,
+    release: options.release(engine),
     files: engine === 'vllm' ? [] : deployedFiles(plan, options.modelsDir),
     memory: hostMemory(plan),
     scale: options.scale ?? scaleOf(plan, scaleOut),

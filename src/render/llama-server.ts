@@ -1,5 +1,6 @@
 import { headerComment } from './parts/header.ts';
 import { visibleOnHost } from './parts/devices.ts';
+import { doubtHere } from './parts/engine-flags.ts';
 import { hostArgs, hostFiles, hostPlan } from './parts/host.ts';
 import { shellWord } from './parts/quote.ts';
 import { onlyLlamaCpp } from './parts/refusals.ts';
@@ -40,7 +41,7 @@ function script(deployment: Deployment): string {
 ${headerComment(deployment)}#
 # ${program.variable} names another ${program.command} than the one on PATH. Arguments are added at the end, where
 # they win. Exit code 5: a program or a file is missing.
-# shellcheck disable=SC2016 # names of files may hold a dollar sign: it is quoted to stay one
+${doubt(deployment)}# shellcheck disable=SC2016 # names of files may hold a dollar sign: it is quoted to stay one
 set -eu
 
 ${programCheck(program)}
@@ -63,6 +64,11 @@ needs() {
 ${calls.join('\n')}
 if [ -n "$missing" ]; then exit 5; fi
 `;
+}
+
+function doubt(deployment: Deployment): string {
+  const said = doubtHere(deployment, hostArgs(deployment));
+  return said === null ? '' : `# ${said}\n`;
 }
 
 function startEngine(deployment: Deployment): string {

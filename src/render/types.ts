@@ -23,6 +23,23 @@ export type Images = {
   readonly fetch: string;
 };
 
+/** Builds that have a flag, as far as known (`profiles/engines.yaml`). */
+export type FlagRange = {
+  readonly flag: string;
+  readonly since?: number | undefined;
+  readonly seenIn?: number | undefined;
+  readonly until?: number | undefined;
+};
+
+/** The release of the engine that the files are written for: that of the image. */
+export type EngineRelease = {
+  readonly version: string;
+  /** llama.cpp counts builds; null for vLLM. */
+  readonly build: number | null;
+  /** Flags that not every build has. */
+  readonly flags: readonly FlagRange[];
+};
+
 /** A file of the model where the engine will look for it. */
 export type DeployedFile = {
   /** File name, without a folder. */
@@ -78,6 +95,7 @@ export type Deployment = {
   /** Groups of the machine that may open its GPUs, by number: images define none. Null where not known. */
   readonly groups: { readonly video: number; readonly render: number } | null;
   readonly images: Images;
+  readonly release: EngineRelease;
   /** The model, then the projector; of vLLM none, it reads a repository. */
   readonly files: readonly DeployedFile[];
   readonly memory: HostMemory;

@@ -20,12 +20,10 @@ export const vllm = defineTarget({
 });
 
 function script(deployment: Deployment): string {
-  const version = deployment.images.engine?.split(':v').pop() ?? '';
-  const pinned = version === '' ? '' : `==${version}`;
   const check = programCheck({
     variable: 'VLLM_PROGRAM',
     command: 'vllm',
-    remedy: `uv tool install vllm${pinned}, or pip install in an environment of its own`,
+    remedy: `uv tool install vllm==${deployment.release.version}, or pip install in an environment of its own`,
   });
   return `#!/bin/sh
 ${headerComment(deployment)}#

@@ -10,7 +10,7 @@ import { validateAll, type ReaderContext, type Validation } from '../deploy/vali
 import { loadEngineCatalogue, type EngineCatalogue } from '../engine/catalogue.ts';
 import { deploymentOf, planText } from '../render/deployment.ts';
 import { renderTarget, targets, type TargetId } from '../render/index.ts';
-import type { Deployment, Images, RenderedFile, Target } from '../render/types.ts';
+import type { Deployment, EngineRelease, Images, RenderedFile, Target } from '../render/types.ts';
 import { findValidators } from '../validators/find.ts';
 import type { Context } from './context.ts';
 import { listEngines } from './engine.ts';
@@ -88,6 +88,7 @@ export async function deploymentFor({
     version: `mmdeploy ${version}`,
     command,
     images: (accelerator, engine) => imagesOf(catalogue, accelerator, engine, version),
+    release: (engine) => releaseOf(catalogue, engine),
   });
 }
 
@@ -111,6 +112,15 @@ export async function render(
   return { deployment, files: [...files.values()], start };
 }
 
+function releaseOf(
+  { llamaCpp, vllm }: EngineCatalogue,
+  engine: 'llama.cpp' | 'vllm',
+): EngineRelease {
+  if (engine === 'vllm') return { version: vllm.images.version, build: null, flags: [] };
+  const { version, build } = llamaCpp.images;
+  return { version, build, flags: llamaCpp.flags };
+}
+
 function imagesOf(
   { llamaCpp, vllm, images }: EngineCatalogue,
   accelerator: string,
@@ -121,7 +131,10 @@ function imagesOf(
   const tag = tags[accelerator]?.replace('{version}', released);
   const llama = tag === undefined ? null : `${repository}:${tag}`;
   return {
-    engine: engine === 'vllm' ? (vllm.images.tags[accelerator] ?? null) : llama,
+    engine:
+      engine === 'vllm'
+        ? (vllm.images.tags[accelerator]?.replace('{version}', vllm.images.version) ?? null)
+        : llama,
     gateway: `mmdeploy:${version}`,
     program,
     node: images.node,

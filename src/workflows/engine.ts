@@ -65,7 +65,7 @@ export async function selectEngine(ctx: Context, query: EngineQuery): Promise<Se
   if (probe.kind === 'unusable') throw brokenEngine({ ...probe, source: choice.engine.source });
   const missing = missingRequired(probe.flags, llamaCpp.requiredFlags);
   if (missing.length > 0) throw lacksFlags(choice.engine, missing);
-  const lacks = missingFeatures(probe, llamaCpp.optionalFlags);
+  const lacks = missingFeatures(probe, llamaCpp.flags);
   const warnings = choice.kind === 'cpu-only' ? [cpuOnlyLine(choice), ...lacks] : lacks;
   const { engine, kind, why } = choice;
   return { engine, flags: probe.flags, verdict: kind, why, warnings };

@@ -21,7 +21,10 @@ import { loopback, releaseArchive, serveFile, sha256 } from '../helpers/engine-a
 
 const { llamaCpp } = await loadEngineCatalogue();
 const REQUIRED = llamaCpp.requiredFlags;
-const OPTIONAL = llamaCpp.optionalFlags.map(({ flag }) => flag);
+// Those that are warned of where they are missing.
+const OPTIONAL = llamaCpp.flags
+  .filter(({ without }) => without !== undefined)
+  .map(({ flag }) => flag);
 
 let root = '';
 let notices: string[] = [];

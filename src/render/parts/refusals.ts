@@ -1,3 +1,5 @@
+import { engineArgs } from './argv.ts';
+import { tooOldHere } from './engine-flags.ts';
 import type { Deployment, Refusal } from '../types.ts';
 import { isUnitPath } from './unit.ts';
 
@@ -28,8 +30,11 @@ export function noGateway({ engine, shape }: Pick<Deployment, 'engine' | 'shape'
 }
 
 /** Starts llama-server by its own name or keys: nothing of it is vLLM's. */
-export function onlyLlamaCpp({ engine }: Deployment): Refusal | null {
-  if (engine === 'llama.cpp') return null;
+export function onlyLlamaCpp(deployment: Deployment): Refusal | null {
+  const anywhere = { folderOf: () => '', host: '', port: 0 };
+  if (deployment.engine === 'llama.cpp') {
+    return tooOldHere(deployment, engineArgs(deployment, anywhere));
+  }
   return { reason: 'it starts llama.cpp, and the plan is for vLLM', instead: FOR_VLLM };
 }
 

@@ -19,11 +19,18 @@ describe('the scale of a deployment', () => {
   it('is the one that is asked for', async () => {
     const plan = await planFor({ model: 'qwen2.5-vl-7b', gpus: MACHINES['one NVIDIA card'] });
     const { deployment } = await rendered(plan, []);
-    const { images, listen } = deployment;
+    const { images, listen, release } = deployment;
     const scale = { replicas: 3, nodes: 2, tensor: 8, pipeline: 2 };
     const options = { shape: 'engine', modelsDir: null, cdi: false, groups: null } as const;
     const origin = { version: 'mmdeploy 0.0.0', command: 'mmdeploy plan' };
-    const made = deploymentOf(plan, { ...options, ...origin, listen, scale, images: () => images });
+    const made = deploymentOf(plan, {
+      ...options,
+      ...origin,
+      listen,
+      scale,
+      images: () => images,
+      release: () => release,
+    });
     expect(made.scale).toEqual(scale);
   });
 });
