@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { UnusableEngine } from '../../src/contracts/engine.ts';
 import { loadEngineCatalogue } from '../../src/engine/catalogue.ts';
-import { missingFeatures, missingRequired } from '../../src/engine/choose.ts';
+import { missingRequired } from '../../src/engine/choose.ts';
 import { findEngines } from '../../src/engine/find.ts';
 import { MANIFEST_FILE } from '../../src/engine/installed.ts';
 import { probeEngine } from '../../src/engine/probe.ts';
