@@ -43,7 +43,14 @@ export function planText(plan: DeploymentPlan, view: View): string {
   }
   const next = nextStep(plan);
   if (next !== null) lines.push('', next);
+  if (plan.engine !== null && plan.verdict !== 'no') lines.push(orDeploy(plan.machine));
   return lines.join('\n');
+}
+
+/** Containers of macOS cannot use its GPU. */
+function orDeploy({ gpus }: Machine): string {
+  const target = gpus[0]?.vendor === 'apple' ? 'llama-server' : 'compose';
+  return `or: this command with \`--target ${target} --write deploy/\` writes the files that deploy it`;
 }
 
 /** `1 x NVIDIA RTX 4090, 23.1 of 24.0 GiB free, cuda (node-nvidia-smi)`, or that there is no GPU. */
