@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../errors.ts';
 import { chooseOrphanGuard } from '../serve/supervisor/orphan-guard.ts';
@@ -11,7 +14,10 @@ import type { Report } from './report.ts';
 
 const modelsSchema = z.object({
   data: z.array(
-    z.object({ id: z.string(), status: z.object({ args: z.array(z.string()).optional() }) }),
+    z.object({
+      id: z.string(),
+      status: z.object({ value: z.string(), args: z.array(z.string()).optional() }),
+    }),
   ),
 });
 
@@ -23,7 +29,7 @@ export type RouterReport = Report & {
 /**
  * A real router on a `models.ini`: it refuses keys that it does not know, and `GET /models` says which
  * arguments it made of the others. Those go through `llamaServerArgs`, because it does not look at values
- * before it starts a model. No model is loaded, if the file does not ask for one at start-up.
+ * before it starts a model. It reads a copy that loads nothing at start-up: a check is no reason to load a model.
  */
 export async function routerPreset(
   file: string,
@@ -32,12 +38,16 @@ export async function routerPreset(
   const server = ctx.llamaServer;
   if (server === null) return { ...withoutEngine('llama-server router'), models: {} };
   const validator = `${await engineName(server, ctx)} router`;
-  const answer = await askRouter(server, file, ctx);
+  const answer = await withIdleCopy(file, (copy) => askRouter(server, copy, ctx));
   if (typeof answer === 'string') return { ...checked(validator, [answer]), models: {} };
   const models = Object.fromEntries(
     answer.data.map(({ id, status }) => [id, (status.args ?? []).slice(1)]),
   );
   const findings: string[] = answer.data.length === 0 ? ['it lists no model'] : [];
+  for (const { id, status } of answer.data) {
+    if (status.value !== 'unloaded')
+      findings.push(`[${id}] is ${status.value} though nobody asked`);
+  }
   for (const [id, args] of Object.entries(models)) {
     const report = await llamaServerArgs(args, ctx);
     if (!wasSkipped(report)) findings.push(...report.findings.map((line) => `[${id}] ${line}`));
@@ -46,6 +56,29 @@ export async function routerPreset(
 }
 
 type Models = z.infer<typeof modelsSchema>;
+
+const AT_START = /^([ \t]*load-on-startup[ \t]*=[ \t]*)([^\s#;]*)/gm;
+
+/** `work` on a copy of the preset that loads no model by itself; a string says why there is none. */
+async function withIdleCopy(
+  file: string,
+  work: (copy: string) => Promise<Models | string>,
+): Promise<Models | string> {
+  const text = await readFile(file, 'utf8').catch(() => null);
+  if (text === null) return 'it cannot be read';
+  const odd = [...text.matchAll(AT_START)].find(
+    ([, , value]) => !/^(true|false)$/.test(value ?? ''),
+  );
+  if (odd !== undefined) return `\`${odd[0].trim()}\`: true or false is wanted`;
+  const folder = await mkdtemp(join(tmpdir(), 'mmdeploy-preset-'));
+  try {
+    const copy = join(folder, basename(file));
+    await writeFile(copy, text.replaceAll(AT_START, '$1false'));
+    return await work(copy);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
 
 /** What `GET /models` answers; a string says why nothing does. */
 async function askRouter(

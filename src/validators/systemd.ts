@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { complaint, linesOf, runTool, skippedWithout } from './context.ts';
@@ -29,15 +29,38 @@ export async function systemdVerify(file: string, ctx: ValidatorContext): Promis
   const said = linesOf(result.stderr).filter((line) => isAbout(file, line));
   const [notes, findings] = parted(said, (line) => NOT_HERE.test(line));
   const unexplained = result.code !== 0 && said.length === 0 ? complaint(result) : [];
+  const lost = unknownTargets(await readFile(file, 'utf8').catch(() => ''));
   const plain = (line: string) => line.replace(`${file}:`, '');
   return checked(
     `systemd-analyze ${tool.version} verify`,
-    [...findings, ...unexplained].map(plain),
+    [...findings.map(plain), ...unexplained.map(plain), ...lost],
     notes,
   );
 }
 
 const NOT_HERE = /: Command \S+ is not executable: No such file or directory$/;
+
+/** Those of systemd.special(7) that a service may be ordered by or wanted by. */
+const TARGETS = new Set(
+  [
+    ...['basic', 'default', 'graphical', 'local-fs', 'multi-user', 'network', 'network-online'],
+    ...['network-pre', 'nss-lookup', 'paths', 'remote-fs', 'shutdown', 'sockets', 'sysinit'],
+    ...['time-set', 'time-sync', 'timers'],
+  ].map((name) => `${name}.target`),
+);
+
+/** A target that is not there is no fault to systemd: nothing is waited for, or nobody ever starts the unit. */
+function unknownTargets(text: string): string[] {
+  const lines = text.matchAll(
+    /^(After|Before|Wants|Requires|BindsTo|PartOf|WantedBy|RequiredBy)=(.*)$/gm,
+  );
+  return [...lines].flatMap(([, key = '', value = '']) =>
+    value
+      .split(/\s+/)
+      .filter((name) => name.endsWith('.target') && !TARGETS.has(name))
+      .map((name) => `${key}=${name}: systemd has no such target`),
+  );
+}
 
 /** It loads what the unit names, too, and tells of other units' faults with their path or name first. */
 function isAbout(file: string, line: string): boolean {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, inject, it } from 'vitest';
+import { writeDemoModel } from '../../src/demo/model.ts';
 import { composeConfig } from '../../src/validators/compose.ts';
 import { llamaServerArgs } from '../../src/validators/llama-args.ts';
 import { promtoolRules } from '../../src/validators/prometheus.ts';
@@ -87,6 +88,8 @@ describe.skipIf(validators['systemd-analyze'] === null)('systemd-analyze', () =>
     ['a boolean', 'NoNewPrivileges=yes', 'NoNewPrivileges=yess', /boolean value.*: yess/],
     ['a group of system calls', '@system-service', '@system-servic', /@system-servic/],
     ['rights of a device', 'char-drm rw', 'char-drm rwz', /device rights 'rwz'/],
+    ['a target that nobody has', 'After=network-online', 'After=network-onlin', /no such target/],
+    ['a target that never starts it', 'multi-user', 'multiuser', /WantedBy=multiuser.target/],
     ['no program', 'ExecStart=/opt', 'ExecStrt=/opt', /ExecStrt/],
   ])('finds %s', async (_, from, to, said) => {
     expect(await findings(systemdVerify(faulty('llava.service', from, to), ctx))).toMatch(said);
@@ -252,6 +255,22 @@ describe.skipIf(inject('llamaServer') === null)('llama-server', () => {
     expect(args).toContain('--model /srv/models/llava-1.5-7b-Q4_K_M.gguf');
     expect(args).toContain('--ctx-size 8192');
     expect(args).toContain('--parallel 2');
+  });
+
+  it('loads none of them, whatever the preset asks for at start-up', async () => {
+    const { model, mmproj } = await writeDemoModel(join(folder, 'demo'));
+    const file = join(folder, 'eager.ini');
+    const eager = (when: string) =>
+      `version = 1\n\n[demo]\nmodel = ${model}\nmmproj = ${mmproj}\nload-on-startup = ${when}\n`;
+    writeFileSync(file, eager('true'));
+    // The router says of each model whether it is loaded, or being loaded: that would be a finding.
+    const { models, ...report } = await routerPreset(file, ctx);
+    expect(made(report)).toMatchObject({ ok: true });
+    expect(readFileSync(file, 'utf8')).toBe(eager('true'));
+    expect(models['demo']).toContain(model);
+    writeFileSync(file, eager('yes please'));
+    expect(await findings(routerPreset(file, ctx))).toContain('load-on-startup = yes');
+    expect(await findings(routerPreset(join(folder, 'absent.ini'), ctx))).toBe('it cannot be read');
   });
 
   it.each([
