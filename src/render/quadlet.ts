@@ -74,11 +74,12 @@ function dockerHub(image: string): string {
 }
 
 function containerSection(deployment: Deployment, container: ContainerProcess): Section {
-  const { name, engine, startSeconds, shape } = deployment;
+  const { name, memory, startSeconds, shape } = deployment;
   const environment = { ...container.environment, ...visibleDevices(deployment) };
   return {
     name: 'Container',
     settings: [
+      `For root: /etc/containers/systemd, and systemctl without --user.`,
       ['ContainerName', name],
       ['Image', imageOf(deployment)],
       ['Entrypoint', container.entrypoint.map(unitWord).join(' ')],
@@ -94,8 +95,8 @@ function containerSection(deployment: Deployment, container: ContainerProcess): 
       ['ReadOnly', 'true'],
       ['DropCapability', 'all'],
       ['NoNewPrivileges', 'true'],
-      // PyTorch's processes share tensors through it.
-      ...(engine === 'vllm' ? ([['ShmSize', '8gb']] as const) : []),
+      // vLLM's processes share tensors through it.
+      ...(memory.sharedBytes > 0 ? ([['ShmSize', `${memory.sharedBytes}b`]] as const) : []),
       ['HealthCmd', unexpanded(JSON.stringify(container.health))],
       ['HealthInterval', '10s'],
       ['HealthTimeout', '5s'],
@@ -108,10 +109,16 @@ function containerSection(deployment: Deployment, container: ContainerProcess): 
   };
 }
 
-function secrets({ name, shape }: Deployment): readonly Setting[] {
+/** They are podman's to keep: this file is open to everyone. */
+function secrets({ name, shape, engine }: Deployment): readonly Setting[] {
+  const secret = (id: string, target: string) =>
+    `\`podman secret create ${id} FILE\`, and Secret=${id},type=env,target=${target}.`;
   if (shape === 'gateway') return [];
+  if (engine === 'llama.cpp')
+    return [`A key of clients: ${secret(`${name}-key`, 'LLAMA_API_KEY')}`];
   return [
-    `A key of clients: \`podman secret create ${name}-key FILE\`, and Secret=${name}-key,type=env,target=LLAMA_API_KEY.`,
+    `A key of clients: ${secret(`${name}-key`, 'VLLM_API_KEY')}`,
+    `Repositories behind a licence: ${secret('hf-token', 'HF_TOKEN')}`,
   ];
 }
 

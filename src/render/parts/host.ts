@@ -1,3 +1,4 @@
+import type { ModelFile } from '../../contracts/model.ts';
 import { hubFile } from '../../plan/files.ts';
 import type { DeployedFile, Deployment, RenderedFile } from '../types.ts';
 import { engineArgs, type Placed } from './argv.ts';
@@ -73,12 +74,14 @@ export function hostFiles(deployment: Deployment): readonly HostFile[] {
   const planned = [model, mmproj].filter((file) => file !== null);
   return deployment.files.map((file, index) => {
     const path = placedPath(file, onHost(deployment));
-    return { path, remedy: remedy(file, path, planned[index]?.make?.command) };
+    return { path, remedy: remedy(file, path, planned[index]?.make) };
   });
 }
 
-function remedy({ source }: DeployedFile, path: string, make: string | undefined): string {
-  if (make !== undefined) return `make it: ${make}`;
+function remedy({ source }: DeployedFile, path: string, make: ModelFile['make']): string {
+  if (make !== undefined) {
+    return `make it${make.output === path ? '' : ', and put it there'}: ${make.command}`;
+  }
   const published = hubFile(source);
   if (published === null) return 'put it there: nobody is known to publish it';
   return `fetch it: curl -fL --create-dirs -o ${shellWord(path)} ${shellWord(published.url)}`;
