@@ -1,4 +1,5 @@
 import type { DeploymentManifest } from '../contracts/deployment.ts';
+import { shellWord } from '../render/parts/quote.ts';
 import type { View } from './palette.ts';
 
 type Written = {
@@ -15,10 +16,26 @@ export function deploymentText(deployed: Written, folder: string | null, view: V
     const by = validatedBy ?? (notValidated === null ? '' : `syntax only: ${notValidated}`);
     return `${base}/${path}${by === '' ? '' : `  ${view.palette.dim(by)}`}`;
   });
-  const starts = deployed.start.flatMap(({ commands }) =>
-    commands.map((command) => `next: \`cd ${base} && ${command}\``),
-  );
-  return [...lines, ...(view.quiet ? [] : ['', ...starts])].join('\n');
+  return [...lines, ...(view.quiet ? [] : ['', ...starts(deployed, base)])].join('\n');
+}
+
+/** The commands of each target, in order; one alone is what comes next. */
+function starts({ start }: Written, base: string): readonly string[] {
+  const [only, ...others] = start;
+  if (only !== undefined && others.length === 0) {
+    return only.commands.map((command, index) =>
+      index === 0 ? `next: \`cd ${shellWord(base)} && ${command}\`` : `then: \`${command}\``,
+    );
+  }
+  const width = Math.max(...start.map(({ target }) => target.length));
+  return [
+    `next: \`cd ${shellWord(base)}\`, and to start it with`,
+    ...start.flatMap(({ target, commands }) =>
+      commands.map(
+        (command, index) => `  ${(index === 0 ? target : '').padEnd(width)}  \`${command}\``,
+      ),
+    ),
+  ];
 }
 
 /** Each file below a line with its name. */
