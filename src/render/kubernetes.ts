@@ -26,6 +26,7 @@ const LEAST_PROGRESS_SECONDS = 600;
 /** Plain Kubernetes: a Deployment of the engine, or of the gateway with the engine in it. */
 export const kubernetes = defineTarget({
   id: 'kubernetes',
+  fetchesModel: true,
   title: 'Kubernetes: Deployment, Service, volume, network policy; autoscaling with KEDA',
   refuses: noImage,
   render: (deployment) => {

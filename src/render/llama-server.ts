@@ -1,7 +1,7 @@
 import { headerComment } from './parts/header.ts';
 import { visibleOnHost } from './parts/devices.ts';
 import { doubtHere } from './parts/engine-flags.ts';
-import { hostArgs, hostFiles, hostPlan } from './parts/host.ts';
+import { hostArgs, hostFiles, hostPlan, remedy } from './parts/host.ts';
 import { shellWord } from './parts/quote.ts';
 import { onlyLlamaCpp } from './parts/refusals.ts';
 import { execLines, exportLines, programCheck, type Program } from './parts/script.ts';
@@ -53,7 +53,7 @@ ${exportLines(visibleOnHost(deployment))}${gateway ? startGateway(deployment) : 
 /** All of them are told of, not one after the other. */
 function fileChecks(deployment: Deployment): string {
   const calls = hostFiles(deployment).map(
-    ({ path, remedy }) => `needs ${shellWord(path)} ${shellWord(remedy)}`,
+    (file) => `needs ${shellWord(file.path)} ${shellWord(remedy(file))}`,
   );
   return `missing=
 needs() {

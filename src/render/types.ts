@@ -151,6 +151,8 @@ export type Target = {
   readonly render: (deployment: Deployment) => readonly RenderedFile[];
   /** Commands that start it, in the deployment's folder. */
   readonly start: (deployment: Deployment) => readonly string[];
+  /** It brings the model's files where they are needed, or needs none. */
+  readonly fetchesModel?: boolean;
 };
 
 /** Keeps the literal id of a target: the registry's keys are checked against it. */

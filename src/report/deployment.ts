@@ -1,10 +1,12 @@
 import type { DeploymentManifest } from '../contracts/deployment.ts';
+import type { HostFile } from '../render/parts/host.ts';
 import { shellWord } from '../render/parts/quote.ts';
 import type { View } from './palette.ts';
 
 type Written = {
   readonly manifest: DeploymentManifest;
   readonly files: readonly { readonly path: string; readonly text: string }[];
+  readonly before: readonly HostFile[];
   readonly start: readonly { readonly target: string; readonly commands: readonly string[] }[];
 };
 
@@ -16,7 +18,15 @@ export function deploymentText(deployed: Written, folder: string | null, view: V
     const by = validatedBy ?? (notValidated === null ? '' : `syntax only: ${notValidated}`);
     return `${base}/${path}${by === '' ? '' : `  ${view.palette.dim(by)}`}`;
   });
-  return [...lines, ...(view.quiet ? [] : ['', ...starts(deployed, base)])].join('\n');
+  return [
+    ...lines,
+    ...(view.quiet ? [] : ['', ...deployed.before.map(firstly), ...starts(deployed, base)]),
+  ].join('\n');
+}
+
+function firstly({ path, bring }: HostFile): string {
+  if (bring === null) return `first: put \`${path}\` there, which nobody is known to publish`;
+  return `first: \`${bring.command}\`${bring.elsewhere ? `, then move it to ${path}` : ''}`;
 }
 
 /** The commands of each target, in order; one alone is what comes next. */

@@ -9,6 +9,7 @@ import { gpuGroups } from '../deploy/groups.ts';
 import { validateAll, type ReaderContext, type Validation } from '../deploy/validate.ts';
 import { loadEngineCatalogue, type EngineCatalogue } from '../engine/catalogue.ts';
 import { deploymentOf, planText } from '../render/deployment.ts';
+import { hostFiles, type HostFile } from '../render/parts/host.ts';
 import { renderTarget, targets, type TargetId } from '../render/index.ts';
 import type { Deployment, EngineRelease, Images, RenderedFile, Target } from '../render/types.ts';
 import { findValidators } from '../validators/find.ts';
@@ -33,6 +34,8 @@ export type TargetFile = RenderedFile & { readonly target: TargetId | null };
 export type Deployed = {
   readonly manifest: DeploymentManifest;
   readonly files: readonly TargetFile[];
+  /** What brings each file of the model that is not here to where the targets look for it. */
+  readonly before: readonly HostFile[];
   /** Commands that start each target. */
   readonly start: readonly { readonly target: TargetId; readonly commands: readonly string[] }[];
 };
@@ -55,7 +58,8 @@ export async function deployWorkflow(request: DeployRequest, ctx: Context): Prom
   const validations = await validateAll(made.files, made.deployment, await readerContext(ctx));
   refuseInvalid(made.files, validations);
   const manifest = manifestOf(request, options, made, validations);
-  const deployed = { manifest, files: made.files, start: made.start };
+  const { files, start, before } = made;
+  const deployed = { manifest, files, start, before };
   if (request.folder === null) return deployed;
   const folder = resolve(ctx.cwd, request.folder);
   const record = { path: MANIFEST_FILE, text: `${JSON.stringify(manifest, null, 2)}\n` };
@@ -95,7 +99,7 @@ export async function deploymentFor({
 /** All files of a deployment, in memory; each path once, whoever of the targets made it. */
 export async function render(
   request: RenderRequest,
-): Promise<Pick<Deployed, 'files' | 'start'> & { readonly deployment: Deployment }> {
+): Promise<Omit<Deployed, 'manifest'> & { readonly deployment: Deployment }> {
   const deployment = await deploymentFor(request);
   const files = new Map<string, TargetFile>();
   for (const target of request.targets) {
@@ -109,7 +113,7 @@ export async function render(
     target,
     commands: (targets[target] as Target).start(deployment),
   }));
-  return { deployment, files: [...files.values()], start };
+  return { deployment, files: [...files.values()], start, before: toBring(deployment, request) };
 }
 
 function releaseOf(
@@ -119,6 +123,15 @@ function releaseOf(
   if (engine === 'vllm') return { version: vllm.images.version, build: null, flags: [] };
   const { version, build } = llamaCpp.images;
   return { version, build, flags: llamaCpp.flags };
+}
+
+function toBring(
+  deployment: Deployment,
+  { plan, targets: ids }: RenderRequest,
+): readonly HostFile[] {
+  if (ids.every((id) => (targets[id] as Target).fetchesModel === true)) return [];
+  const planned = [plan.files.model, plan.files.mmproj];
+  return hostFiles(deployment).filter((_, index) => planned[index]?.path === null);
 }
 
 function imagesOf(

@@ -64,8 +64,13 @@ export function isLoopback(host: string): boolean {
 
 export type HostFile = {
   readonly path: string;
-  /** What brings it there, as one sentence for the person who reads that it is missing. */
-  readonly remedy: string;
+  /** Brings it there; null where nobody is known to publish it. */
+  readonly bring: {
+    readonly what: 'fetch' | 'make';
+    readonly command: string;
+    /** What the command makes lies elsewhere, and is to be put there. */
+    readonly elsewhere: boolean;
+  } | null;
 };
 
 /** The model's files on the host, and where each comes from. */
@@ -74,15 +79,23 @@ export function hostFiles(deployment: Deployment): readonly HostFile[] {
   const planned = [model, mmproj].filter((file) => file !== null);
   return deployment.files.map((file, index) => {
     const path = placedPath(file, onHost(deployment));
-    return { path, remedy: remedy(file, path, planned[index]?.make) };
+    return { path, bring: bring(file, path, planned[index]?.make) };
   });
 }
 
-function remedy({ source }: DeployedFile, path: string, make: ModelFile['make']): string {
+function bring({ source }: DeployedFile, path: string, make: ModelFile['make']): HostFile['bring'] {
   if (make !== undefined) {
-    return `make it${make.output === path ? '' : ', and put it there'}: ${make.command}`;
+    return { what: 'make', command: make.command, elsewhere: make.output !== path };
   }
   const published = hubFile(source);
-  if (published === null) return 'put it there: nobody is known to publish it';
-  return `fetch it: curl -fL --create-dirs -o ${shellWord(path)} ${shellWord(published.url)}`;
+  if (published === null) return null;
+  const words = ['curl', '-fL', '--create-dirs', '-o', path, published.url];
+  return { what: 'fetch', command: words.map(shellWord).join(' '), elsewhere: false };
+}
+
+/** What to do about a file, as one sentence for the person who reads that it is missing. */
+export function remedy({ bring: how }: HostFile): string {
+  return how === null
+    ? 'put it there: nobody is known to publish it'
+    : `${how.what} it${how.elsewhere ? ', and put it there' : ''}: ${how.command}`;
 }
