@@ -1,10 +1,12 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import type { DeploymentPlan } from '../../src/contracts/plan.ts';
 import { runCommand } from '../../src/process/run.ts';
 import type { TargetId } from '../../src/render/index.ts';
+import type { Shape } from '../../src/render/types.ts';
 import { quadletDryrun } from '../../src/validators/quadlet.ts';
 import { demoPlan } from '../../src/workflows/serve-model.ts';
 import { rendered, type Rendered } from '../helpers/deployments.ts';
@@ -22,9 +24,10 @@ const tools = inject('validators');
 type Written = Rendered & { readonly folder: string; readonly plan: DeploymentPlan };
 
 /** The demo model's plan for this machine's CPU, written for one target. */
-async function written(target: TargetId): Promise<Written> {
+async function written(target: TargetId, shape: Shape = 'engine'): Promise<Written> {
   const plan = await demoPlan(['none'], serveContext().ctx);
-  const files = await rendered(plan, [target], { listen: { host: '127.0.0.1', port: 18_080 } });
+  const listen = { host: '127.0.0.1', port: 18_080 };
+  const files = await rendered(plan, [target], { shape, listen });
   const folder = temporaryFolder();
   for (const { path, text, executable } of files.files) {
     writeFileSync(join(folder, path), text);
@@ -159,5 +162,44 @@ describe.skipIf(engine === null)('the engine that a written file starts', () => 
       max_tokens: 4,
     });
     expect(answer).toMatchObject({ model: plan.model.id, usage: { completion_tokens: 4 } });
+  });
+});
+
+const BIN = fileURLToPath(new URL('../../bin/mmdeploy.js', import.meta.url));
+
+/** What a client gets of a gateway, asked by the command that `serve` runs once it is ready. */
+const CLIENT = [
+  ...['--port', '0', '--', process.execPath, '-e'],
+  "fetch(process.env.OPENAI_BASE_URL + '/models').then(async (r) => console.log(await r.text()))",
+];
+
+/** Runs the gateway with this command line, and asks it which models it serves. */
+async function served(program: string, args: readonly string[], env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await runCommand(program, [...args, ...CLIENT], {
+    timeoutMs: 25_000,
+    env: { PATH: process.env['PATH'], HOME: temporaryFolder(), ...env },
+  });
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout) as unknown;
+}
+
+describe.skipIf(engine === null)('the gateway that a written file starts', () => {
+  it('serves the model: the start script', async () => {
+    const { folder, plan } = await written('llama-server', 'gateway');
+    const script = join(folder, 'llama-server.sh');
+    const env = { MMDEPLOY: BIN, MMDEPLOY_LLAMA_SERVER: engine ?? '' };
+    expect(await served(script, [], env)).toMatchObject({ data: [{ id: plan.model.id }] });
+  });
+
+  it.skipIf(tools['systemd-analyze'] === null)('serves the model: systemd', async () => {
+    const { folder, plan, deployment } = await written('systemd', 'gateway');
+    const { commands } = await readUnit(join(folder, `${deployment.name}.service`));
+    const start = commands.find(([program]) => program === '/usr/local/bin/mmdeploy') ?? [];
+    const here: Readonly<Record<string, string>> = {
+      [`/etc/mmdeploy/${deployment.name}.plan.json`]: join(folder, 'plan.host.json'),
+      '/usr/local/bin/llama-server': engine ?? '',
+    };
+    const args = start.slice(1).map((word) => here[word] ?? word);
+    expect(await served(BIN, args)).toMatchObject({ data: [{ id: plan.model.id }] });
   });
 });
