@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import type { EngineFound } from '../../../src/contracts/machine.ts';
 import type { DeploymentPlan } from '../../../src/contracts/plan.ts';
+import { runCommand } from '../../../src/process/run.ts';
 import { hostArgs } from '../../../src/render/parts/host.ts';
 import { unitWord } from '../../../src/render/parts/quote.ts';
 import { systemdSecurity, systemdVerify } from '../../../src/validators/systemd.ts';
@@ -160,6 +161,27 @@ describe.skipIf(inject('validators')['systemd-analyze'] === null)('systemd', () 
     expect(values('AssertPathExists').sort()).toEqual(
       [plan.files.model, plan.files.mmproj].map((each) => `${each?.path} untested`).sort(),
     );
+  });
+
+  it('has started when it answers, and has failed as soon as its process is gone', async () => {
+    const { file } = await unitOf(await planFor({ model: 'llava-1.5-7b', gpus: ['none'] }));
+    const { commands } = await readUnit(file);
+    const [shell = '', ...script] = commands.find(([program]) => program === '/bin/sh') ?? [];
+    const ended = await runCommand('/bin/sh', ['-c', 'echo $$'], { timeoutMs: 5000 });
+    const waits = async (MAINPID: string, curl: string | null) => {
+      const folder = temporaryFolder();
+      if (curl !== null) {
+        writeFileSync(join(folder, 'curl'), `#!/bin/sh\n${curl}\n`, { mode: 0o755 });
+      }
+      const env = { MAINPID, PATH: folder };
+      return (await runCommand(shell, script, { timeoutMs: 5000, env })).code;
+    };
+    const itself = String(process.pid);
+    expect(
+      await waits(itself, 'case "$*" in *" http://127.0.0.1:8080/health") ;; *) exit 22 ;; esac'),
+    ).toBe(0);
+    expect(await waits(ended.stdout.trim(), 'exit 7')).toBe(1);
+    expect(await waits(ended.stdout.trim(), null)).toBe(0);
   });
 
   it('reads words with line breaks and other controls', async () => {
