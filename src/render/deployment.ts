@@ -58,6 +58,7 @@ export function deploymentOf(whole: DeploymentPlan, options: DeploymentOptions):
   const accelerator = acceleratorOf(gpus[0]?.vendor);
   if (accelerator === null) throw unknownGpu(gpus[0]?.name ?? '');
   const images = options.images(accelerator, engine);
+  const scale = options.scale ?? scaleOf(plan, scaleOut);
   return {
     name: labelOf(plan.model.id),
     plan,
@@ -71,8 +72,8 @@ export function deploymentOf(whole: DeploymentPlan, options: DeploymentOptions):
     release: options.release(engine),
     files: engine === 'vllm' ? [] : deployedFiles(plan, options.modelsDir),
     memory: hostMemory(plan),
-    scale: options.scale ?? scaleOf(plan, scaleOut),
-    startSeconds: startSeconds(plan),
+    scale,
+    startSeconds: startSeconds(plan, scale),
     listen: options.listen,
     origin: {
       version: options.version,
@@ -142,10 +143,10 @@ function deployedFile(
   return { name: paths.basename(argument), folder, source, bytes: bytes ?? null, sha256 };
 }
 
-/** All bytes that are read at a start, over a slow disk. */
-function startSeconds(plan: DeploymentPlan): number {
+/** All bytes that are read at a start, over a slow disk; each of several machines fetches all of them. */
+function startSeconds(plan: DeploymentPlan, { nodes }: Scale): number {
   const least = plan.engine?.name === 'vllm' ? VLLM_START_SECONDS : START_SECONDS;
-  return Math.ceil((least + weightBytes(plan) / SLOW_READ) / 30) * 30;
+  return Math.ceil((least + (nodes * weightBytes(plan)) / SLOW_READ) / 30) * 30;
 }
 
 function atVendor({ model: { id } }: DeploymentPlan): MmdeployError {

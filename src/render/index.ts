@@ -1,8 +1,10 @@
 import { MmdeployError, nearest } from '../errors.ts';
 import { compose } from './compose.ts';
+import { kserve } from './kserve.ts';
 import { kubernetes } from './kubernetes.ts';
 import { llamaServer } from './llama-server.ts';
 import { llamaSwap } from './llama-swap.ts';
+import { lws } from './lws.ts';
 import { modelsIni } from './models-ini.ts';
 import { quadlet } from './quadlet.ts';
 import { systemd } from './systemd.ts';
@@ -19,6 +21,8 @@ export const targets = {
   kubernetes,
   vllm,
   'llama-swap': llamaSwap,
+  kserve,
+  lws,
 } as const satisfies Record<string, Target>;
 
 export type TargetId = keyof typeof targets;

@@ -14,6 +14,8 @@ type Kind = {
   readonly shape: Shape;
   /** Whether the page shows what is written for it, or only where it is refused. */
   readonly shown: boolean;
+  /** Of another model, and of one target alone: the proposal of several machines. */
+  readonly only?: { readonly target: TargetId; readonly model: string };
 };
 
 /** Machines by name, so that the page is the same wherever it is made. */
@@ -27,6 +29,14 @@ const KINDS: readonly Kind[] = [
     shown: true,
   },
   { kind: 'vLLM', gpu: '2x A100-80GB', engine: 'vllm', shape: 'engine', shown: true },
+  {
+    kind: 'vLLM over several machines',
+    gpu: '8x L4',
+    engine: 'vllm',
+    shape: 'engine',
+    shown: true,
+    only: { target: 'lws', model: 'qwen3-vl-235b-a22b' },
+  },
   { kind: 'macOS', gpu: 'M2 Max 64GB', engine: 'llama.cpp', shape: 'engine', shown: false },
 ];
 const MODEL = 'qwen2.5-vl-7b';
@@ -39,10 +49,10 @@ export async function targetsPage(ctx: Context): Promise<string> {
   return pageOf(TARGET_IDS.map((id) => entryOf(id, made)));
 }
 
-async function deploymentOn({ gpu, engine, shape }: Kind, ctx: Context): Promise<Deployment> {
+async function deploymentOn({ gpu, engine, shape, only }: Kind, ctx: Context): Promise<Deployment> {
   const plan = await planWorkflow(
     {
-      model: { name: MODEL, mmproj: null, profilesDir: null },
+      model: { name: only?.model ?? MODEL, mmproj: null, profilesDir: null },
       machine: { gpus: [gpu], machineFile: null, profilesDir: null },
       wishes: NO_WISHES,
       requirements: [],
@@ -55,7 +65,7 @@ async function deploymentOn({ gpu, engine, shape }: Kind, ctx: Context): Promise
     version: '',
     command: '',
     options: {
-      targets: [],
+      targets: only === undefined ? [] : [only.target],
       shape,
       modelsDir: null,
       listen: { host: '127.0.0.1', port: 8080 },
@@ -68,8 +78,9 @@ async function deploymentOn({ gpu, engine, shape }: Kind, ctx: Context): Promise
 
 type Made = { readonly kind: Kind; readonly deployment: Deployment };
 
-function entryOf(id: TargetId, made: readonly Made[]): TargetEntry {
+function entryOf(id: TargetId, all: readonly Made[]): TargetEntry {
   const target: Target = targets[id];
+  const made = all.filter(({ kind }) => (kind.only?.target ?? id) === id);
   const refusals = made.flatMap(({ kind, deployment }) => {
     const refusal = target.refuses(deployment);
     return refusal === null ? [] : [`${kind.kind}: ${refusal.reason}`];

@@ -33,11 +33,15 @@ function runsModel(args: readonly string[]): boolean {
 }
 
 /** The engine's arguments are the plan's but for folders, host and port; the gateway names its plan. */
-function argumentFindings({ args }: Wired, deployment: Deployment): readonly string[] {
+function argumentFindings(
+  { args, listensElsewhere }: Wired,
+  deployment: Deployment,
+): readonly string[] {
   if (deployment.shape === 'gateway') return gatewayFindings(args);
   const nowhere = { folderOf: () => '', host: 'HOST', port: 0 };
-  const planned = placeless(engineArgs(deployment, nowhere));
-  const found = placeless(args);
+  const all = placeless(engineArgs(deployment, nowhere));
+  const planned = listensElsewhere ? without(all, LISTEN) : all;
+  const found = placeless(deployment.scale.nodes > 1 ? without(args, GROUP) : args);
   if (planned.join('\0') === found.join('\0')) return [];
   const missing = planned.filter((word) => !found.includes(word));
   const more = found.filter((word) => !planned.includes(word));
@@ -46,6 +50,19 @@ function argumentFindings({ args }: Wired, deployment: Deployment): readonly str
     ...more.map((word) => `\`${word}\` is not of the plan`),
   ];
   return said.length > 0 ? said : ['the arguments of the plan in another order'];
+}
+
+/** Flags with how many values follow them. */
+const LISTEN: Readonly<Record<string, number>> = { '--host': 1, '--port': 1 };
+/** What each machine of a copy is told of the others. */
+const GROUP: Readonly<Record<string, number>> = {
+  ...{ '--nnodes': 1, '--node-rank': 1, '--master-addr': 1 },
+  '--headless': 0,
+};
+
+function without(args: readonly string[], flags: typeof GROUP): readonly string[] {
+  const values = (at: number) => flags[args[at] ?? ''];
+  return args.filter((_, at) => values(at) === undefined && values(at - 1) !== 1);
 }
 
 const GATEWAY_FLAGS = [

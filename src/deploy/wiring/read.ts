@@ -15,6 +15,8 @@ export type Wired = {
   readonly devices: readonly string[];
   /** Port that clients, the health check and the probes are sent to; null where the format names none. */
   readonly ports: readonly number[];
+  /** Where it listens is another's to say: no argument of its own does. */
+  readonly listensElsewhere?: true;
 };
 
 type Json = Readonly<Record<string, unknown>>;
@@ -85,12 +87,23 @@ function composeService(service: Json): Wired {
 /** Each pod template in a resource: of a Deployment, a Job, a LeaderWorkerSet. */
 function podsOf(resource: Json): readonly Wired[] {
   const spec = record(resource['spec']);
+  if (resource['kind'] === 'LLMInferenceService') return inferencePods(spec);
   const group = record(spec['leaderWorkerTemplate']);
   const templates = [spec['template'], group['leaderTemplate'], group['workerTemplate']];
   return templates.flatMap((template) => {
     const [container] = list(record(record(template)['spec'])['containers']);
     return container === undefined ? [] : [podContainer(record(container))];
   });
+}
+
+/** KServe starts vLLM itself, with what a variable holds as a shell reads it. */
+function inferencePods(spec: Json): readonly Wired[] {
+  const [container] = list(record(spec['template'])['containers']);
+  if (container === undefined) return [];
+  const pod = podContainer(record(container));
+  const flags = shellWords(pod.environment['VLLM_ADDITIONAL_ARGS'] ?? '');
+  const args = ['serve', String(record(spec['model'])['name']), ...flags];
+  return [{ ...pod, args, mounts: null, ports: [], listensElsewhere: true }];
 }
 
 function podContainer(container: Json): Wired {

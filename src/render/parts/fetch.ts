@@ -69,6 +69,12 @@ done
 const SCRIPT_DIR = '/etc/mmdeploy-fetch';
 const SCRIPT_NAME = 'fetch.sh';
 
+/** What curl and a shell get along with. */
+export const FETCH_RESOURCES = {
+  requests: { cpu: '100m', memory: '64Mi' },
+  limits: { memory: '256Mi' },
+};
+
 /** Data of the ConfigMap that the init container runs. */
 export const FETCH_SCRIPT: Readonly<Record<string, string>> = { [SCRIPT_NAME]: SCRIPT };
 
@@ -88,10 +94,7 @@ export function fetchContainer(deployment: Deployment): object {
     command: ['/bin/sh', `${SCRIPT_DIR}/${SCRIPT_NAME}`],
     args: [folder, deployment.scale.replicas > 1 ? 'shared' : 'alone', ...words].map(literal),
     env: [HUB_TOKEN, { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
-    resources: {
-      requests: { cpu: '100m', memory: '64Mi' },
-      limits: { memory: '256Mi' },
-    },
+    resources: FETCH_RESOURCES,
     securityContext: CONTAINER_SECURITY,
     volumeMounts: [
       { name: 'models', mountPath: folder },

@@ -20,25 +20,37 @@ export function labels(deployment: Deployment): Record<string, string> {
   };
 }
 
-/** Scrapers that go by annotations find the metrics, and a new plan makes new pods. */
-export function podAnnotations({ origin }: Deployment): Record<string, string> {
+/** On a pod it makes new pods of a new plan. */
+export function planAnnotation({ origin }: Deployment): Record<string, string> {
+  return { 'mmdeploy/plan': origin.planDigest };
+}
+
+/** Scrapers that go by annotations find the metrics. */
+export function podAnnotations(deployment: Deployment): Record<string, string> {
   return {
     'prometheus.io/scrape': 'true',
     'prometheus.io/port': String(CONTAINER_PORT),
     'prometheus.io/path': '/metrics',
-    'mmdeploy/plan': origin.planDigest,
+    ...planAnnotation(deployment),
+  };
+}
+
+export function volumeClaim(deployment: Deployment, claim: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    ...volumeClaimTemplate(deployment, claim),
   };
 }
 
 /** Room for the weights, of which the plan knows the size in memory at least. */
-export function volumeClaim(deployment: Deployment, claim: string): object {
-  const shared = deployment.scale.replicas > 1;
+export function volumeClaimTemplate(deployment: Deployment, claim: string): object {
+  const { replicas, nodes } = deployment.scale;
+  // Copies on several nodes read one volume; a copy over several has one on each.
+  const shared = replicas > 1 && nodes === 1;
   return {
-    apiVersion: 'v1',
-    kind: 'PersistentVolumeClaim',
     metadata: { name: claim, labels: labels(deployment) },
     spec: {
-      // Copies on several nodes read one volume.
       accessModes: [shared ? 'ReadWriteMany' : 'ReadWriteOnce'],
       resources: { requests: { storage: `${Math.ceil(storageBytes(deployment) / GIB)}Gi` } },
     },
@@ -49,8 +61,9 @@ const SPARE = 1.1;
 /** Compiled kernels and graphs, and the Hub's own cache of pieces. */
 const VLLM_CACHES_BYTES = 15 * GIB;
 
-function storageBytes({ engine, files, plan }: Deployment): number {
-  const loaded = weightBytes(plan);
+function storageBytes({ engine, files, plan, scale }: Deployment): number {
+  // A plan over several machines counts one of them, and each fetches the whole model.
+  const loaded = weightBytes(plan) * scale.nodes;
   if (engine === 'vllm') {
     // A checkpoint that is quantised as it is loaded is fetched in 16 bits.
     const stored = plan.engine?.args.includes('--quantization') === true ? 2 : 1;
@@ -61,14 +74,18 @@ function storageBytes({ engine, files, plan }: Deployment): number {
   return bytes * SPARE + GIB;
 }
 
-export function service(deployment: Deployment): object {
+export function service(
+  deployment: Deployment,
+  name = deployment.name,
+  pods: Readonly<Record<string, string>> = selector(deployment),
+): object {
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name: deployment.name, labels: labels(deployment) },
+    metadata: { name, labels: labels(deployment) },
     spec: {
       type: 'ClusterIP',
-      selector: selector(deployment),
+      selector: pods,
       ports: [{ name: 'http', port: deployment.listen.port, targetPort: 'http', protocol: 'TCP' }],
     },
   };

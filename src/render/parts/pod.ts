@@ -111,11 +111,19 @@ export function placement(deployment: Deployment): object {
 
 const PERIOD_SECONDS = 10;
 
+type Probe = {
+  readonly httpGet: { readonly path: string; readonly port: string };
+  readonly timeoutSeconds: number;
+  readonly periodSeconds: number;
+  readonly failureThreshold: number;
+};
+export type Probes = Readonly<Record<'startupProbe' | 'readinessProbe' | 'livenessProbe', Probe>>;
+
 /**
  * The start has as long as the plan says. A busy engine still answers while it encodes, but its threads may
  * all be taken by requests that wait: it counts as not ready after a minute, as dead after ten.
  */
-export function probes({ shape, startSeconds }: Deployment): object {
+export function probes({ shape, startSeconds }: Deployment): Probes {
   const ask = (path: string) => ({ httpGet: { path, port: 'http' }, timeoutSeconds: 5 });
   const ready = ask(shape === 'gateway' ? '/ready' : '/health');
   return {
@@ -135,8 +143,20 @@ export const HUB_TOKEN = {
   valueFrom: { secretKeyRef: { name: 'hf-token', key: 'HF_TOKEN', optional: true } },
 };
 
+/** One of several pods that are one engine: its arguments beside the engine's own, and who answers requests. */
+export type InGroup = {
+  /** As Kubernetes reads them: `$(NAME)` is a variable. */
+  readonly args: readonly string[];
+  readonly answers: boolean;
+};
+const ALONE: InGroup = { args: [], answers: true };
+
 /** The container of the engine, or of the gateway with the engine in it. */
-export function engineContainer(deployment: Deployment, container: ContainerProcess): object {
+export function engineContainer(
+  deployment: Deployment,
+  container: ContainerProcess,
+  { args, answers }: InGroup = ALONE,
+): object {
   const environment = Object.entries(container.environment);
   const env = [
     ...environment.map(([name, value]) => ({ name, value: literal(value) })),
@@ -146,15 +166,21 @@ export function engineContainer(deployment: Deployment, container: ContainerProc
     name: deployment.shape === 'gateway' ? 'mmdeploy' : 'engine',
     image: container.image,
     command: container.entrypoint.map(literal),
-    args: container.args.map(literal),
+    args: [...container.args.map(literal), ...args],
     ...(env.length === 0 ? {} : { env }),
-    ports: [{ name: 'http', containerPort: CONTAINER_PORT }],
     resources: resources(deployment),
+    ...(answers ? answering(deployment) : {}),
+    securityContext: CONTAINER_SECURITY,
+    volumeMounts: volumeMounts(deployment),
+  };
+}
+
+function answering(deployment: Deployment): object {
+  return {
+    ports: [{ name: 'http', containerPort: CONTAINER_PORT }],
     ...probes(deployment),
     // So that no new request arrives while it ends: endpoints are told of it at the same time.
     lifecycle: { preStop: { exec: { command: ['sleep', '5'] } } },
-    securityContext: CONTAINER_SECURITY,
-    volumeMounts: volumeMounts(deployment),
   };
 }
 

@@ -47,8 +47,17 @@ export function podsOf(object: KubeObject): Labelled[] {
     case 'Job':
       return labelled(object.spec.template);
     case 'LeaderWorkerSet': {
-      const { leaderTemplate, workerTemplate } = object.spec.leaderWorkerTemplate;
-      return [...labelled(leaderTemplate), ...labelled(workerTemplate)];
+      const { leaderTemplate, workerTemplate, volumeClaimTemplates } =
+        object.spec.leaderWorkerTemplate;
+      // The controller makes a volume of each claim.
+      const claimed = (volumeClaimTemplates ?? []).map(({ metadata: { name } }) => ({
+        name,
+        persistentVolumeClaim: { claimName: name },
+      }));
+      return [...labelled(leaderTemplate), ...labelled(workerTemplate)].map(({ labels, pod }) => ({
+        labels,
+        pod: { ...pod, volumes: [...(pod.volumes ?? []), ...claimed] },
+      }));
     }
     case 'LLMInferenceService':
       return [object.spec.template, object.spec.worker].flatMap((pod) =>

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { podOverlay, podTemplate } from './kube-pod.ts';
 import { labels, metadata, objectName } from './kube-values.ts';
-import { scalingBehavior } from './kubernetes.ts';
+import { scalingBehavior, volumeClaim } from './kubernetes.ts';
 import { count, seconds, text } from './values.ts';
 
 /** Resources of operators: their own definitions take unknown fields and drop them in silence. */
@@ -74,6 +74,7 @@ export const leaderWorkerSet = z.strictObject({
       restartPolicy: z.enum(['RecreateGroupOnPodRestart', 'None']).optional(),
       leaderTemplate: podTemplate.optional(),
       workerTemplate: podTemplate,
+      volumeClaimTemplates: z.array(volumeClaim.omit({ apiVersion: true, kind: true })).optional(),
     }),
   }),
 });
