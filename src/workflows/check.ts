@@ -2,17 +2,17 @@ import { join, resolve } from 'node:path';
 import type { CheckedFile, CheckReport } from '../contracts/check.ts';
 import { CHECK_SCHEMA } from '../contracts/check.ts';
 import type { DeployedFileRecord, DeploymentManifest } from '../contracts/deployment.ts';
-import { deploymentSchema } from '../contracts/deployment.ts';
 import { differences } from '../deploy/differences.ts';
 import { validate, type ReaderContext } from '../deploy/validate.ts';
 import { textThere } from '../deploy/write.ts';
-import { MmdeployError, messageOf } from '../errors.ts';
+import { MmdeployError } from '../errors.ts';
 import { planDigest } from '../render/deployment.ts';
 import { targetIds } from '../render/index.ts';
 import type { Deployment } from '../render/types.ts';
 import type { Context } from './context.ts';
 import {
   MANIFEST_FILE,
+  manifestThere,
   PLAN_FILE,
   readerContext,
   render,
@@ -88,19 +88,10 @@ async function checkFile(
 }
 
 async function readManifest(folder: string): Promise<DeploymentManifest> {
-  const file = join(folder, MANIFEST_FILE);
-  const again = 'write it anew: `mmdeploy plan MODEL --target NAMES --write DIR`';
-  const text = await textThere(file);
-  if (text === null) {
-    const message = `\`${folder}\` holds no deployment: there is no ${MANIFEST_FILE}`;
-    throw new MmdeployError('file.missing', message, { hints: [again] });
-  }
-  try {
-    return deploymentSchema.parse(JSON.parse(text));
-  } catch (error) {
-    throw new MmdeployError('input.invalid', `\`${file}\` is no manifest: ${messageOf(error)}`, {
-      hints: [again],
-      cause: error,
-    });
-  }
+  const manifest = await manifestThere(folder);
+  if (manifest !== null) return manifest;
+  const message = `\`${folder}\` holds no deployment: there is no ${MANIFEST_FILE}`;
+  throw new MmdeployError('file.missing', message, {
+    hints: ['write one: `mmdeploy plan MODEL --target NAMES --write DIR`'],
+  });
 }

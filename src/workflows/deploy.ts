@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import type { DeploymentManifest, DeploymentOptionsRecord } from '../contracts/deployment.ts';
-import { DEPLOYMENT_SCHEMA } from '../contracts/deployment.ts';
+import { DEPLOYMENT_SCHEMA, deploymentSchema } from '../contracts/deployment.ts';
 import type { DeploymentPlan } from '../contracts/plan.ts';
-import { MmdeployError } from '../errors.ts';
-import { changedFiles, writeFiles } from '../deploy/write.ts';
+import { MmdeployError, messageOf } from '../errors.ts';
+import { changedFiles, textThere, writeFiles } from '../deploy/write.ts';
 import { gpuGroups } from '../deploy/groups.ts';
 import { validateAll, type ReaderContext, type Validation } from '../deploy/validate.ts';
 import { loadEngineCatalogue, type EngineCatalogue } from '../engine/catalogue.ts';
@@ -63,7 +63,10 @@ export async function deployWorkflow(request: DeployRequest, ctx: Context): Prom
   if (request.folder === null) return deployed;
   const folder = resolve(ctx.cwd, request.folder);
   const record = { path: MANIFEST_FILE, text: `${JSON.stringify(manifest, null, 2)}\n` };
-  if (!request.force) refuseLoss(folder, await changedFiles(folder, made.files));
+  if (!request.force) {
+    await refuseOtherTargets(folder, request.targets);
+    refuseLoss(folder, await changedFiles(folder, made.files));
+  }
   // The manifest says that all the others are there.
   await writeFiles(folder, [...made.files, record]);
   return deployed;
@@ -182,6 +185,21 @@ export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
+/** What was written to a folder; null where nothing was. Throws `input.invalid` for a file that is no manifest. */
+export async function manifestThere(folder: string): Promise<DeploymentManifest | null> {
+  const file = join(folder, MANIFEST_FILE);
+  const text = await textThere(file);
+  if (text === null) return null;
+  try {
+    return deploymentSchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new MmdeployError('input.invalid', `\`${file}\` is no manifest: ${messageOf(error)}`, {
+      hints: ['write it anew: `mmdeploy plan MODEL --target NAMES --write DIR --force`'],
+      cause: error,
+    });
+  }
+}
+
 /** The readers that are on this machine, and its engine. */
 export async function readerContext(ctx: Context): Promise<ReaderContext> {
   const [validators, { choice }] = await Promise.all([
@@ -197,10 +215,26 @@ function refuseInvalid(files: readonly TargetFile[], validations: readonly Valid
     findings.map((finding) => `${files[index]?.path ?? ''}: ${finding}`),
   );
   if (details.length === 0) return;
-  throw new MmdeployError('deployment.invalid', 'the files that were made are not valid', {
+  throw new MmdeployError('deployment.invalid', 'the files are refused by who would read them', {
     details,
-    hints: ['this is a bug of mmdeploy: report it with the command and the lines above'],
+    hints: [
+      '`mmdeploy doctor` lists the engines here: an old one may not know what the plan says',
+      'else it is a bug of mmdeploy: report it with the command and the lines above',
+    ],
   });
+}
+
+/** The manifest is of one deployment: of files that it no longer names, nobody would see what becomes. */
+async function refuseOtherTargets(folder: string, asked: readonly TargetId[]): Promise<void> {
+  const there = await manifestThere(folder);
+  const others = (there?.options.targets ?? []).filter((id) => !asked.some((each) => each === id));
+  if (others.length === 0) return;
+  const all = [...others, ...asked].join(',');
+  throw new MmdeployError(
+    'deployment.exists',
+    `\`${folder}\` holds a deployment with \`--target ${others.join(',')}\``,
+    { hints: [`write both at once, with \`--target ${all}\``, 'or write to another folder'] },
+  );
 }
 
 function refuseLoss(folder: string, changed: readonly string[]): void {

@@ -86,6 +86,19 @@ describe('plan --target --write', () => {
     expect(readFileSync(join(folder, 'compose.yaml'), 'utf8')).toContain('unless-stopped');
   });
 
+  it('keeps the manifest of other targets in the folder', async () => {
+    const folder = await written('other');
+    const argv = [...PLAN.slice(0, -1), 'systemd', '--write', folder];
+    const { code, stderr } = await mmdeploy(argv);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/--target compose`/),
+    });
+    expect(stderr).toContain('`--target compose,systemd`');
+    expect(readdirSync(folder).sort()).toEqual(['compose.yaml', 'mmdeploy.json', 'plan.json']);
+    expect((await mmdeploy([...argv, '--force'])).code).toBe(0);
+  });
+
   it.each([
     [['plan', 'gpt-4o', '--target', 'compose', '--dry-run'], 2, /runs at its vendor/],
     [['plan', 'internvl2-26b', '--gpu', 'RTX 4060', '--gpu-layers', 'all'], 3, /fit\.none/],
