@@ -10,6 +10,8 @@ import { validatorContext } from '../helpers/validators.ts';
 // One fault in one file at a time: a typo in a key, a value of another type, a mount that is missing, another
 // device. What is written is only as good as what would have been caught.
 const MUTANTS = 40;
+/** `MMDEPLOY_MUTANTS=all npx vitest run test/process/targets-mutations.test.ts`: every fault that can be made. */
+const EVERY = process.env['MMDEPLOY_MUTANTS'] === 'all';
 
 type Sample = { readonly file: RenderedFile; readonly deployment: Deployment; readonly id: string };
 
@@ -41,6 +43,11 @@ function mutants(all: readonly Sample[]): readonly (Sample & { readonly mutation
   const mutable = all
     .map((sample) => ({ sample, faults: mutationsOf(sample.file.reader, sample.file.text) }))
     .filter(({ faults }) => faults.length > 0);
+  if (EVERY) {
+    return mutable.flatMap(({ sample, faults }) =>
+      faults.map((mutation) => ({ ...sample, mutation })),
+    );
+  }
   for (let seed = 0; chosen.length < MUTANTS; seed++) {
     const kind = MUTATION_KINDS[seed % MUTATION_KINDS.length];
     const able = mutable.filter(({ faults }) => faults.some((each) => each.kind === kind));
