@@ -18,7 +18,7 @@ const LEAST_START_SECONDS = 15;
 /** llama-swap, which starts the engine of the model that a request names and stops it again. */
 export const llamaSwap = defineTarget({
   id: 'llama-swap',
-  title: 'llama-swap',
+  title: 'llama-swap, which loads the model on demand',
   refuses: (deployment) =>
     onlyLlamaCpp(deployment) ?? engineAlone(deployment) ?? unspeakable(deployment),
   render: (deployment) => [

@@ -11,7 +11,7 @@ const FILE = 'models.ini';
 /** A preset of llama-server's router, which starts an engine for the model that a request names. */
 export const modelsIni = defineTarget({
   id: 'models-ini',
-  title: "preset of llama-server's router",
+  title: "preset of llama-server's own router",
   refuses: (deployment) =>
     onlyLlamaCpp(deployment) ?? engineAlone(deployment) ?? unspeakable(deployment),
   render: (deployment) => [{ path: FILE, text: preset(deployment), reader: 'router' }],
