@@ -7,7 +7,7 @@ import type { Deployment, Reader, RenderedFile } from '../render/types.ts';
 import { closedSchema } from '../validators/closed-schema.ts';
 import { composeConfig } from '../validators/compose.ts';
 import type { ValidatorContext } from '../validators/context.ts';
-import { promtoolRules } from '../validators/prometheus.ts';
+import { promtoolConfig, promtoolRules } from '../validators/prometheus.ts';
 import { checkQuadlet } from '../validators/quadlet.ts';
 import { grafanaDashboard, scalerQueries } from '../validators/queries.ts';
 import { checked, wasSkipped, type Report } from '../validators/report.ts';
@@ -32,6 +32,7 @@ export const READERS: Readonly<Record<Reader, string>> = {
   systemd: 'systemd-analyze verify and security',
   quadlet: 'quadlet -dryrun, systemd-analyze verify',
   prometheus: 'promtool check rules',
+  'prometheus-config': 'promtool check config',
   plan: 'mmdeploy.plan/v1',
   kubernetes: 'closed schema, rules of the API server, promtool for queries',
   'llama-swap': 'closed schema',
@@ -53,6 +54,7 @@ const CHECKS: Readonly<Record<Reader, Check>> = {
     ...(await checkQuadlet([file], ctx)),
   ],
   prometheus: async (file, ctx) => [await promtoolRules(file, ctx)],
+  'prometheus-config': async (file, ctx) => [await promtoolConfig(file, ctx)],
   plan: async (file) => [await planFile(file)],
   kubernetes: async (file, ctx) => [
     await closedSchema(file, 'kubernetes'),

@@ -105,6 +105,8 @@ const vllmSchema = z.strictObject({
   /** Versions whose documentation was read. */
   documented: z.array(z.string().regex(/^\d+\.\d+\.\d+$/)).min(1),
   flags: z.array(flagName).min(1),
+  /** Series of its `/metrics`. */
+  metrics: z.array(z.string().startsWith('vllm:')).min(1),
   sources: z.array(z.string()).min(1),
   images: z.strictObject({
     version: z.string().regex(/^\d+\.\d+\.\d+$/),

@@ -127,6 +127,7 @@ export type Reader =
   | 'kubernetes'
   | 'llama-swap'
   | 'prometheus'
+  | 'prometheus-config'
   | 'grafana'
   | 'dockerfile'
   | 'plan';

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { DeploymentManifest, DeploymentOptionsRecord } from '../contracts/deployment.ts';
 import { DEPLOYMENT_SCHEMA, deploymentSchema } from '../contracts/deployment.ts';
 import type { DeploymentPlan } from '../contracts/plan.ts';
@@ -10,6 +12,7 @@ import { validateAll, type ReaderContext, type Validation } from '../deploy/vali
 import { loadEngineCatalogue, type EngineCatalogue } from '../engine/catalogue.ts';
 import { deploymentOf, planText } from '../render/deployment.ts';
 import { hostFiles, type HostFile } from '../render/parts/host.ts';
+import { monitoringFiles } from '../render/monitoring/index.ts';
 import { renderTarget, targets, type TargetId } from '../render/index.ts';
 import type { Deployment, EngineRelease, Images, RenderedFile, Target } from '../render/types.ts';
 import { findValidators } from '../validators/find.ts';
@@ -28,7 +31,7 @@ export type DeployRequest = {
   readonly command: string;
 };
 
-/** A file of a deployment with the target that it belongs to; null: the plan. */
+/** A file of a deployment with the target that it belongs to; null: the plan, and what watches them all. */
 export type TargetFile = RenderedFile & { readonly target: TargetId | null };
 
 export type Deployed = {
@@ -110,6 +113,10 @@ export async function render(
       if (!files.has(file.path)) files.set(file.path, { ...file, target });
     }
   }
+  if (request.options.monitoring) {
+    const watched = monitoringFiles(deployment, request.targets, await gatewayDashboard());
+    for (const file of watched) files.set(file.path, { ...file, target: null });
+  }
   const text = planText(request.plan);
   files.set(PLAN_FILE, { path: PLAN_FILE, text, reader: 'plan', target: null });
   const start = request.targets.map((target) => ({
@@ -117,6 +124,15 @@ export async function render(
     commands: (targets[target] as Target).start(deployment),
   }));
   return { deployment, files: [...files.values()], start, before: toBring(deployment, request) };
+}
+
+const GATEWAY_DASHBOARD = fileURLToPath(
+  new URL('../../profiles/dashboards/gateway.json', import.meta.url),
+);
+
+/** The gateway's dashboard as it is shipped. */
+function gatewayDashboard(): Promise<string> {
+  return readFile(GATEWAY_DASHBOARD, 'utf8');
 }
 
 function releaseOf(

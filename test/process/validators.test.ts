@@ -176,7 +176,7 @@ describe.skipIf(validators.promtool === null)('promtool', () => {
 
 describe.skipIf(validators.promtool === null)('promtool on queries in other files', () => {
   it('takes those of the dashboard in docs/', async () => {
-    const file = fileURLToPath(new URL('../../docs/grafana-dashboard.json', import.meta.url));
+    const file = fileURLToPath(new URL('../../profiles/dashboards/gateway.json', import.meta.url));
     const report = made(await grafanaDashboard(file, ctx));
     expect(report.findings).toEqual([]);
     expect(report.validator).toMatch(/^promtool \S+ queries$/);

@@ -21,7 +21,7 @@ export function missingIn(
 }
 
 /** The newest engine that was found on the machine of the plan: what starts there. Null: none is known. */
-export function buildFound({ plan, engine }: Pick<Deployment, 'plan' | 'engine'>): number | null {
+function buildFound({ plan, engine }: Pick<Deployment, 'plan' | 'engine'>): number | null {
   if (engine !== 'llama.cpp') return null;
   const builds = plan.machine.engines.flatMap((found) => found.build ?? []);
   return builds.length === 0 ? null : Math.max(...builds);

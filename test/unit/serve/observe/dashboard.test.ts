@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { createMetrics } from '../../../../src/serve/observe/metrics.ts';
-import { watch } from '../../../../src/serve/observe/watched.ts';
+import { everyGatewayMetric } from '../../../helpers/gateway-metrics.ts';
 
 const Place = z.object({
   x: z.number().int().min(0),
@@ -39,7 +38,9 @@ const NOT_SHOWN: readonly [RegExp, string][] = [
 ];
 
 const PREFIX = 'mmdeploy_';
-const source = readFileSync(new URL('../../../../docs/grafana-dashboard.json', import.meta.url));
+const source = readFileSync(
+  new URL('../../../../profiles/dashboards/gateway.json', import.meta.url),
+);
 const { panels, ...dashboard } = Dashboard.parse(JSON.parse(source.toString()));
 const expressions = panels.flatMap(({ title, targets }) =>
   targets.map(({ expr }): [string, string] => [title, expr]),
@@ -48,26 +49,7 @@ const registered = await everyMetric();
 
 /** Kind of each metric, by name, of a server that has all parts. */
 async function everyMetric(): Promise<ReadonlyMap<string, string>> {
-  const { registry } = createMetrics('1.2.3', () => undefined);
-  const none = { bytes: 0, entries: 0, evicted: 0, lost: 0 };
-  watch(registry, {
-    engine: { engine: null, life: 1 },
-    store: () => ({ ...none, written: { disk: 0, memory: 0, inline: 0 } }),
-    schedule: () => ({
-      queued: 0,
-      busySlots: 0,
-      slots: 1,
-      encoding: false,
-      encodes: 0,
-      hits: 0,
-      missedHits: 0,
-      refused: 0,
-      slotFiles: 0,
-      slotFileBytes: 0,
-    }),
-    gpus: () => Promise.resolve([]),
-  });
-  const text = await registry.metrics();
+  const text = await everyGatewayMetric();
   return new Map(
     [...text.matchAll(/^# TYPE mmdeploy_(\w+) (\w+)$/gm)].map(([, name = '', kind = '']) => [
       name,

@@ -1,0 +1,54 @@
+import { CONTAINER_PORT } from '../parts/container.ts';
+import { selector } from '../parts/kube-objects.ts';
+import { yamlText } from '../parts/yaml.ts';
+import type { Deployment, RenderedFile } from '../types.ts';
+import { jobName } from './rule.ts';
+
+/** Targets whose pods Prometheus has to find. */
+const IN_CLUSTER: ReadonlySet<string> = new Set(['kubernetes', 'kserve', 'lws']);
+
+/** A Prometheus that reads the deployment and the rules beside it; its job belongs into one that is there. */
+export function scrapeConfig(deployment: Deployment, targets: readonly string[]): RenderedFile {
+  const inCluster = targets.some((target) => IN_CLUSTER.has(target));
+  const document = {
+    global: { scrape_interval: '15s', evaluation_interval: '15s' },
+    rule_files: ['alerts.yml'],
+    scrape_configs: [
+      {
+        job_name: jobName(deployment),
+        metrics_path: '/metrics',
+        ...(inCluster ? podsOf(deployment) : { static_configs: [{ targets: [at(deployment)] }] }),
+      },
+    ],
+  };
+  return {
+    path: 'monitoring/prometheus.yml',
+    text: yamlText(deployment, [document]),
+    reader: 'prometheus-config',
+  };
+}
+
+/** An address that means every interface is no address to ask. */
+function at({ listen: { host, port } }: Deployment): string {
+  const local = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return local.includes(':') ? `[${local}]:${port}` : `${local}:${port}`;
+}
+
+/** The pods of the deployment, by the label that every kind of it has. */
+function podsOf(deployment: Deployment): object {
+  const [label = ''] = Object.keys(selector(deployment));
+  const meta = `__meta_kubernetes_pod_label_${label.replaceAll(/[^a-zA-Z0-9]/g, '_')}`;
+  return {
+    kubernetes_sd_configs: [{ role: 'pod' }],
+    relabel_configs: [
+      { source_labels: [meta], regex: deployment.name, action: 'keep' },
+      { source_labels: ['__meta_kubernetes_pod_phase'], regex: 'Running', action: 'keep' },
+      {
+        source_labels: ['__meta_kubernetes_pod_ip'],
+        target_label: '__address__',
+        replacement: `$1:${CONTAINER_PORT}`,
+      },
+      { source_labels: ['__meta_kubernetes_pod_name'], target_label: 'instance' },
+    ],
+  };
+}
