@@ -44,6 +44,7 @@ export async function routerPreset(
     answer.data.map(({ id, status }) => [id, (status.args ?? []).slice(1)]),
   );
   const findings: string[] = answer.data.length === 0 ? ['it lists no model'] : [];
+  findings.push(...(await oddSwitches(file, Object.values(models).flat())));
   for (const { id, status } of answer.data) {
     if (status.value !== 'unloaded')
       findings.push(`[${id}] is ${status.value} though nobody asked`);
@@ -53,6 +54,18 @@ export async function routerPreset(
     if (!wasSkipped(report)) findings.push(...report.findings.map((line) => `[${id}] ${line}`));
   }
   return { ...checked(validator, findings), models };
+}
+
+/** The router takes any word but its own for "off" as "on": what a switch is set to has to say which. */
+async function oddSwitches(file: string, args: readonly string[]): Promise<string[]> {
+  const switches = args.filter(
+    (arg, index) => arg.startsWith('--') && args[index + 1]?.startsWith('--') !== false,
+  );
+  const names = new Set(switches.map((flag) => flag.replace(/^--(no-)?/, '')));
+  const lines = (await readFile(file, 'utf8')).matchAll(/^[ \t]*([\w-]+)[ \t]*=[ \t]*([^\s#;]*)/gm);
+  return [...lines]
+    .filter(([, name = '', value = '']) => names.has(name) && !/^(true|false|on|off)$/.test(value))
+    .map(([line]) => `\`${line.trim()}\`: true or false is wanted`);
 }
 
 type Models = z.infer<typeof modelsSchema>;

@@ -276,6 +276,12 @@ describe.skipIf(inject('llamaServer') === null)('llama-server', () => {
   it.each([
     ['a key', 'c = 8192', 'ctx-sze = 8192', /ctx-sze/],
     ['a value', 'c = 8192', 'c = many', /--ctx-size/],
+    [
+      'a switch that is neither',
+      'c = 8192',
+      'metrics = perhaps',
+      /`metrics = perhaps`: true or false/,
+    ],
     ['a flag of older engines', 'c = 8192', 'no-mmap = true', /no-mmap/],
   ])('finds %s of a preset', async (_, from, to, said) => {
     expect(await findings(routerPreset(faulty('models.ini', from, to), ctx))).toMatch(said);

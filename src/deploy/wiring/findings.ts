@@ -1,6 +1,7 @@
 import { engineArgs } from '../../render/parts/argv.ts';
 import { containerFolder } from '../../render/parts/container.ts';
 import type { Accelerator, Deployment, Reader } from '../../render/types.ts';
+import { presetFindings } from './preset.ts';
 import { wiredIn, type Wired } from './read.ts';
 
 /**
@@ -13,6 +14,7 @@ export function wiringFindings(
   text: string,
   deployment: Deployment,
 ): readonly string[] | null {
+  if (reader === 'router') return presetFindings(text, deployment);
   const wired = wiredIn(reader, text);
   if (wired === null) return null;
   const engines = wired.filter(({ args }) => runsModel(args));

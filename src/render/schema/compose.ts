@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { absolutePath, image, text, variableName } from './values.ts';
+import { absolutePath, image, isSecret, text, variableName } from './values.ts';
 
 /**
  * The part of the Compose specification that is written. `docker-compose config` proves more where it is at
@@ -45,13 +45,20 @@ const device = z.strictObject({
   capabilities: z.array(z.literal('gpu')).length(1),
 });
 
+/** Null: taken from the shell that starts it, where it is set. */
+const environment = z.record(variableName, literal.nullable()).superRefine((variables, check) => {
+  for (const [name, value] of Object.entries(variables)) {
+    if (value === null || !isSecret(name) || /^\$\{[A-Z_]+:\?[^}]*\}$/.test(value)) continue;
+    check.addIssue({ code: 'custom', path: [name], message: 'a secret stands in the file' });
+  }
+});
+
 const service = z.strictObject({
   image,
   build: z.strictObject({ context: text, dockerfile: text.optional() }).optional(),
   entrypoint: z.array(literal).optional(),
   command: z.array(literal).optional(),
-  /** Null: taken from the shell that starts it, where it is set. */
-  environment: z.record(variableName, literal.nullable()).optional(),
+  environment: environment.optional(),
   ports: z.array(published).optional(),
   volumes: z.array(z.union([bind, named])).optional(),
   devices: z.array(z.string().regex(/^\/dev\/[\w/-]+:\/dev\/[\w/-]+$/)).optional(),

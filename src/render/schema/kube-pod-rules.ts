@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { podOverlay } from './kube-pod.ts';
+import { isSecret } from './values.ts';
 
 /** A pod as any workload has it; the image may be somebody else's to fill in. */
 export type Pod = z.infer<typeof podOverlay>;
@@ -47,6 +48,9 @@ function containerFindings(container: Container, volumes: readonly string[]): st
       ...oneOf(`variable \`${name}\``, value),
       ...(value.valueFrom === undefined ? [] : oneOf(`variable \`${name}\``, value.valueFrom)),
     ]),
+    ...env
+      .filter(({ name, value = '' }) => value !== '' && isSecret(name))
+      .map(({ name }) => `the secret \`${name}\` stands in the file`),
     ...probeFindings(container),
     ...resourceFindings(container),
   ];

@@ -127,10 +127,10 @@ export const autoscaler = z.strictObject({
   }),
 });
 
-const policyPort = z.strictObject({
-  protocol: z.enum(['TCP', 'UDP']).optional(),
-  port: z.union([port, portName]).optional(),
-});
+const protocol = z.enum(['TCP', 'UDP']).optional();
+const ownPort = z.strictObject({ protocol, port: z.union([port, portName]).optional() });
+/** A name would be one of somebody else's pods. */
+const foreignPort = z.strictObject({ protocol, port: port.optional() });
 const peer = z.strictObject({
   podSelector: labelSelector.optional(),
   namespaceSelector: labelSelector.optional(),
@@ -145,13 +145,11 @@ export const networkPolicy = z.strictObject({
     podSelector: labelSelector,
     policyTypes: z.array(z.enum(['Ingress', 'Egress'])).min(1),
     ingress: z
-      .array(
-        z.strictObject({ from: z.array(peer).optional(), ports: z.array(policyPort).optional() }),
-      )
+      .array(z.strictObject({ from: z.array(peer).optional(), ports: z.array(ownPort).optional() }))
       .optional(),
     egress: z
       .array(
-        z.strictObject({ to: z.array(peer).optional(), ports: z.array(policyPort).optional() }),
+        z.strictObject({ to: z.array(peer).optional(), ports: z.array(foreignPort).optional() }),
       )
       .optional(),
   }),

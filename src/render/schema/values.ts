@@ -20,3 +20,8 @@ export const absolutePath = z.string().startsWith('/');
 
 /** What a variable of a process may be called. */
 export const variableName = z.string().regex(/^[A-Za-z_]\w*$/);
+
+/** Variables that hold a secret by their name: files name where it is to be had, and never the secret. */
+export function isSecret(variable: string): boolean {
+  return /(^|_)(TOKEN|KEY|SECRET|PASSWORD)$/i.test(variable);
+}

@@ -100,6 +100,12 @@ const IN_POD: readonly (readonly [string, string, string, string])[] = [
     'it requests nvidia.com/gpu 2 and is limited to 1',
   ],
   [
+    'a secret',
+    "name: HF_HUB_OFFLINE, value: '1'",
+    'name: HF_TOKEN2_KEY, value: hf_abc',
+    'the secret `HF_TOKEN2_KEY` stands in the file',
+  ],
+  [
     'two containers of a name',
     '- name: fetch',
     '- name: llama',

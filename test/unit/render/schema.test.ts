@@ -112,6 +112,7 @@ describe('values that readers of the files would take', () => {
     ['more privileges', 'no-new-privileges:true', 'seccomp:unconfined'],
     ['a port as YAML number', '"published":"8080"', '"published":8080'],
     ['a memory limit that is none', '"24g"', '"24gib"'],
+    ['a secret', '"read_only":true,"tmpfs"', '"environment":{"HF_TOKEN":"hf_abc"},"tmpfs"'],
   ])('finds %s in Compose', (_, from, to) => {
     expect(schemaFindings(DOCUMENTS.compose, replaced(compose, from, to))).not.toEqual([]);
   });
@@ -127,6 +128,20 @@ describe('values that readers of the files would take', () => {
     ['a port that is none', '"containerPort":8080', '"containerPort":80800'],
   ])('finds %s in a Deployment', (_, from, to) => {
     expect(objectFindings(replaced(deployment, from, to))).not.toEqual([]);
+  });
+
+  it('takes a secret of the shell that starts it', () => {
+    for (const value of ['null', '"${HF_TOKEN:?export it}"']) {
+      const to = `"environment":{"HF_TOKEN":${value}},"tmpfs"`;
+      const document = replaced(compose, '"read_only":true,"tmpfs"', to);
+      expect(schemaFindings(DOCUMENTS.compose, document)).toEqual([]);
+    }
+  });
+
+  it('takes names of ports for its own pods only', () => {
+    const policy = objects.find((each) => (each as { kind: string }).kind === 'NetworkPolicy');
+    expect(objectFindings(replaced(policy, '"port":8080', '"port":"http"'))).toEqual([]);
+    expect(objectFindings(replaced(policy, '"port":53', '"port":"dns"'))).not.toEqual([]);
   });
 
   it('names the field, and of a union the branch that was meant', () => {

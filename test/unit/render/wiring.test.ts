@@ -92,3 +92,32 @@ describe('the words of a unit', () => {
     expect(unitWords(line)).toEqual(words);
   });
 });
+
+describe('what the wiring finds in a preset of the router', () => {
+  it.each([
+    ['a value', /^parallel = .*/m, 'parallel = 64', /`parallel = 64`: the plan has \d+/],
+    ['a projector that is gone', /^mmproj = .*\n/m, '', /`mmproj = .*` of the plan is missing/],
+    ['another file', /^model = .*/m, 'model = /srv/models/other.gguf', /other.gguf`: the plan has/],
+    ['a key of its own', /^parallel/m, 'no-mmproj-offload = true\nparallel', /is not of the plan/],
+    ['another name', /^\[.*\]/m, '[other]', /there is no section \[qwen2.5-vl-3b\]/],
+  ])('%s', async (_, from, to, said) => {
+    const { text, deployment } = await preset();
+    const faulty = text.replace(from, to);
+    expect(faulty).not.toBe(text);
+    expect(wiringFindings('router', faulty, deployment)?.join('\n')).toMatch(said);
+  });
+
+  it('leaves other models and when one is started to the operator', async () => {
+    const { text, deployment } = await preset();
+    const more = `${text}load-on-startup = true\n\n[another]\nmodel = /srv/models/another.gguf\n`;
+    expect(wiringFindings('router', more, deployment)).toEqual([]);
+  });
+
+  async function preset() {
+    const plan = await planFor({ model: 'qwen2.5-vl-3b', gpus: MACHINES.CPU });
+    const options = { ...ENGINE_ALONE, targets: [], groups: null };
+    const deployment = await deploymentFor({ plan, version: '0.1.0', command: '', options });
+    const [file] = targets['models-ini'].render(deployment);
+    return { text: file?.text ?? '', deployment };
+  }
+});
