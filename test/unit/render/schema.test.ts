@@ -205,6 +205,7 @@ describe('beside the full schemas', () => {
       definitions: {
         ObjectMeta: at(deployment, 'metadata'),
         PodTemplateSpec: at(deployment, 'spec', 'template'),
+        PersistentVolumeClaim: api === null ? {} : filledIn('core.v1.PersistentVolumeClaim'),
         PodSpec: at(deployment, 'spec', 'template', 'spec'),
         HorizontalPodAutoscalerBehavior: at(autoscaler, 'spec', 'behavior'),
       },
