@@ -76,6 +76,20 @@ describe('a plan that outgrows its machine', () => {
     expect(plan.scaleOut).toBeUndefined();
   });
 
+  it.each([
+    ['kserve', LONG, /replicas: (\d+)/],
+    ['lws', ['qwen2.5-vl-72b', '--gpu', '2x L4', '--engine', 'vllm'], /size: (\d+)/],
+    ['lws', ['qwen2.5-vl-72b', '--gpu', 'L4'], /size: (\d+)/],
+  ] as const)('is written for %s, where its readers take it', async (target, args, count) => {
+    const { plan } = await planned(...args);
+    const files = ['--target', target, '--with', 'monitoring', '--dry-run'];
+    const { code, stdout, stderr } = await mmdeploy(['plan', ...args, ...files]);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const { replicas, nodes } = plan.scaleOut ?? {};
+    expect(Number(count.exec(stdout)?.[1])).toBe(target === 'lws' ? nodes : replicas);
+    expect(stdout).toContain('==> monitoring/alerts.yml <==');
+  });
+
   it('deploys one copy of the proposal, as often as it says', async () => {
     const { plan } = await planned(...LONG);
     const { scaleOut } = plan;

@@ -7,6 +7,9 @@ import { jobName } from './rule.ts';
 /** Targets whose pods Prometheus has to find. */
 const IN_CLUSTER: ReadonlySet<string> = new Set(['kubernetes', 'kserve', 'lws']);
 
+/** Set by LeaderWorkerSet's controller, as Prometheus spells it; empty on other pods. */
+const WORKER_INDEX = '__meta_kubernetes_pod_label_leaderworkerset_sigs_k8s_io_worker_index';
+
 /** A Prometheus that reads the deployment and the rules beside it; its job belongs into one that is there. */
 export function scrapeConfig(deployment: Deployment, targets: readonly string[]): RenderedFile {
   const inCluster = targets.some((target) => IN_CLUSTER.has(target));
@@ -17,7 +20,9 @@ export function scrapeConfig(deployment: Deployment, targets: readonly string[])
       {
         job_name: jobName(deployment),
         metrics_path: '/metrics',
-        ...(inCluster ? podsOf(deployment) : { static_configs: [{ targets: [at(deployment)] }] }),
+        ...(inCluster
+          ? podsOf(deployment, targets.includes('kserve'))
+          : { static_configs: [{ targets: [at(deployment)] }] }),
       },
     ],
   };
@@ -34,19 +39,28 @@ function at({ listen: { host, port } }: Deployment): string {
   return local.includes(':') ? `[${local}]:${port}` : `${local}:${port}`;
 }
 
-/** The pods of the deployment, by the label that every kind of it has. */
-function podsOf(deployment: Deployment): object {
+/** KServe's vLLM listens elsewhere, with a certificate of its own signature. */
+const KSERVE_PORT = 8000;
+
+/**
+ * The pods of the deployment, by the label that every kind of it has. Of a group over several machines only the
+ * leader answers: the others are no targets that are down.
+ */
+function podsOf(deployment: Deployment, kserve: boolean): object {
   const [label = ''] = Object.keys(selector(deployment));
   const meta = `__meta_kubernetes_pod_label_${label.replaceAll(/[^a-zA-Z0-9]/g, '_')}`;
+  const tls = { scheme: 'https', tls_config: { insecure_skip_verify: true } };
   return {
+    ...(kserve ? tls : {}),
     kubernetes_sd_configs: [{ role: 'pod' }],
     relabel_configs: [
       { source_labels: [meta], regex: deployment.name, action: 'keep' },
+      { source_labels: [WORKER_INDEX], regex: '0?', action: 'keep' },
       { source_labels: ['__meta_kubernetes_pod_phase'], regex: 'Running', action: 'keep' },
       {
         source_labels: ['__meta_kubernetes_pod_ip'],
         target_label: '__address__',
-        replacement: `$1:${CONTAINER_PORT}`,
+        replacement: `$1:${kserve ? KSERVE_PORT : CONTAINER_PORT}`,
       },
       { source_labels: ['__meta_kubernetes_pod_name'], target_label: 'instance' },
     ],

@@ -38,6 +38,9 @@ export type KubeObject =
 /** A pod of a file with the labels that it will have. */
 export type Labelled = { readonly labels: Readonly<Record<string, string>>; readonly pod: Pod };
 
+/** The controller counts the pods of a group; the leader is the first. */
+const WORKER_INDEX = 'leaderworkerset.sigs.k8s.io/worker-index';
+
 /** The pods that an object makes. */
 export function podsOf(object: KubeObject): Labelled[] {
   const labelled = (template: Deployment['spec']['template'] | undefined): Labelled[] =>
@@ -54,7 +57,10 @@ export function podsOf(object: KubeObject): Labelled[] {
         name,
         persistentVolumeClaim: { claimName: name },
       }));
-      return [...labelled(leaderTemplate), ...labelled(workerTemplate)].map(({ labels, pod }) => ({
+      const numbered = [labelled(leaderTemplate), labelled(workerTemplate)].flatMap((pods, index) =>
+        pods.map(({ labels, pod }) => ({ pod, labels: { ...labels, [WORKER_INDEX]: `${index}` } })),
+      );
+      return numbered.map(({ labels, pod }) => ({
         labels,
         pod: { ...pod, volumes: [...(pod.volumes ?? []), ...claimed] },
       }));
