@@ -22,8 +22,11 @@ export function presetFindings(text: string, deployment: Deployment): readonly s
     ),
   );
   const planned = plannedKeys(deployment);
+  const version = entries.find(({ section, key }) => section === '' && key === 'version')?.value;
   const missing = [...planned].filter(([key]) => !found.has(key));
   return [
+    // The engine reads no other, and does not look.
+    ...(version === '1' ? [] : [`the version of presets is 1, not ${version ?? 'left out'}`]),
     ...missing.map(([key, value]) => `\`${key} = ${value}\` of the plan is missing`),
     ...[...found].flatMap(([key, value]) => {
       const wanted = planned.get(key);

@@ -99,6 +99,7 @@ describe('what the wiring finds in a preset of the router', () => {
     ['a projector that is gone', /^mmproj = .*\n/m, '', /`mmproj = .*` of the plan is missing/],
     ['another file', /^model = .*/m, 'model = /srv/models/other.gguf', /other.gguf`: the plan has/],
     ['a key of its own', /^parallel/m, 'no-mmproj-offload = true\nparallel', /is not of the plan/],
+    ['a version', /^version = 1/m, 'version = perhaps', /version of presets is 1, not perhaps/],
     ['another name', /^\[.*\]/m, '[other]', /there is no section \[qwen2.5-vl-3b\]/],
   ])('%s', async (_, from, to, said) => {
     const { text, deployment } = await preset();
