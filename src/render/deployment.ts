@@ -71,7 +71,7 @@ export function deploymentOf(whole: DeploymentPlan, options: DeploymentOptions):
     images,
     release: options.release(engine),
     files: engine === 'vllm' ? [] : deployedFiles(plan, options.modelsDir),
-    memory: hostMemory(plan),
+    memory: hostMemory(plan, options.shape),
     scale,
     startSeconds: startSeconds(plan, scale),
     listen: options.listen,

@@ -60,6 +60,8 @@ export type HostMemory = {
   readonly limitBytes: number;
   /** `--cache-ram` in MiB: what llama-server keeps of finished prompts; 0 for vLLM, which has none. */
   readonly cacheRamMib: number;
+  /** `--slot-cache` of the gateway in MiB: prompts with media, in files in memory; 0 without one. */
+  readonly slotCacheMib: number;
   /** `--mm-processor-cache-gb` of vLLM, in GiB; null for llama.cpp. */
   readonly mediaCacheGib: number | null;
   /** Most of `/dev/shm`, which counts as memory of the container; 0 where the engine needs none. */

@@ -1,5 +1,6 @@
 import type { DeployedFile, Deployment, RenderedFile } from '../types.ts';
 import { engineArgs } from './argv.ts';
+import { gatewayArgs } from './gateway.ts';
 import { placedPlan } from './placed-plan.ts';
 
 /** Inside a container every engine listens here: what is published outside is the target's business. */
@@ -78,8 +79,8 @@ export function containerProcess(deployment: Deployment): ContainerProcess {
     image: images.gateway,
     entrypoint: ['mmdeploy'],
     args: [
-      ...['serve', '--plan', GATEWAY_PLAN, '--llama-server', images.program],
-      ...['--host', LISTEN.host, '--port', String(LISTEN.port), '--cache-dir', CACHE_DIR],
+      ...gatewayArgs(deployment, { plan: GATEWAY_PLAN, llamaServer: images.program, ...LISTEN }),
+      ...['--cache-dir', CACHE_DIR],
     ],
     environment: { HOME: CACHE_DIR },
     health: ['curl', '-fsS', `${url}/ready`],

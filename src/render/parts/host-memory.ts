@@ -1,6 +1,7 @@
 import type { DeploymentPlan } from '../../contracts/plan.ts';
 import { GIB, MIB } from '../../units.ts';
-import type { HostMemory } from '../types.ts';
+import type { HostMemory, Shape } from '../types.ts';
+import { GATEWAY_BYTES } from './gateway.ts';
 import { vllmHostMemory } from './vllm-host-memory.ts';
 
 /** llama-server's own `--cache-ram`. */
@@ -16,24 +17,29 @@ const MARGIN_SHARE = 0.1;
 /**
  * The host's side of a plan as limits of a container or unit. llama-server keeps finished prompts in the
  * host's memory up to `--cache-ram`: a limit without it would end the engine after a day, so the cache gets
- * what the host has to spare, at most the engine's own 8 GiB.
+ * what the host has to spare, at most the engine's own 8 GiB. The gateway keeps prompts with media itself, in
+ * files in memory, which count as well: it gets half of that.
  */
-export function hostMemory(plan: DeploymentPlan): HostMemory {
+export function hostMemory(plan: DeploymentPlan, shape: Shape): HostMemory {
   const { memory, machine, engine } = plan;
   if (engine?.name === 'vllm') return vllmHostMemory(plan);
-  const peak = memory.devices.find(({ id }) => id === 'host')?.peakBytes ?? 0;
+  const gateway = shape === 'gateway';
+  const engineBytes = memory.devices.find(({ id }) => id === 'host')?.peakBytes ?? 0;
+  const peak = engineBytes + (gateway ? GATEWAY_BYTES : 0);
   const margin = Math.max(LEAST_MARGIN_BYTES, peak * MARGIN_SHARE);
   const { totalBytes, limitBytes } = machine.memory;
   const host = limitBytes ?? totalBytes;
   const spare = host === null ? null : host - SYSTEM_BYTES - peak - margin;
-  const cacheRamMib =
+  const cachesMib =
     spare === null
       ? UNKNOWN_HOST_CACHE_MIB
       : Math.max(0, Math.min(DEFAULT_CACHE_MIB, Math.floor(spare / MIB)));
+  const slotCacheMib = gateway ? Math.floor(cachesMib / 2) : 0;
   return {
     requestBytes: peak,
-    limitBytes: Math.ceil((peak + margin) / MIB) * MIB + cacheRamMib * MIB,
-    cacheRamMib,
+    limitBytes: Math.ceil((peak + margin) / MIB) * MIB + cachesMib * MIB,
+    cacheRamMib: cachesMib - slotCacheMib,
+    slotCacheMib,
     mediaCacheGib: null,
     sharedBytes: 0,
   };

@@ -2,6 +2,7 @@ import type { ModelFile } from '../../contracts/model.ts';
 import { hubFile } from '../../plan/files.ts';
 import type { DeployedFile, Deployment, RenderedFile } from '../types.ts';
 import { engineArgs, type Placed } from './argv.ts';
+import { gatewayArgs } from './gateway.ts';
 import { placedPath, placedPlan } from './placed-plan.ts';
 import { shellWord } from './quote.ts';
 
@@ -28,14 +29,8 @@ const PROGRAMS = '/usr/local/bin';
 export function hostProgram(deployment: Deployment, plan: string): HostProgram {
   const engine = enginePath(deployment);
   if (deployment.shape === 'engine') return { path: engine, args: hostArgs(deployment) };
-  const { host, port } = deployment.listen;
-  return {
-    path: `${PROGRAMS}/mmdeploy`,
-    args: [
-      ...['serve', '--plan', plan, '--llama-server', engine],
-      ...['--host', host, '--port', String(port), '--log', '-'],
-    ],
-  };
+  const args = gatewayArgs(deployment, { plan, llamaServer: engine, ...deployment.listen });
+  return { path: `${PROGRAMS}/mmdeploy`, args: [...args, '--log', '-'] };
 }
 
 /** The engine that was found on this machine, where users other than its owner can run it. */

@@ -42,6 +42,7 @@ export function vllmHostMemory(plan: DeploymentPlan): HostMemory {
     requestBytes,
     limitBytes: Math.ceil((withMargin + CACHES * mediaCacheGib * GIB) / MIB) * MIB,
     cacheRamMib: 0,
+    slotCacheMib: 0,
     mediaCacheGib,
     sharedBytes: SHARED_BYTES,
   };

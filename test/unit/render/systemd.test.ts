@@ -93,13 +93,14 @@ describe('the systemd unit', () => {
   });
 
   it('runs the gateway on a plan of its own, and lets it end the engine', async () => {
-    const { values, text } = await unitOf(
+    const { values, text, deployment } = await unitOf(
       await planFor({ model: 'llava-1.5-7b', gpus: ['none'] }),
       { shape: 'gateway', modelsDir: '/data' },
     );
     expect(values('ExecStart')).toEqual([
       '/usr/local/bin/mmdeploy serve --plan /etc/mmdeploy/llava-1-5-7b.plan.json' +
-        ' --llama-server /usr/local/bin/llama-server --host 127.0.0.1 --port 8080 --log -',
+        ' --llama-server /usr/local/bin/llama-server --host 127.0.0.1 --port 8080' +
+        ` --slot-cache ${deployment.memory.slotCacheMib}MiB --log -`,
     ]);
     expect(values('KillMode')).toEqual(['mixed']);
     expect(JSON.parse(text('plan.host.json'))).toMatchObject({
