@@ -1,5 +1,5 @@
 import { headerComment } from './parts/header.ts';
-import type { Deployment, RenderedFile } from './types.ts';
+import type { Deployment, Origin, RenderedFile } from './types.ts';
 
 /**
  * The image of the gateway: the engine's own with Node.js and mmdeploy in it. ffmpeg is there for films;
@@ -7,7 +7,7 @@ import type { Deployment, RenderedFile } from './types.ts';
  */
 export function dockerfile(deployment: Deployment): RenderedFile {
   const { images, origin } = deployment;
-  const version = origin.version.split(' ').pop() ?? '';
+  const version = versionOf(origin);
   const text = `${headerComment(deployment)}FROM ${images.node} AS node
 
 FROM ${images.engine ?? images.node}
@@ -25,4 +25,22 @@ RUN apt-get update \\
 ENTRYPOINT ["mmdeploy"]
 `;
   return { path: 'Dockerfile', text, reader: 'dockerfile' };
+}
+
+/** The image of `mmdeploy estimate`: Node.js and mmdeploy, without an engine. */
+export function estimateDockerfile(deployment: Deployment): RenderedFile {
+  const version = versionOf(deployment.origin);
+  const text = `${headerComment(deployment)}FROM ${deployment.images.node}
+# A package's name and version, or the file of \`npm pack\` beside this one: --build-arg MMDEPLOY=./mmdeploy-${version}.tgz
+ARG MMDEPLOY=mmdeploy@${version}
+COPY . /opt/build
+RUN cd /opt/build && npm install --global --omit=dev "$MMDEPLOY" && rm -rf /opt/build /root/.npm
+USER node
+ENTRYPOINT ["mmdeploy"]
+`;
+  return { path: 'Dockerfile.estimate', text, reader: 'dockerfile' };
+}
+
+function versionOf({ version }: Origin): string {
+  return version.split(' ').pop() ?? '';
 }

@@ -1,5 +1,6 @@
 import { MmdeployError, nearest } from '../errors.ts';
 import { compose } from './compose.ts';
+import { k8sJob } from './k8s-job.ts';
 import { kserve } from './kserve.ts';
 import { kubernetes } from './kubernetes.ts';
 import { llamaServer } from './llama-server.ts';
@@ -23,6 +24,7 @@ export const targets = {
   'llama-swap': llamaSwap,
   kserve,
   lws,
+  'k8s-job': k8sJob,
 } as const satisfies Record<string, Target>;
 
 export type TargetId = keyof typeof targets;

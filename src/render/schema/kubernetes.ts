@@ -167,6 +167,20 @@ export const disruptionBudget = z.strictObject({
   }),
 });
 
+const failureRule = z.strictObject({
+  action: z.enum(['FailJob', 'FailIndex', 'Ignore', 'Count']),
+  onExitCodes: z
+    .strictObject({
+      containerName: label.optional(),
+      operator: z.enum(['In', 'NotIn']),
+      values: z.array(count.max(255)).min(1),
+    })
+    .optional(),
+  onPodConditions: z
+    .array(z.strictObject({ type: text, status: z.enum(['True', 'False', 'Unknown']) }))
+    .optional(),
+});
+
 export const job = z.strictObject({
   apiVersion: z.literal('batch/v1'),
   kind: z.literal('Job'),
@@ -180,6 +194,7 @@ export const job = z.strictObject({
     maxFailedIndexes: count.optional(),
     activeDeadlineSeconds: seconds.optional(),
     ttlSecondsAfterFinished: count.optional(),
+    podFailurePolicy: z.strictObject({ rules: z.array(failureRule).min(1) }).optional(),
     template: podTemplate,
   }),
 });
