@@ -1,5 +1,8 @@
 /** The only place where vLLM's argv is built; flags as `vllm serve` spells them (profiles/engines.yaml). */
 
+type ItemLimit =
+  number | { readonly count: number; readonly width: number; readonly height: number };
+
 export type VllmInput = {
   /** Hub repository or a local folder. */
   readonly model: string;
@@ -23,9 +26,9 @@ export type VllmInput = {
   readonly encoderWhole: boolean;
   /**
    * Most items of each modality in one prompt. vLLM reserves memory for the worst case of them, and for
-   * one of every modality that is not named.
+   * one of every modality that is not named; with a size in pixels, for items of that size.
    */
-  readonly itemsPerPrompt: Readonly<Record<string, number>>;
+  readonly itemsPerPrompt: Readonly<Record<string, ItemLimit>>;
   /** What the model's processor is told, e.g. `max_pixels`; null: nothing. */
   readonly processorKwargs: Readonly<Record<string, number>> | null;
   /** The repository ships its own modelling code (Qwen-VL-Chat, InternVL2). */

@@ -1,8 +1,9 @@
 import type { ModelDescription } from '../contracts/model.ts';
 import type { Candidate, ScaleOut } from '../contracts/plan.ts';
-import { vllmArgs } from '../engines/vllm.ts';
+import { vllmArgs, type VllmInput } from '../engines/vllm.ts';
 import { mediaSentences } from '../match/media.ts';
 import type { Wishes } from '../match/types.ts';
+import type { VllmChoice } from '../match/vllm/types.ts';
 import type { VllmAlternative } from '../match/vllm/alternatives.ts';
 import { sum } from '../units.ts';
 import { modelSummary } from './build.ts';
@@ -64,7 +65,7 @@ function argsOf({ model, choice, wishes, trustRemoteCode }: VllmPlanInput): stri
     kvType: choice.kvType,
     half: choice.half,
     encoderWhole: choice.encoderWhole,
-    itemsPerPrompt: itemsOf(model, choice.imagesPerPrompt, wishes),
+    itemsPerPrompt: itemsOf(model, choice, wishes),
     processorKwargs: choice.processorKwargs,
   });
 }
@@ -72,12 +73,15 @@ function argsOf({ model, choice, wishes, trustRemoteCode }: VllmPlanInput): stri
 /** What the workload has, an image or a clip where it names none, and nothing else. */
 function itemsOf(
   { modalities }: ModelDescription,
-  images: number | null,
+  { imagesPerPrompt: images, imageSize }: VllmChoice,
   { workload }: Wishes,
-): Record<string, number> {
-  const items: Record<string, number> = {};
+): VllmInput['itemsPerPrompt'] {
+  const items: Record<string, VllmInput['itemsPerPrompt'][string]> = {};
   for (const modality of modalities) {
-    if (modality === 'image') items[modality] = images ?? 0;
+    const count = images ?? 0;
+    if (modality === 'image') {
+      items[modality] = imageSize === null ? count : { count, ...imageSize };
+    }
     if (modality === 'audio') items[modality] = workload?.audio?.count ?? (images === null ? 1 : 0);
     if (modality === 'video') items[modality] = workload?.video?.count ?? 0;
   }

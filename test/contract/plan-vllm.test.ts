@@ -112,6 +112,21 @@ describe('plan --engine vllm', () => {
     expect(intern.settings?.imageMaxTokens).toBe(1280);
   });
 
+  it('reserves for the images of the workload where nothing caps what the processor makes', async () => {
+    const flags = ['pixtral-12b', '--gpu', 'A100-80GB', '--context', '2048'] as const;
+    const stated = await planJson(...flags, '--images', '1@640x480');
+    expect(argsOf(stated)).toContain(
+      ' --limit-mm-per-prompt {"image":{"count":1,"width":640,"height":480}} ',
+    );
+    expect(stated.reasons.join()).toMatch(/refuses images of more tokens than 640x480 pixels take/);
+    const open = await planJson(...flags);
+    expect(argsOf(open)).toContain(' --limit-mm-per-prompt {"image":1} ');
+    expect(bytesOf(stated, 'encoder-compute')).toBeLessThan(bytesOf(open, 'encoder-compute'));
+    // Its processor takes a cap: larger images are made smaller, not refused.
+    const capped = await planJson('qwen2.5-vl-7b', '--gpu', 'L4', '--images', '1@640x480');
+    expect(argsOf(capped)).toContain(' --limit-mm-per-prompt {"image":1,"video":0} ');
+  });
+
   it('halves the cache with FP8, and holds the workload', async () => {
     const flags = ['--gpu', 'L40S', '--context', '8192', '--slots', '4'];
     const [whole, half] = [

@@ -62,6 +62,7 @@ function evaluateTower(point: VllmPoint, wishes: Wishes, tower: EncoderPlacement
     half: capability.half || variant.quantization === 'awq',
     encoderWhole: tower.whole,
     imagesPerPrompt: images.perPrompt,
+    imageSize: images.size,
     imageMaxTokens: images.imageMaxTokens,
     processorKwargs: images.processorKwargs,
     verdict: !holds ? 'no' : isComfortable(devices) && !raised ? 'fits' : 'tight',

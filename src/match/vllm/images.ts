@@ -1,7 +1,7 @@
 import type { ModelDescription, TokenRuleUse } from '../../contracts/model.ts';
 import { roundUp } from '../../units.ts';
 import { LEAST_CAP, TEXT_RESERVE, imageTokensOf } from '../launch.ts';
-import { audioOf, videoOf } from '../media.ts';
+import { audioOf, imageTokens, videoOf } from '../media.ts';
 import type { Wishes } from '../types.ts';
 
 /** What vLLM is to be told about images, and why. */
@@ -10,6 +10,8 @@ export type VllmImages = {
   readonly perPrompt: number | null;
   /** Tokens of the largest image that gets through, without wrappers. */
   readonly largest: number;
+  /** Size in pixels that vLLM reserves for, where nothing caps what its processor makes; null: the largest. */
+  readonly size: { readonly width: number; readonly height: number } | null;
   readonly imageMaxTokens: number | null;
   readonly processorKwargs: Readonly<Record<string, number>> | null;
   readonly notes: readonly string[];
@@ -29,7 +31,7 @@ export function vllmImages(
   contextPerSlot: number,
 ): VllmImages {
   const { workload, imageMaxTokens: asked } = wishes;
-  const none = { imageMaxTokens: null, processorKwargs: null, notes: [], fault: null };
+  const none = { size: null, imageMaxTokens: null, processorKwargs: null, notes: [], fault: null };
   if (!model.modalities.includes('image')) return { ...none, perPrompt: null, largest: 0 };
   const perPrompt = Math.max(1, workload?.images?.count ?? 1);
   const use = model.imageTokens.vllm;
@@ -47,6 +49,14 @@ export function vllmImages(
   if (largest <= Math.min(room, asked ?? Infinity)) return { ...none, perPrompt, largest };
   const cap = capOf(model, use, Math.min(room, asked ?? Infinity));
   const said = `an image can be ${largest} tokens, and a sequence of ${contextPerSlot} has room for ${Math.max(room, 0)}`;
+  const stated = cap === null && asked === null ? statedSize(model, wishes, room) : null;
+  if (stated !== null) {
+    const { width, height, tokens: most } = stated;
+    const notes = [
+      `${said}: vLLM refuses images of more tokens than ${width}x${height} pixels take`,
+    ];
+    return { ...none, ...{ perPrompt, notes }, largest: most, size: { width, height } };
+  }
   if (cap === null) {
     const notes = largest > room ? [`${said}: vLLM refuses larger requests`] : [];
     return { ...none, perPrompt, largest, notes, fault: asked === null ? null : NO_CAP };
@@ -59,6 +69,20 @@ export function vllmImages(
     imageMaxTokens: cap.tokens,
     processorKwargs: cap.kwargs,
   };
+}
+
+/**
+ * The images that the workload states, where they fit: vLLM then reserves for these, and refuses what takes more
+ * than its encoder cache, instead of reserving for an image that no sequence holds (`--limit-mm-per-prompt` with
+ * sizes, vLLM docs/configuration/conserving_memory.md).
+ */
+function statedSize(model: ModelDescription, { workload }: Wishes, room: number) {
+  const images = workload?.images ?? null;
+  if (images === null) return null;
+  const { width, height } = images;
+  const counted = imageTokens(model, 'vllm', images, null) ?? Infinity;
+  const tokens = counted - (model.imageTokens.vllm?.wrapper.tokens ?? 0);
+  return tokens <= room ? { width, height, tokens } : null;
 }
 
 function videoTokens(model: ModelDescription, wishes: Wishes): number {

@@ -41,6 +41,8 @@ export type VllmChoice = VllmPoint & {
   readonly encoderWhole: boolean;
   /** Images in one prompt; null for a model that does not see. */
   readonly imagesPerPrompt: number | null;
+  /** Pixels of the largest image that is reserved for; null: whatever the processor makes of any. */
+  readonly imageSize: { readonly width: number; readonly height: number } | null;
   readonly imageMaxTokens: number | null;
   /** `--mm-processor-kwargs` that hold the cap. */
   readonly processorKwargs: Readonly<Record<string, number>> | null;
