@@ -15,7 +15,7 @@ import { shellcheck } from '../../src/validators/shell.ts';
 import { systemdSecurity, systemdVerify } from '../../src/validators/systemd.ts';
 import { made, validatorContext } from '../helpers/validators.ts';
 
-// Each reader takes the good file, and has a finding for each fault that is put into it: what a reader lets
+// Each reader (of Debian 12 and of 2026 alike) takes the good file, and has a finding for each fault that is put into it: what a reader lets
 // through is not proven by it.
 const FIXTURES = fileURLToPath(new URL('../fixtures/written/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-written-'));
@@ -83,9 +83,9 @@ describe.skipIf(validators['systemd-analyze'] === null)('systemd-analyze', () =>
     ['a key', 'ProtectHome', 'ProtectHom', /Unknown key 'ProtectHom'/],
     ['a key of another section', 'WantedBy', 'WantedBye', /WantedBye/],
     ['a section', '[Install]', '[Instal]', /Unknown section 'Instal'/],
-    ['a value', 'Type=exec', 'Type=exce', /service type, ignoring: exce/],
+    ['a value', 'Type=exec', 'Type=exce', /ignoring: exce|Type=exce,/],
     ['a size', 'MemoryMax=24G', 'MemoryMax=24Q', /MemoryMax|24Q/],
-    ['a boolean', 'NoNewPrivileges=yes', 'NoNewPrivileges=yess', /boolean value.*: yess/],
+    ['a boolean', 'NoNewPrivileges=yes', 'NoNewPrivileges=yess', /: yess|NoNewPrivileges=yess,/],
     ['a group of system calls', '@system-service', '@system-servic', /@system-servic/],
     ['rights of a device', 'char-drm rw', 'char-drm rwz', /device rights 'rwz'/],
     ['a target that nobody has', 'After=network-online', 'After=network-onlin', /no such target/],
