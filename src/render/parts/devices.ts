@@ -6,10 +6,11 @@ export function deviceIds({ gpus }: Deployment): readonly string[] {
 }
 
 /**
- * What keeps an engine to the cards of its plan where it would see every card of the machine; nothing where
- * the plan uses all of them.
+ * What keeps an engine to the cards of its plan where it would see every card of the machine, and in the
+ * plan's order; nothing where there is no choice.
  */
 export function visibleDevices({ accelerator, gpus, plan }: Deployment): Record<string, string> {
+  if (accelerator === 'nvidia') return gpus.length > 1 ? DRIVERS_ORDER : {};
   if (gpus.length === plan.machine.gpus.length) return {};
   const numbers = gpus.map(({ id }) => numberOf(id)).join(',');
   if (accelerator === 'amd') return { HIP_VISIBLE_DEVICES: numbers };
@@ -17,18 +18,16 @@ export function visibleDevices({ accelerator, gpus, plan }: Deployment): Record<
   return {};
 }
 
+/** The driver numbers cards by their slots, and so does a plan; CUDA, left alone, puts the fastest first. */
+const DRIVERS_ORDER = { CUDA_DEVICE_ORDER: 'PCI_BUS_ID' };
+
 /** As `visibleDevices`, where nothing else limits NVIDIA cards: outside of containers. */
 export function visibleOnHost(deployment: Deployment): Record<string, string> {
   const { accelerator, gpus, plan } = deployment;
-  if (accelerator !== 'nvidia') return visibleDevices(deployment);
-  if (plan.machine.gpus.length === 1) return {};
-  return {
-    // The driver numbers cards by their slots; CUDA, left alone, puts the fastest first.
-    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
-    ...(gpus.length === plan.machine.gpus.length
-      ? {}
-      : { CUDA_VISIBLE_DEVICES: deviceIds(deployment).join(',') }),
-  };
+  if (accelerator !== 'nvidia' || gpus.length === plan.machine.gpus.length) {
+    return visibleDevices(deployment);
+  }
+  return { ...DRIVERS_ORDER, CUDA_VISIBLE_DEVICES: deviceIds(deployment).join(',') };
 }
 
 function numberOf(id: string): string {

@@ -40,6 +40,15 @@ describe('the quadlet', () => {
     expect(await devices(MACHINES.CPU)).toEqual({ devices: [], groups: [] });
   });
 
+  it('numbers several cards as its plan does', async () => {
+    const on = async (gpus: readonly string[]) => {
+      const { values } = await containerOf(await planFor({ model: 'llava-1.5-7b', gpus }));
+      return values('Environment');
+    };
+    expect(await on(MACHINES['one NVIDIA card'])).toEqual([]);
+    expect(await on(MACHINES['two NVIDIA cards'])).toEqual(['CUDA_DEVICE_ORDER=PCI_BUS_ID']);
+  });
+
   it('publishes on this machine only, and on what is asked for', async () => {
     const plan = await planFor({ model: 'llava-1.5-7b', gpus: ['none'] });
     const published = async (host: string) => {
