@@ -15,8 +15,8 @@ import { shellcheck } from '../../src/validators/shell.ts';
 import { systemdSecurity, systemdVerify } from '../../src/validators/systemd.ts';
 import { made, validatorContext } from '../helpers/validators.ts';
 
-// Each reader (of Debian 12 and of 2026 alike) takes the good file, and has a finding for each fault that is put into it: what a reader lets
-// through is not proven by it.
+// Each reader takes the good file, and has a finding for each fault that is put into it: what a reader lets
+// through is not proven by it. The words are those of Debian 12's readers and of 2026's alike.
 const FIXTURES = fileURLToPath(new URL('../fixtures/written/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'mmdeploy-written-'));
 afterAll(() => rmSync(folder, { recursive: true }));
