@@ -19,6 +19,16 @@ describe('what watches a deployment', () => {
     ]);
   });
 
+  it('is refused where a scrape would start the engine', async () => {
+    const plan = await planFor({ model: 'qwen2.5-vl-7b', gpus: ['L40S'] });
+    const options = { monitoring: true };
+    await expect(rendered(plan, ['models-ini', 'llama-swap'], options)).rejects.toThrow(
+      /`models-ini,llama-swap` starts engines when they are asked for, and Prometheus would ask/,
+    );
+    const { files } = await rendered(plan, ['llama-swap', 'compose'], options);
+    expect(files.map(({ path }) => path)).toContain('monitoring/alerts.yml');
+  });
+
   it('asks the gateway for nothing that it does not count', async () => {
     const made = await monitored('llama.cpp', { shape: 'gateway' });
     const there = seriesIn(await everyGatewayMetric());
