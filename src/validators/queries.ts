@@ -16,7 +16,7 @@ const VALIDATOR = 'promtool queries';
  * promtool on PromQL that stands in other files than its own, as in KEDA's triggers and Grafana's panels:
  * each becomes a rule of a file of ours. A finding is the query with what promtool says of it.
  */
-export async function promtoolQueries(
+async function promtoolQueries(
   queries: readonly string[],
   ctx: ValidatorContext,
 ): Promise<Report> {

@@ -186,7 +186,7 @@ const podOptions = {
   volumes: z.array(volume).optional(),
 };
 
-export const podSpec = z.strictObject({
+const podSpec = z.strictObject({
   ...podOptions,
   initContainers: z.array(container).optional(),
   containers: z.array(container).min(1),
