@@ -16,10 +16,7 @@ const VALIDATOR = 'promtool queries';
  * promtool on PromQL that stands in other files than its own, as in KEDA's triggers and Grafana's panels:
  * each becomes a rule of a file of ours. A finding is the query with what promtool says of it.
  */
-async function promtoolQueries(
-  queries: readonly string[],
-  ctx: ValidatorContext,
-): Promise<Report> {
+async function promtoolQueries(queries: readonly string[], ctx: ValidatorContext): Promise<Report> {
   const tool = ctx.validators.promtool;
   if (tool === null) return skippedWithout('promtool', VALIDATOR);
   const folder = await mkdtemp(join(tmpdir(), 'mmdeploy-queries-'));
