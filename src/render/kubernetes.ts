@@ -5,13 +5,21 @@ import { FETCH_SCRIPT, fetchContainer, fetchVolume } from './parts/fetch.ts';
 import {
   disruptionBudget,
   labels,
+  MONITORING_NAMESPACE,
   networkPolicy,
   podAnnotations,
   selector,
   service,
   volumeClaim,
 } from './parts/kube-objects.ts';
-import { engineContainer, placement, POD_DEFAULTS, podSecurity, volumes } from './parts/pod.ts';
+import {
+  engineContainer,
+  placement,
+  POD_DEFAULTS,
+  podNotes,
+  podSecurity,
+  volumes,
+} from './parts/pod.ts';
 import { noImage } from './parts/refusals.ts';
 import { weightBytes } from './parts/weights.ts';
 import { yamlText } from './parts/yaml.ts';
@@ -31,7 +39,11 @@ export const kubernetes = defineTarget({
   refuses: noImage,
   render: (deployment) => {
     const files: RenderedFile[] = [
-      { path: FILE, text: yamlText(deployment, objects(deployment)), reader: 'kubernetes' },
+      {
+        path: FILE,
+        text: yamlText(deployment, objects(deployment), notes(deployment)),
+        reader: 'kubernetes',
+      },
       autoscaling(deployment),
     ];
     if (deployment.shape === 'gateway') files.push(dockerfile(deployment));
@@ -43,6 +55,15 @@ export const kubernetes = defineTarget({
     `kubectl port-forward service/${deployment.name} ${deployment.listen.port}`,
   ],
 });
+
+function notes(deployment: Deployment): readonly string[] {
+  return [
+    '',
+    ...podNotes(deployment),
+    `Requests come from the same namespace, metrics are read from \`${MONITORING_NAMESPACE}\`: who else may, the`,
+    'NetworkPolicy has to say.',
+  ];
+}
 
 /** The gateway's image is the user's own: every cluster pulls from another registry. */
 function applied({ shape, images }: Deployment): readonly string[] {

@@ -15,6 +15,7 @@ import {
   engineContainer,
   placement,
   POD_DEFAULTS,
+  podNotes,
   podSecurity,
   volumes,
 } from './parts/pod.ts';
@@ -43,7 +44,13 @@ export const lws = defineTarget({
       networkPolicy(deployment, withinGroup(deployment)),
       ...disruptionBudget(deployment),
     ];
-    return [{ path: FILE, text: yamlText(deployment, objects, NOTES), reader: 'kubernetes' }];
+    return [
+      {
+        path: FILE,
+        text: yamlText(deployment, objects, [...NOTES, ...podNotes(deployment)]),
+        reader: 'kubernetes',
+      },
+    ];
   },
   start: (deployment) => [
     `kubectl apply --filename ${FILE}`,

@@ -5,9 +5,12 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { MERGE_SCRIPT, SHARE_SCRIPT } from '../../src/render/k8s-job.ts';
 import { FETCH_SCRIPT, wantedFiles } from '../../src/render/parts/fetch.ts';
+import { shellcheck } from '../../src/validators/shell.ts';
 import { planFor, rendered } from '../helpers/deployments.ts';
+import { validatorContext } from '../helpers/validators.ts';
 
 const has = (name: string) =>
   (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, name)));
@@ -29,6 +32,7 @@ describe.skipIf(!has('curl') || !has('sh'))('the script that fetches a model', (
     server = createServer(({ url = '', headers }, response) => {
       asked.push({ path: url, range: headers.range, token: headers.authorization });
       if (url.startsWith('/gated')) return void response.writeHead(401).end();
+      if (url.startsWith('/whole-only')) return void response.writeHead(200).end(CONTENT);
       const from = Number(/bytes=(\d+)-/.exec(headers.range ?? '')?.[1] ?? 0);
       if (from >= CONTENT.length) return void response.writeHead(416).end();
       const range = `bytes ${from}-${CONTENT.length - 1}/${CONTENT.length}`;
@@ -70,6 +74,14 @@ describe.skipIf(!has('curl') || !has('sh'))('the script that fetches a model', (
     writeFileSync(join(models, 'a.gguf.part'), CONTENT.subarray(0, 4000));
     expect(await run(['a.gguf', `${origin}/a`, '-', SUM])).toMatchObject({ code: 0 });
     expect(asked[0]?.range).toBe('bytes=4000-');
+    expect(there('a.gguf').equals(CONTENT)).toBe(true);
+  });
+
+  it('begins anew where the server cannot go on, at the next start', async () => {
+    writeFileSync(join(models, 'a.gguf.part'), CONTENT.subarray(0, 4000));
+    const files = ['a.gguf', `${origin}/whole-only`, '-', SUM];
+    expect((await run(files)).code).toBe(1);
+    expect(await run(files)).toMatchObject({ code: 0 });
     expect(there('a.gguf').equals(CONTENT)).toBe(true);
   });
 
@@ -124,6 +136,18 @@ describe.skipIf(!has('curl') || !has('sh'))('the script that fetches a model', (
     const { code, stderr } = await run(['own.gguf', '-', '10000', '-']);
     expect(code).toBe(1);
     expect(stderr).toContain('own.gguf has 5 bytes and not 10000');
+  });
+});
+
+describe.skipIf(inject('validators').shellcheck === null)('shellcheck', () => {
+  it.each([
+    ['fetches a model', FETCH_SCRIPT['fetch.sh'] ?? ''],
+    ['counts a share', `#!/bin/sh -eu\n${SHARE_SCRIPT}`],
+    ['adds up the shares', `#!/bin/sh -eu\n${MERGE_SCRIPT}`],
+  ])('finds nothing in the script that %s', async (_, script) => {
+    const file = join(mkdtempSync(join(tmpdir(), 'mmdeploy-script-')), 'script.sh');
+    writeFileSync(file, script);
+    expect(await shellcheck(file, validatorContext())).toMatchObject({ ok: true, findings: [] });
   });
 });
 

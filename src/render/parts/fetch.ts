@@ -26,6 +26,7 @@ fetch() { # name address
   code=$(login | curl --config - --fail --location --silent --show-error --connect-timeout 30 \\
     --speed-limit 1000 --speed-time 120 --continue-at - --output "./$1.$part" \\
     --write-out '%{http_code}' "$2") && return
+  [ "$?" != 33 ] || rm -f "./$1.$part" # it cannot begin in the middle
   [ "$code" != 416 ] || return 0 # nothing was left to fetch
   case $code in
     401 | 403) say 'it asks who you are: kubectl create secret generic hf-token --from-literal=HF_TOKEN=...' ;;

@@ -22,21 +22,36 @@ export function quantity(bytes: number): string {
   return `${Math.ceil(bytes / MIB)}Mi`;
 }
 
+/** What has to be there before the pods are, a line each. */
+export function podNotes(deployment: Deployment): readonly string[] {
+  const resource = gpuResource(deployment);
+  const asRoot = deployment.accelerator === 'amd' || deployment.accelerator === 'intel';
+  return [
+    ...(resource === null ? [] : [`The nodes need the device plugin that offers \`${resource}\`.`]),
+    ...(asRoot
+      ? ['The cards belong to root on the nodes, so the pod runs as root without its capabilities.']
+      : []),
+    'A model behind a licence needs a token, any other none:',
+    '  kubectl create secret generic hf-token --from-literal=HF_TOKEN=TOKEN',
+  ];
+}
+
 /** The user of the pod, and the volumes' group. */
 export function podSecurity(deployment: Deployment): object {
   const { accelerator, engine } = deployment;
   const seccompProfile = { type: 'RuntimeDefault' };
+  // A volume with a model is large: its files are looked at once.
+  const fsGroupChangePolicy = 'OnRootMismatch';
   // Nodes own these devices as root and a group whose number differs from node to node.
   if (accelerator === 'amd' || accelerator === 'intel') {
-    return { runAsUser: 0, fsGroup: ANY_USER, seccompProfile };
+    return { runAsUser: 0, fsGroup: ANY_USER, fsGroupChangePolicy, seccompProfile };
   }
   const user = engine === 'vllm' ? VLLM_USER : ANY_USER;
   return {
     runAsNonRoot: true,
     runAsUser: user,
     fsGroup: user,
-    // A volume with a model is large: its files are looked at once.
-    fsGroupChangePolicy: 'OnRootMismatch',
+    fsGroupChangePolicy,
     seccompProfile,
   };
 }

@@ -87,6 +87,14 @@ describe('the kubernetes target', () => {
     expect(amd.pod.securityContext.runAsUser).toBe(0);
   });
 
+  it('says in its head what has to be there first', async () => {
+    const { text } = await written({}, { gpus: MACHINES.AMD });
+    expect(text('kubernetes.yaml')).toMatch(/^# .*the device plugin that offers `amd\.com\/gpu`/m);
+    expect(text('kubernetes.yaml')).toMatch(/^# .*the pod runs as root without its capabilities/m);
+    const cpu = await written({}, { gpus: MACHINES.CPU });
+    expect(cpu.text('kubernetes.yaml')).not.toContain('device plugin');
+  });
+
   it('gives a start the time of the plan, and kills nothing that is only busy', async () => {
     const { engine, deployment } = await written();
     const { startupProbe, livenessProbe, readinessProbe } = engine;
