@@ -39,28 +39,32 @@ function at({ listen: { host, port } }: Deployment): string {
   return local.includes(':') ? `[${local}]:${port}` : `${local}:${port}`;
 }
 
-/** KServe's vLLM listens elsewhere, with a certificate of its own signature. */
+/** KServe's own `--port` (config/llmisvcconfig/config-llm-template.yaml). */
 const KSERVE_PORT = 8000;
 
 /**
- * The pods of the deployment, by the label that every kind of it has. Of a group over several machines only the
- * leader answers: the others are no targets that are down.
+ * The pods of the deployment, by the label that every kind of it has, and of those what listens: a router beside
+ * them, and the workers of a group over several machines, are no targets that are down.
  */
 function podsOf(deployment: Deployment, kserve: boolean): object {
   const [label = ''] = Object.keys(selector(deployment));
   const meta = `__meta_kubernetes_pod_label_${label.replaceAll(/[^a-zA-Z0-9]/g, '_')}`;
-  const tls = { scheme: 'https', tls_config: { insecure_skip_verify: true } };
+  const port = kserve ? KSERVE_PORT : CONTAINER_PORT;
   return {
-    ...(kserve ? tls : {}),
     kubernetes_sd_configs: [{ role: 'pod' }],
     relabel_configs: [
       { source_labels: [meta], regex: deployment.name, action: 'keep' },
       { source_labels: [WORKER_INDEX], regex: '0?', action: 'keep' },
+      {
+        source_labels: ['__meta_kubernetes_pod_container_port_number'],
+        regex: String(port),
+        action: 'keep',
+      },
       { source_labels: ['__meta_kubernetes_pod_phase'], regex: 'Running', action: 'keep' },
       {
         source_labels: ['__meta_kubernetes_pod_ip'],
         target_label: '__address__',
-        replacement: `$1:${kserve ? KSERVE_PORT : CONTAINER_PORT}`,
+        replacement: `$1:${port}`,
       },
       { source_labels: ['__meta_kubernetes_pod_name'], target_label: 'instance' },
     ],

@@ -89,6 +89,8 @@ describe('what watches a deployment', () => {
     const job = jobOf(pods.text('monitoring/prometheus.yml'));
     expect(job).toMatchObject({ kubernetes_sd_configs: [{ role: 'pod' }] });
     expect(JSON.stringify(job)).toContain('__meta_kubernetes_pod_label_app_kubernetes_io_name');
+    expect(JSON.stringify(job)).toContain('"replacement":"$1:8080"');
+    expect(kubernetes).toContain('containerPort: 8080\n');
     expect(kubernetes).toContain(`app.kubernetes.io/name: ${pods.deployment.name}\n`);
   });
 });
