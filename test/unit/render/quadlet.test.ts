@@ -123,23 +123,36 @@ describe.skipIf(inject('validators').quadlet === null)('podman', () => {
     expect(wiringFindings('quadlet', readFileSync(file, 'utf8'), deployment)).toEqual([]);
   });
 
-  it.skipIf(inject('validators')['systemd-analyze'] === null)(
-    'starts what was meant, whatever is in the names',
-    async () => {
-      const plan = await nastyPlan(':');
-      const { file, deployment } = await containerOf(plan);
+  describe.skipIf(inject('validators')['systemd-analyze'] === null)('starts what was meant', () => {
+    /** podman's own command line, as systemd reads it in the unit that podman makes. */
+    async function podmanRun(file: string) {
       const { services } = await quadletDryrun([file], validatorContext());
       const [name = '', text = ''] = Object.entries(services)[0] ?? [];
       const service = join(temporaryFolder(), name);
       writeFileSync(service, text);
       const { commands } = await readUnit(service);
       const run = commands.find((words) => words[1] === 'run') ?? [];
-      const { image, entrypoint, args, health } = containerProcess(deployment);
-      const after = (flag: string) => run[run.indexOf(flag) + 1];
-      expect(run.slice(run.indexOf(image) + 1)).toEqual(args);
+      return { run, after: (flag: string) => run[run.indexOf(flag) + 1] };
+    }
+
+    async function expectMeant(plan: DeploymentPlan) {
+      const { file, deployment, values } = await containerOf(plan);
+      const { run, after } = await podmanRun(file);
+      const { entrypoint, args, health } = containerProcess(deployment);
+      expect(run.slice(run.indexOf(values('Image')[0] ?? '') + 1)).toEqual(args);
       expect(run).toContain(`--entrypoint=${entrypoint.join()}`);
-      expect(after('-v')).toBe(`${deployment.files[0]?.folder}:/models:ro,z`);
       expect(JSON.parse(after('--health-cmd') ?? '')).toEqual(health);
-    },
-  );
+      return { after, deployment };
+    }
+
+    it('whatever is in the names', async () => {
+      const { after, deployment } = await expectMeant(await nastyPlan(':'));
+      expect(after('-v')).toBe(`${deployment.files[0]?.folder}:/models:ro,z`);
+    });
+
+    it('of vLLM, whose arguments and health check are full of quotes', async () => {
+      const gpus = MACHINES['one NVIDIA card'];
+      await expectMeant(await planFor({ model: 'qwen2.5-vl-7b', gpus, engine: 'vllm' }));
+    });
+  });
 });
