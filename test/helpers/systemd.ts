@@ -36,5 +36,11 @@ function words(line: string): string[] {
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r' };
 
 function unescaped(text: string): string {
-  return text.replace(/\\(.)/g, (_, letter: string) => ESCAPES[letter] ?? letter);
+  return text.replace(
+    /\\(?:([0-7]{3})|(.))/g,
+    (_, octal: string | undefined, letter: string | undefined) =>
+      octal === undefined
+        ? (ESCAPES[letter ?? ''] ?? letter ?? '')
+        : String.fromCharCode(Number.parseInt(octal, 8)),
+  );
 }

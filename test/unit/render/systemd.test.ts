@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, inject, it } from 'vitest';
 import type { EngineFound } from '../../../src/contracts/machine.ts';
 import type { DeploymentPlan } from '../../../src/contracts/plan.ts';
@@ -185,8 +186,12 @@ describe.skipIf(inject('validators')['systemd-analyze'] === null)('systemd', () 
     expect(await waits(ended.stdout.trim(), null)).toBe(0);
   });
 
-  it('reads words with line breaks and other controls', async () => {
-    const words = ['two\nlines', 'tab\there', 'cr\rhere', '', ';', 'back\\', '$$', '%h', "'", '"'];
+  it('reads every word as it was, controls, quotes and expansions included', async () => {
+    const letters = fc.constantFrom(
+      ...('\n\t\r\u0001\u007f \\"\'`$%{}()[];&|<>*?!#~=:@-+,./aZ09éß✓😀'.match(/./gsu) ?? []),
+    );
+    const fuzz = fc.sample(fc.string({ unit: letters, maxLength: 12 }), { numRuns: 400, seed: 1 });
+    const words = ['', ';', 'back\\', '$$', '${HOME}', '%h', '%%', '@x', '-x', '+x', '!x', ...fuzz];
     const file = join(temporaryFolder(), 'words.service');
     const line = ['/bin/true', ...words].map(unitWord).join(' ');
     writeFileSync(file, `[Service]\nExecStart=${line}\n`);
