@@ -10,6 +10,7 @@ import type { Shape } from '../../src/render/types.ts';
 import { quadletDryrun } from '../../src/validators/quadlet.ts';
 import { demoPlan } from '../../src/workflows/serve-model.ts';
 import { rendered, type Rendered } from '../helpers/deployments.ts';
+import { expanded, find, kubeObjects } from '../helpers/kubernetes.ts';
 import { startLlama } from '../helpers/llama.ts';
 import { serveContext } from '../helpers/serve-context.ts';
 import { temporaryFolder } from '../helpers/serve-supervisor.ts';
@@ -132,6 +133,16 @@ describe.skipIf(engine === null)('the engine that a written file starts', () => 
     },
   );
 
+  it('answers: Kubernetes', async () => {
+    const { plan, text, deployment } = await written('kubernetes');
+    const { spec } = find(kubeObjects(text('kubernetes.yaml')), 'Deployment');
+    const [container] = spec.template.spec.containers;
+    expect(container.command).toEqual(['/app/llama-server']);
+    const { args } = placeless(container.args.map((word) => expanded(word, {})));
+    const folder = deployment.files[0]?.folder ?? '';
+    await answers(engine ?? '', outside(args, { '/models': folder }), plan);
+  });
+
   it('answers: the start script', async () => {
     const { folder, plan } = await written('llama-server');
     // The script's own variable, which the helper keeps from engines.
@@ -200,6 +211,24 @@ describe.skipIf(engine === null)('the gateway that a written file starts', () =>
       '/usr/local/bin/llama-server': engine ?? '',
     };
     const args = start.slice(1).map((word) => here[word] ?? word);
+    expect(await served(BIN, args)).toMatchObject({ data: [{ id: plan.model.id }] });
+  });
+
+  it('serves the model: Kubernetes', async () => {
+    const { folder, plan, deployment, text } = await written('kubernetes', 'gateway');
+    const objects = kubeObjects(text('kubernetes.yaml'));
+    const map = objects.find(({ metadata }) => metadata.name === `${deployment.name}-plan`);
+    const planFile = join(folder, 'plan.of-the-pod.json');
+    const models = deployment.files[0]?.folder ?? '';
+    writeFileSync(planFile, (map?.data['plan.json'] ?? '').replaceAll('"/models/', `"${models}/`));
+    const [container] = find(objects, 'Deployment').spec.template.spec.containers;
+    const here: Readonly<Record<string, string>> = {
+      '/etc/mmdeploy/plan.json': planFile,
+      '/app/llama-server': engine ?? '',
+      '/var/cache/mmdeploy': join(folder, 'cache'),
+      '0.0.0.0': '127.0.0.1',
+    };
+    const args = container.args.map((word) => here[word] ?? word);
     expect(await served(BIN, args)).toMatchObject({ data: [{ id: plan.model.id }] });
   });
 });

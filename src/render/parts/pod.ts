@@ -9,6 +9,8 @@ const VLLM_USER = 2000;
 const ANY_USER = 1000;
 /** Prepared media and saved prompts of the gateway, in memory. */
 const GATEWAY_SHARED_BYTES = 2 * GIB;
+/** The gateway beside the engine: what it may grow to under broken media (docs/reliability.md, `malformed`). */
+const GATEWAY_BYTES = 600 * MIB;
 /** The gateway keeps 2 GiB of prepared media (`--cache-bytes`), and writes each beside the one it replaces. */
 const GATEWAY_CACHE = '4Gi';
 
@@ -90,10 +92,10 @@ export function resources(deployment: Deployment): object {
   const { memory, gpus } = deployment;
   const gpu = gpuResource(deployment);
   const cards = gpu === null ? {} : { [gpu]: String(gpus.length) };
-  const shared = deployment.shape === 'gateway' ? GATEWAY_SHARED_BYTES : 0;
+  const beside = deployment.shape === 'gateway' ? GATEWAY_BYTES + GATEWAY_SHARED_BYTES : 0;
   return {
     requests: { cpu: cpuRequest(deployment), memory: quantity(memory.requestBytes), ...cards },
-    limits: { memory: quantity(memory.limitBytes + shared), ...cards },
+    limits: { memory: quantity(memory.limitBytes + beside), ...cards },
   };
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { wiringFindings } from '../../../src/deploy/wiring/findings.ts';
 import { shellWords } from '../../../src/deploy/wiring/shell-words.ts';
@@ -156,9 +157,13 @@ describe('the kserve target', () => {
     const odd: Deployment = { ...deployment, plan: { ...deployment.plan, engine } };
     const value = additionalArgs(odd);
     expect(value).not.toContain('{{');
-    expect(shellWords(expanded(value, { id: 'root' }))).toEqual(
-      expect.arrayContaining(['--x', nasty]) as string[],
-    );
+    // As its container does it, by a real shell.
+    const set = { VLLM_ADDITIONAL_ARGS: expanded(value, { id: 'root' }), HOME: '/root' };
+    const printed = execFileSync('sh', ['-c', `eval "printf '%s\\0' \${VLLM_ADDITIONAL_ARGS}"`], {
+      env: { PATH: process.env['PATH'], ...set },
+      encoding: 'utf8',
+    });
+    expect(printed.split('\0').slice(0, 2)).toEqual(['--x', nasty]);
   });
 
   it('is refused where a copy needs several machines, or the model is not on the Hub', async () => {
