@@ -45,7 +45,9 @@ export function unitWords(line: string): readonly string[] {
     if (char === '\\') {
       at += 1;
       const next = line[at] ?? '';
-      word = (word ?? '') + (ESCAPES[next] ?? next);
+      const hex = /^x[0-9a-f]{2}/.exec(line.slice(at, at + 3))?.[0];
+      word = (word ?? '') + (hex === undefined ? (ESCAPES[next] ?? next) : byHex(hex.slice(1)));
+      if (hex !== undefined) at += 2;
     } else if (quote !== null) {
       if (char === quote) quote = null;
       else word = (word ?? '') + char;
@@ -61,4 +63,8 @@ export function unitWords(line: string): readonly string[] {
   }
   if (word !== null) words.push(word);
   return words.map((each) => each.replaceAll('%%', '%').replaceAll('$$', '$'));
+}
+
+function byHex(digits: string): string {
+  return String.fromCharCode(Number.parseInt(digits, 16));
 }

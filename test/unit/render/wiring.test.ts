@@ -87,6 +87,7 @@ describe('the words of a unit', () => {
     [String.raw`"a b" 'c d'`, ['a b', 'c d']],
     [String.raw`"a \"b\"" c\nd`, ['a "b"', 'c\nd']],
     ['50%% $$HOME', ['50%', '$HOME']],
+    [String.raw`"two\x0alines" \x41`, ['two\nlines', 'A']],
     [`""`, ['']],
   ])('%s', (line, words) => {
     expect(unitWords(line)).toEqual(words);
