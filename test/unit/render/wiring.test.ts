@@ -6,6 +6,7 @@ import type { Target } from '../../../src/render/types.ts';
 import { targets } from '../../../src/render/index.ts';
 import { deploymentFor } from '../../../src/workflows/deploy.ts';
 import { ENGINE_ALONE, MACHINES, planFor } from '../../helpers/deployments.ts';
+import { nastyPlan } from '../../helpers/nasty-names.ts';
 
 const KINDS = [
   ...Object.entries(MACHINES).flatMap(([name, gpus]) =>
@@ -44,6 +45,23 @@ describe.each(KINDS)('$engine, $shape, $name', ({ gpus, shape, engine }) => {
     });
     expect(findings).toEqual([]);
   });
+});
+
+it('reads what was meant, whatever is in the names', async () => {
+  // A colon cannot be mounted by podman, and a preset of the router knows no quotes.
+  const plan = await nastyPlan(':');
+  for (const shape of ['engine', 'gateway'] as const) {
+    const options = { ...ENGINE_ALONE, shape, targets: [], groups: null };
+    const deployment = await deploymentFor({ plan, version: '0.1.0', command: '', options });
+    const ids = TARGET_IDS.filter((id) => (targets[id] as Target).refuses(deployment) === null);
+    expect(ids).toEqual(expect.arrayContaining(['llama-server', 'compose', 'systemd', 'quadlet']));
+    const findings = ids.flatMap((id) =>
+      targets[id]
+        .render(deployment)
+        .flatMap(({ reader, text }) => wiringFindings(reader, text, deployment) ?? []),
+    );
+    expect(findings).toEqual([]);
+  }
 });
 
 describe('what the wiring finds in a compose file', () => {
