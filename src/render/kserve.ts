@@ -1,6 +1,7 @@
 import { engineArgs } from './parts/argv.ts';
 import { labels, planAnnotation } from './parts/kube-objects.ts';
-import { literal, placement, probes, resources, type Probes } from './parts/pod.ts';
+import { literal, probes, type Probes } from './parts/pod.ts';
+import { placement, resources } from './parts/pod-resources.ts';
 import { shellWord } from './parts/quote.ts';
 import { noImage, onlyVllm } from './parts/refusals.ts';
 import { yamlText } from './parts/yaml.ts';

@@ -12,14 +12,8 @@ import {
   service,
   volumeClaim,
 } from './parts/kube-objects.ts';
-import {
-  engineContainer,
-  placement,
-  POD_DEFAULTS,
-  podNotes,
-  podSecurity,
-  volumes,
-} from './parts/pod.ts';
+import { engineContainer, POD_DEFAULTS, podNotes, podSecurity, volumes } from './parts/pod.ts';
+import { placement } from './parts/pod-resources.ts';
 import { noImage } from './parts/refusals.ts';
 import { weightBytes } from './parts/weights.ts';
 import { yamlText } from './parts/yaml.ts';

@@ -13,12 +13,12 @@ import { FETCH_RESOURCES } from './parts/fetch.ts';
 import {
   CONTAINER_SECURITY,
   engineContainer,
-  placement,
   POD_DEFAULTS,
   podNotes,
   podSecurity,
   volumes,
 } from './parts/pod.ts';
+import { placement } from './parts/pod-resources.ts';
 import { noImage, onlyVllm } from './parts/refusals.ts';
 import { yamlText } from './parts/yaml.ts';
 import type { Deployment, Refusal } from './types.ts';

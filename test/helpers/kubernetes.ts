@@ -1,6 +1,6 @@
 import { parseAllDocuments } from 'yaml';
 
-export type Probe = {
+type Probe = {
   readonly httpGet: { readonly path: string; readonly port: string };
   readonly periodSeconds: number;
   readonly failureThreshold: number;
