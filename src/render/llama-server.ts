@@ -3,7 +3,7 @@ import { visibleOnHost } from './parts/devices.ts';
 import { doubtHere } from './parts/engine-flags.ts';
 import { hostArgs, hostFiles, hostPlan, remedy } from './parts/host.ts';
 import { shellWord } from './parts/quote.ts';
-import { onlyLlamaCpp } from './parts/refusals.ts';
+import { noShell, onlyLlamaCpp } from './parts/refusals.ts';
 import { execLines, exportLines, programCheck, type Program } from './parts/script.ts';
 import type { Deployment } from './types.ts';
 import { defineTarget } from './types.ts';
@@ -14,7 +14,7 @@ const FILE = 'llama-server.sh';
 export const llamaServer = defineTarget({
   id: 'llama-server',
   title: 'start script for llama-server',
-  refuses: onlyLlamaCpp,
+  refuses: (deployment) => noShell(deployment) ?? onlyLlamaCpp(deployment),
   render: (deployment) => [
     { path: FILE, text: script(deployment), reader: 'sh', executable: true },
     ...(deployment.shape === 'gateway' ? [hostPlan(deployment)] : []),

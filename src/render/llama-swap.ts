@@ -1,7 +1,7 @@
 import { engineArgs } from './parts/argv.ts';
 import { visibleOnHost } from './parts/devices.ts';
 import { shellWord } from './parts/quote.ts';
-import { engineAlone, onlyLlamaCpp } from './parts/refusals.ts';
+import { engineAlone, noShell, onlyLlamaCpp } from './parts/refusals.ts';
 import { flagLines } from './parts/script.ts';
 import { yamlText } from './parts/yaml.ts';
 import type { Deployment, Refusal } from './types.ts';
@@ -20,7 +20,10 @@ export const llamaSwap = defineTarget({
   id: 'llama-swap',
   title: 'llama-swap, which loads the model on demand',
   refuses: (deployment) =>
-    onlyLlamaCpp(deployment) ?? engineAlone(deployment) ?? unspeakable(deployment),
+    onlyLlamaCpp(deployment) ??
+    engineAlone(deployment) ??
+    noShell(deployment) ??
+    unspeakable(deployment),
   render: (deployment) => [
     { path: FILE, text: yamlText(deployment, [config(deployment)]), reader: 'llama-swap' },
   ],

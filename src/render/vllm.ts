@@ -1,7 +1,7 @@
 import { visibleOnHost } from './parts/devices.ts';
 import { headerComment } from './parts/header.ts';
 import { hostArgs } from './parts/host.ts';
-import { noGateway, onlyVllm } from './parts/refusals.ts';
+import { noGateway, noShell, onlyVllm } from './parts/refusals.ts';
 import { execLines, exportLines, programCheck } from './parts/script.ts';
 import type { Deployment } from './types.ts';
 import { defineTarget } from './types.ts';
@@ -12,7 +12,7 @@ const FILE = 'vllm.sh';
 export const vllm = defineTarget({
   id: 'vllm',
   title: 'start script for vLLM',
-  refuses: (deployment) => onlyVllm(deployment) ?? noGateway(deployment),
+  refuses: (deployment) => noShell(deployment) ?? onlyVllm(deployment) ?? noGateway(deployment),
   render: (deployment) => [
     { path: FILE, text: script(deployment), reader: 'sh', executable: true },
   ],

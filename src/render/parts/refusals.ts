@@ -50,6 +50,13 @@ export function onlyVllm({ engine, plan }: Deployment): Refusal | null {
   };
 }
 
+/** Scripts and words for `sh`: Windows has it in WSL only, and quotes otherwise. */
+export function noShell({ plan: { machine } }: Deployment): Refusal | null {
+  if (machine.origin !== 'detected' || machine.os.platform !== 'win32') return null;
+  const reason = 'what it writes is for a POSIX shell, and this is Windows';
+  return { reason, instead: ['models-ini', 'compose'] };
+}
+
 /** Units: there has to be systemd, and a place for every path in them. */
 export function noSystemd({ accelerator, plan, files }: Deployment): Refusal | null {
   const elsewhere = plan.machine.origin === 'detected' && plan.machine.os.platform !== 'linux';

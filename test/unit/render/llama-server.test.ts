@@ -101,6 +101,18 @@ describe('the start script', () => {
     expect((await second.run()).visible).toBe('1');
   });
 
+  it('is refused on Windows, as llama-swap is', async () => {
+    const plan = await planFor({ model: 'llava-1.5-7b', gpus: ['none'] });
+    const os = { ...plan.machine.os, platform: 'win32' };
+    const machine = { ...plan.machine, os, origin: 'detected' };
+    for (const target of ['llama-server', 'llama-swap'] as const) {
+      await expect(rendered({ ...plan, machine }, [target])).rejects.toMatchObject({
+        message: `\`--target ${target}\`: what it writes is for a POSIX shell, and this is Windows`,
+        hints: ['what works here: `--target models-ini,compose`'],
+      });
+    }
+  });
+
   it('is refused for vLLM', async () => {
     const plan = await planFor({ model: 'qwen2.5-vl-7b', gpus: ['RTX 4090'], engine: 'vllm' });
     await expect(rendered(plan, ['llama-server'])).rejects.toMatchObject({
