@@ -28,6 +28,8 @@ export const k8sJob = defineTarget({
   id: 'k8s-job',
   title: 'Kubernetes Indexed Job: `mmdeploy estimate` over a manifest, in shares',
   refuses: ownFiles,
+  // Tokens are counted by rules, without the model.
+  fetchesModel: true,
   render: (deployment) => [
     file(deployment, JOB_FILE, [planMap(deployment), shareJob(deployment), policy(deployment)]),
     file(deployment, MERGE_FILE, [mergeJob(deployment)]),

@@ -46,7 +46,7 @@ export function onlyVllm({ engine, plan }: Deployment): Refusal | null {
     : '';
   return {
     reason: `the plan is for llama.cpp${replan}`,
-    instead: ['llama-server', 'compose'],
+    instead: ['llama-server', 'compose', 'kubernetes'],
   };
 }
 
