@@ -1,4 +1,4 @@
-import { MmdeployError, nearest } from '../errors.ts';
+import { MmdeployError } from '../errors.ts';
 import { compose } from './compose.ts';
 import { k8sJob } from './k8s-job.ts';
 import { kserve } from './kserve.ts';
@@ -10,9 +10,10 @@ import { modelsIni } from './models-ini.ts';
 import { quadlet } from './quadlet.ts';
 import { systemd } from './systemd.ts';
 import type { Deployment, RenderedFile, Target } from './types.ts';
+import { TARGET_NAMES, type TargetId } from './target-names.ts';
 import { vllm } from './vllm.ts';
 
-/** Every target, in the order in which help and docs/targets.md list them. */
+/** Every target by its name. */
 export const targets = {
   'llama-server': llamaServer,
   'models-ini': modelsIni,
@@ -25,34 +26,16 @@ export const targets = {
   kserve,
   lws,
   'k8s-job': k8sJob,
-} as const satisfies Record<string, Target>;
-
-export type TargetId = keyof typeof targets;
-
-export const TARGET_IDS = Object.keys(targets) as readonly TargetId[];
-
-/** `--target a,b` as ids. Throws `usage.invalid` for a name that is none, with the nearest. */
-export function targetIds(text: string): readonly TargetId[] {
-  const names = [...new Set(text.split(',').map((name) => name.trim().toLowerCase()))];
-  return names.map((name) => {
-    const id = TARGET_IDS.find((each) => each === name);
-    if (id !== undefined) return id;
-    const near = nearest(name, TARGET_IDS).map((each) => `\`${each}\``);
-    throw new MmdeployError('usage.invalid', `\`--target ${name}\`: no such target`, {
-      hints: [
-        ...(near.length > 0 ? [`did you mean ${near.join(', ')}?`] : []),
-        `there are ${TARGET_IDS.join(', ')}`,
-      ],
-    });
-  });
-}
+} as const satisfies Record<TargetId, Target>;
 
 /** The files of one target. Throws `usage.invalid` for a pair that cannot be, with the targets that can. */
 export function renderTarget(id: TargetId, deployment: Deployment): readonly RenderedFile[] {
   const target: Target = targets[id];
   const refusal = target.refuses(deployment);
   if (refusal === null) return target.render(deployment);
-  const able = TARGET_IDS.filter((each) => (targets[each] as Target).refuses(deployment) === null);
+  const able = TARGET_NAMES.filter(
+    (each) => (targets[each] as Target).refuses(deployment) === null,
+  );
   const instead = refusal.instead.filter((each) => able.some((other) => other === each));
   throw new MmdeployError('usage.invalid', `\`--target ${id}\`: ${refusal.reason}`, {
     hints: [`what works here: \`--target ${(instead.length > 0 ? instead : able).join(',')}\``],

@@ -3,8 +3,7 @@ import type { Gpu } from '../contracts/machine.ts';
 import type { DeploymentPlan } from '../contracts/plan.ts';
 
 /** What the containers and units of a deployment compute on. */
-export const ACCELERATORS = ['nvidia', 'amd', 'intel', 'apple', 'cpu'] as const;
-export type Accelerator = (typeof ACCELERATORS)[number];
+export type Accelerator = 'nvidia' | 'amd' | 'intel' | 'apple' | 'cpu';
 
 /** `engine`: llama-server or vLLM alone; `gateway`: `mmdeploy serve`, which starts llama-server itself. */
 export type Shape = 'engine' | 'gateway';

@@ -1,5 +1,5 @@
 /** What one target writes for one kind of deployment; a refusal where it cannot. */
-export type TargetSample = {
+type TargetSample = {
   /** `llama.cpp`, `llama.cpp with --gateway`, `vLLM`. */
   readonly kind: string;
   readonly files: readonly { readonly path: string; readonly validator: string }[];

@@ -7,7 +7,7 @@ import { validate, type ReaderContext } from '../deploy/validate.ts';
 import { textThere } from '../deploy/write.ts';
 import { MmdeployError } from '../errors.ts';
 import { planDigest } from '../render/deployment.ts';
-import { targetIds } from '../render/index.ts';
+import { targetIds } from '../render/target-names.ts';
 import type { Deployment } from '../render/types.ts';
 import type { Context } from './context.ts';
 import {

@@ -13,7 +13,8 @@ import { loadEngineCatalogue, type EngineCatalogue } from '../engine/catalogue.t
 import { deploymentOf, planText } from '../render/deployment.ts';
 import { hostFiles, type HostFile } from '../render/parts/host.ts';
 import { monitoringFiles } from '../render/monitoring/index.ts';
-import { renderTarget, targets, type TargetId } from '../render/index.ts';
+import { renderTarget, targets } from '../render/index.ts';
+import { type TargetId } from '../render/target-names.ts';
 import type { Deployment, EngineRelease, Images, RenderedFile, Target } from '../render/types.ts';
 import { findValidators } from '../validators/find.ts';
 import type { Context } from './context.ts';

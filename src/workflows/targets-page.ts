@@ -1,6 +1,7 @@
 import { READERS } from '../deploy/validate.ts';
 import { NO_WISHES } from '../match/types.ts';
-import { TARGET_IDS, targets, type TargetId } from '../render/index.ts';
+import { targets } from '../render/index.ts';
+import { TARGET_NAMES, type TargetId } from '../render/target-names.ts';
 import type { Deployment, Shape, Target } from '../render/types.ts';
 import { targetsPage as pageOf, type TargetEntry } from '../report/targets-page.ts';
 import type { Context } from './context.ts';
@@ -46,7 +47,7 @@ export async function targetsPage(ctx: Context): Promise<string> {
   const made = await Promise.all(
     KINDS.map(async (kind) => ({ kind, deployment: await deploymentOn(kind, ctx) })),
   );
-  return pageOf(TARGET_IDS.map((id) => entryOf(id, made)));
+  return pageOf(TARGET_NAMES.map((id) => entryOf(id, made)));
 }
 
 async function deploymentOn({ gpu, engine, shape, only }: Kind, ctx: Context): Promise<Deployment> {

@@ -1,7 +1,7 @@
 import type { EngineName } from '../../src/contracts/basis.ts';
 import type { DeploymentPlan } from '../../src/contracts/plan.ts';
 import { NO_WISHES, type Wishes } from '../../src/match/types.ts';
-import type { TargetId } from '../../src/render/index.ts';
+import type { TargetId } from '../../src/render/target-names.ts';
 import type { Deployment } from '../../src/render/types.ts';
 import { render, type DeployRequest, type TargetFile } from '../../src/workflows/deploy.ts';
 import { planWorkflow } from '../../src/workflows/plan.ts';
@@ -15,7 +15,6 @@ export const MACHINES = {
   Apple: ['M2 Max 64GB'],
   CPU: ['none'],
 } as const;
-export type MachineName = keyof typeof MACHINES;
 
 export type PlanWanted = {
   readonly model: string;

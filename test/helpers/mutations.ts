@@ -2,7 +2,7 @@ import { parseAllDocuments, stringify } from 'yaml';
 import type { Reader } from '../../src/render/types.ts';
 
 export const MUTATION_KINDS = ['typo', 'type', 'mount', 'device'] as const;
-export type MutationKind = (typeof MUTATION_KINDS)[number];
+type MutationKind = (typeof MUTATION_KINDS)[number];
 export type Mutation = {
   readonly kind: MutationKind;
   readonly what: string;

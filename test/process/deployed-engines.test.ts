@@ -5,7 +5,7 @@ import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import type { DeploymentPlan } from '../../src/contracts/plan.ts';
 import { runCommand } from '../../src/process/run.ts';
-import type { TargetId } from '../../src/render/index.ts';
+import type { TargetId } from '../../src/render/target-names.ts';
 import type { Shape } from '../../src/render/types.ts';
 import { quadletDryrun } from '../../src/validators/quadlet.ts';
 import { demoPlan } from '../../src/workflows/serve-model.ts';

@@ -3,7 +3,8 @@ import type { EngineName } from '../../src/contracts/basis.ts';
 import type { DeploymentPlan } from '../../src/contracts/plan.ts';
 import { validateAll } from '../../src/deploy/validate.ts';
 import { engineArgs } from '../../src/render/parts/argv.ts';
-import { TARGET_IDS, targets } from '../../src/render/index.ts';
+import { targets } from '../../src/render/index.ts';
+import { TARGET_NAMES } from '../../src/render/target-names.ts';
 import type { Deployment, Shape, Target } from '../../src/render/types.ts';
 import { llamaServerArgs } from '../../src/validators/llama-args.ts';
 import { deploymentFor } from '../../src/workflows/deploy.ts';
@@ -30,7 +31,7 @@ afterAll(() => {
 async function checkPlan(plan: DeploymentPlan, shape: Shape): Promise<readonly string[]> {
   const options = { ...ENGINE_ALONE, shape, targets: [], groups: null, modelsDir: '/srv/models' };
   const deployment = await deploymentFor({ plan, version: '0.1.0', command: 'mmdeploy', options });
-  const problems = await Promise.all(TARGET_IDS.map((id) => checkTarget(id, deployment)));
+  const problems = await Promise.all(TARGET_NAMES.map((id) => checkTarget(id, deployment)));
   return [...problems.flat(), ...(await checkArguments(deployment))];
 }
 
@@ -42,14 +43,14 @@ async function checkArguments(deployment: Deployment): Promise<readonly string[]
 }
 
 async function checkTarget(
-  id: (typeof TARGET_IDS)[number],
+  id: (typeof TARGET_NAMES)[number],
   deployment: Deployment,
 ): Promise<readonly string[]> {
   const target: Target = targets[id];
   const refusal = target.refuses(deployment);
   if (refusal !== null) {
     seen.refused += 1;
-    const able = TARGET_IDS.filter(
+    const able = TARGET_NAMES.filter(
       (each) => (targets[each] as Target).refuses(deployment) === null,
     );
     return able.length === 0 ? [`${id} is refused, and nothing else works: ${refusal.reason}`] : [];

@@ -1,6 +1,7 @@
 import { describe, expect, inject, it } from 'vitest';
 import { validateAll } from '../../src/deploy/validate.ts';
-import { TARGET_IDS, targets } from '../../src/render/index.ts';
+import { targets } from '../../src/render/index.ts';
+import { TARGET_NAMES } from '../../src/render/target-names.ts';
 import type { Deployment, RenderedFile, Target } from '../../src/render/types.ts';
 import { deploymentFor } from '../../src/workflows/deploy.ts';
 import { ENGINE_ALONE, MACHINES, planFor } from '../helpers/deployments.ts';
@@ -29,7 +30,7 @@ async function samples(): Promise<readonly Sample[]> {
     }),
   );
   return made.flatMap((deployment) =>
-    TARGET_IDS.flatMap((id) => {
+    TARGET_NAMES.flatMap((id) => {
       const target: Target = targets[id];
       if (target.refuses(deployment) !== null) return [];
       return target.render(deployment).map((file) => ({ file, deployment, id }));

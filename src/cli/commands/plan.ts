@@ -6,6 +6,7 @@ import type { Registrar, Shell } from '../shell.ts';
 import type { PlanOptions } from '../requests/plan.ts';
 import type { EnginePlan } from '../../workflows/simulate.ts';
 import type { PlanRequest } from '../../workflows/plan.ts';
+import { TARGET_NAMES } from '../../render/target-names.ts';
 import { addMachineOptions, addModelOptions, addSettingOptions } from './plan-options.ts';
 
 /** `mmdeploy plan [MODEL]`. */
@@ -49,7 +50,7 @@ function addEngineOptions(command: Command): void {
 function addDeploymentOptions(command: Command): void {
   command
     .optionsGroup('Deployment:')
-    .option('--target <names>', 'deployment files for: TARGETS (docs/targets.md)')
+    .option('--target <names>', `deployment files for ${TARGET_NAMES.join(', ')}`)
     .option('--write <dir>', 'folder that they are written to')
     .option('--dry-run', 'print them instead')
     .option('--force', 'replace files that are there')

@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { MmdeployError } from '../../errors.ts';
-import { targetIds, TARGET_IDS } from '../../render/index.ts';
+import { targetIds } from '../../render/target-names.ts';
+import { TARGET_NAMES } from '../../render/target-names.ts';
 import type { DeployRequest } from '../../workflows/deploy.ts';
 import { wholeNumber } from './values.ts';
 
@@ -73,7 +74,7 @@ function refuseWithoutTarget(options: DeployOptions): void {
   const given = ALONE.find(([name]) => options[name] !== undefined);
   if (given === undefined) return;
   throw new MmdeployError('usage.invalid', `\`${given[1]}\` needs a \`--target\``, {
-    hints: [`there are ${TARGET_IDS.join(', ')}`],
+    hints: [`there are ${TARGET_NAMES.join(', ')}`],
   });
 }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineName } from '../../../src/contracts/basis.ts';
 import { wiredIn } from '../../../src/deploy/wiring/read.ts';
-import { TARGET_IDS, targets, type TargetId } from '../../../src/render/index.ts';
+import { targets } from '../../../src/render/index.ts';
+import { TARGET_NAMES, type TargetId } from '../../../src/render/target-names.ts';
 import type { Target } from '../../../src/render/types.ts';
 import { deploymentFor } from '../../../src/workflows/deploy.ts';
 import { ENGINE_ALONE, MACHINES, planFor } from '../../helpers/deployments.ts';
@@ -15,7 +16,7 @@ async function argvs(gpus: readonly string[], engine: EngineName): Promise<Map<s
   const options = { ...ENGINE_ALONE, targets: [], groups: null };
   const deployment = await deploymentFor({ plan, version: '0.1.0', command: '', options });
   const found = new Map<string, string>();
-  for (const id of TARGET_IDS) {
+  for (const id of TARGET_NAMES) {
     const target: Target = targets[id];
     if (target.refuses(deployment) !== null || ELSEWHERE.includes(id)) continue;
     for (const { path, reader, text } of target.render(deployment)) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { wiringFindings } from '../../../src/deploy/wiring/findings.ts';
 import { unitWords } from '../../../src/deploy/wiring/unit-file.ts';
-import { TARGET_IDS } from '../../../src/render/index.ts';
+import { TARGET_NAMES } from '../../../src/render/target-names.ts';
 import type { Target } from '../../../src/render/types.ts';
 import { targets } from '../../../src/render/index.ts';
 import { deploymentFor } from '../../../src/workflows/deploy.ts';
@@ -34,7 +34,7 @@ describe.each(KINDS)('$engine, $shape, $name', ({ gpus, shape, engine }) => {
       command: '',
       options: { ...ENGINE_ALONE, shape, targets: [], groups: null },
     });
-    const findings = TARGET_IDS.flatMap((id) => {
+    const findings = TARGET_NAMES.flatMap((id) => {
       const target: Target = targets[id];
       if (target.refuses(deployment) !== null) return [];
       return target
@@ -53,7 +53,7 @@ it('reads what was meant, whatever is in the names', async () => {
   for (const shape of ['engine', 'gateway'] as const) {
     const options = { ...ENGINE_ALONE, shape, targets: [], groups: null };
     const deployment = await deploymentFor({ plan, version: '0.1.0', command: '', options });
-    const ids = TARGET_IDS.filter((id) => (targets[id] as Target).refuses(deployment) === null);
+    const ids = TARGET_NAMES.filter((id) => (targets[id] as Target).refuses(deployment) === null);
     expect(ids).toEqual(expect.arrayContaining(['llama-server', 'compose', 'systemd', 'quadlet']));
     const findings = ids.flatMap((id) =>
       targets[id]
