@@ -3,6 +3,7 @@ import type { CheckedFile, CheckReport } from '../contracts/check.ts';
 import { CHECK_SCHEMA } from '../contracts/check.ts';
 import type { DeployedFileRecord, DeploymentManifest } from '../contracts/deployment.ts';
 import { differences } from '../deploy/differences.ts';
+import { MANIFEST_FILE, manifestThere, sha256 } from '../deploy/manifest.ts';
 import { validate, type ReaderContext } from '../deploy/validate.ts';
 import { textThere } from '../deploy/write.ts';
 import { MmdeployError } from '../errors.ts';
@@ -10,15 +11,8 @@ import { planDigest } from '../render/deployment.ts';
 import { targetIds } from '../render/target-names.ts';
 import type { Deployment } from '../render/types.ts';
 import type { Context } from './context.ts';
-import {
-  MANIFEST_FILE,
-  manifestThere,
-  PLAN_FILE,
-  readerContext,
-  render,
-  sha256,
-  type TargetFile,
-} from './deploy.ts';
+import { readerContext } from './deploy.ts';
+import { PLAN_FILE, render, type TargetFile } from './render-deployment.ts';
 import { readPlan } from './plan-file.ts';
 
 export type CheckRequest = { readonly folder: string; readonly version: string };

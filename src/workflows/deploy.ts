@@ -1,24 +1,18 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { DeploymentManifest, DeploymentOptionsRecord } from '../contracts/deployment.ts';
-import { DEPLOYMENT_SCHEMA, deploymentSchema } from '../contracts/deployment.ts';
+import { DEPLOYMENT_SCHEMA } from '../contracts/deployment.ts';
 import type { DeploymentPlan } from '../contracts/plan.ts';
-import { MmdeployError, messageOf } from '../errors.ts';
-import { changedFiles, textThere, writeFiles } from '../deploy/write.ts';
+import { MmdeployError } from '../errors.ts';
+import { changedFiles, writeFiles } from '../deploy/write.ts';
 import { gpuGroups } from '../deploy/groups.ts';
+import { MANIFEST_FILE, manifestThere, sha256 } from '../deploy/manifest.ts';
 import { validateAll, type ReaderContext, type Validation } from '../deploy/validate.ts';
-import { loadEngineCatalogue, type EngineCatalogue } from '../engine/catalogue.ts';
-import { deploymentOf, planText } from '../render/deployment.ts';
-import { hostFiles, type HostFile } from '../render/parts/host.ts';
-import { monitoringFiles } from '../render/monitoring/index.ts';
-import { renderTarget, targets } from '../render/index.ts';
-import { type TargetId } from '../render/target-names.ts';
-import type { Deployment, EngineRelease, Images, RenderedFile, Target } from '../render/types.ts';
+import type { TargetId } from '../render/target-names.ts';
+import type { Deployment } from '../render/types.ts';
 import { findValidators } from '../validators/find.ts';
 import type { Context } from './context.ts';
 import { listEngines } from './engine.ts';
+import { render, type Rendered, type TargetFile } from './render-deployment.ts';
 
 export type DeployRequest = {
   readonly plan: DeploymentPlan;
@@ -32,20 +26,7 @@ export type DeployRequest = {
   readonly command: string;
 };
 
-/** A file of a deployment with the target that it belongs to; null: the plan, and what watches them all. */
-export type TargetFile = RenderedFile & { readonly target: TargetId | null };
-
-export type Deployed = {
-  readonly manifest: DeploymentManifest;
-  readonly files: readonly TargetFile[];
-  /** What brings each file of the model that is not here to where the targets look for it. */
-  readonly before: readonly HostFile[];
-  /** Commands that start each target. */
-  readonly start: readonly { readonly target: TargetId; readonly commands: readonly string[] }[];
-};
-
-export const PLAN_FILE = 'plan.json';
-export const MANIFEST_FILE = 'mmdeploy.json';
+export type Deployed = Omit<Rendered, 'deployment'> & { readonly manifest: DeploymentManifest };
 
 /**
  * The deployment files of a plan, written to `folder` unless that is null. Throws `fit.none`,
@@ -81,104 +62,10 @@ async function groupsOf({ plan }: DeployRequest): Promise<Deployment['groups']> 
   return plan.machine.origin === 'detected' ? gpuGroups() : null;
 }
 
-export type RenderRequest = Pick<DeployRequest, 'plan' | 'version' | 'command'> & {
-  readonly options: DeploymentOptionsRecord;
-  readonly targets: readonly TargetId[];
-};
-
-/** What every target of the request renders. Throws as `deploymentOf`. */
-export async function deploymentFor({
-  plan,
-  options,
-  version,
-  command,
-}: Omit<RenderRequest, 'targets'>): Promise<Deployment> {
-  const catalogue = await loadEngineCatalogue();
-  return deploymentOf(plan, {
-    ...options,
-    version: `mmdeploy ${version}`,
-    command,
-    images: (accelerator, engine) => imagesOf(catalogue, accelerator, engine, version),
-    release: (engine) => releaseOf(catalogue, engine),
-  });
-}
-
-/** All files of a deployment, in memory; each path once, whoever of the targets made it. */
-export async function render(
-  request: RenderRequest,
-): Promise<Omit<Deployed, 'manifest'> & { readonly deployment: Deployment }> {
-  const deployment = await deploymentFor(request);
-  const files = new Map<string, TargetFile>();
-  for (const target of request.targets) {
-    for (const file of renderTarget(target, deployment)) {
-      if (!files.has(file.path)) files.set(file.path, { ...file, target });
-    }
-  }
-  if (request.options.monitoring) {
-    const watched = monitoringFiles(deployment, request.targets, await gatewayDashboard());
-    for (const file of watched) files.set(file.path, { ...file, target: null });
-  }
-  const text = planText(request.plan);
-  files.set(PLAN_FILE, { path: PLAN_FILE, text, reader: 'plan', target: null });
-  const start = request.targets.map((target) => ({
-    target,
-    commands: (targets[target] as Target).start(deployment),
-  }));
-  return { deployment, files: [...files.values()], start, before: toBring(deployment, request) };
-}
-
-const GATEWAY_DASHBOARD = fileURLToPath(
-  new URL('../../profiles/dashboards/gateway.json', import.meta.url),
-);
-
-/** The gateway's dashboard as it is shipped. */
-function gatewayDashboard(): Promise<string> {
-  return readFile(GATEWAY_DASHBOARD, 'utf8');
-}
-
-function releaseOf(
-  { llamaCpp, vllm }: EngineCatalogue,
-  engine: 'llama.cpp' | 'vllm',
-): EngineRelease {
-  if (engine === 'vllm') return { version: vllm.images.version, build: null, flags: [] };
-  const { version, build } = llamaCpp.images;
-  return { version, build, flags: llamaCpp.flags };
-}
-
-function toBring(
-  deployment: Deployment,
-  { plan, targets: ids }: RenderRequest,
-): readonly HostFile[] {
-  if (ids.every((id) => (targets[id] as Target).fetchesModel === true)) return [];
-  const planned = [plan.files.model, plan.files.mmproj];
-  return hostFiles(deployment).filter((_, index) => planned[index]?.path === null);
-}
-
-function imagesOf(
-  { llamaCpp, vllm, images }: EngineCatalogue,
-  accelerator: string,
-  engine: 'llama.cpp' | 'vllm',
-  version: string,
-): Images {
-  const { repository, tags, program, version: released } = llamaCpp.images;
-  const tag = tags[accelerator]?.replace('{version}', released);
-  const llama = tag === undefined ? null : `${repository}:${tag}`;
-  return {
-    engine:
-      engine === 'vllm'
-        ? (vllm.images.tags[accelerator]?.replace('{version}', vllm.images.version) ?? null)
-        : llama,
-    gateway: `mmdeploy:${version}`,
-    program,
-    node: images.node,
-    fetch: images.fetch,
-  };
-}
-
 function manifestOf(
   { version, command }: DeployRequest,
   options: DeploymentOptionsRecord,
-  { files, deployment }: { files: readonly TargetFile[]; deployment: Deployment },
+  { files, deployment }: Rendered,
   validations: readonly Validation[],
 ): DeploymentManifest {
   return {
@@ -196,25 +83,6 @@ function manifestOf(
       notValidated: validations[index]?.notValidated ?? null,
     })),
   };
-}
-
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-/** What was written to a folder; null where nothing was. Throws `input.invalid` for a file that is no manifest. */
-export async function manifestThere(folder: string): Promise<DeploymentManifest | null> {
-  const file = join(folder, MANIFEST_FILE);
-  const text = await textThere(file);
-  if (text === null) return null;
-  try {
-    return deploymentSchema.parse(JSON.parse(text));
-  } catch (error) {
-    throw new MmdeployError('input.invalid', `\`${file}\` is no manifest: ${messageOf(error)}`, {
-      hints: ['write it anew: `mmdeploy plan MODEL --target NAMES --write DIR --force`'],
-      cause: error,
-    });
-  }
 }
 
 /** The readers that are on this machine, and its engine. */

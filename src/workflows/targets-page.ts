@@ -5,7 +5,7 @@ import { TARGET_NAMES, type TargetId } from '../render/target-names.ts';
 import type { Deployment, Shape, Target } from '../render/types.ts';
 import { targetsPage as pageOf, type TargetEntry } from '../report/targets-page.ts';
 import type { Context } from './context.ts';
-import { deploymentFor } from './deploy.ts';
+import { deploymentFor } from './render-deployment.ts';
 import { planWorkflow } from './plan.ts';
 
 type Kind = {

@@ -3,7 +3,8 @@ import type { DeploymentPlan } from '../../src/contracts/plan.ts';
 import { NO_WISHES, type Wishes } from '../../src/match/types.ts';
 import type { TargetId } from '../../src/render/target-names.ts';
 import type { Deployment } from '../../src/render/types.ts';
-import { render, type DeployRequest, type TargetFile } from '../../src/workflows/deploy.ts';
+import type { DeployRequest } from '../../src/workflows/deploy.ts';
+import { render, type TargetFile } from '../../src/workflows/render-deployment.ts';
 import { planWorkflow } from '../../src/workflows/plan.ts';
 import { createContext } from '../../src/workflows/create-context.ts';
 

@@ -7,7 +7,7 @@ import { targets } from '../../src/render/index.ts';
 import { TARGET_NAMES } from '../../src/render/target-names.ts';
 import type { Deployment, Shape, Target } from '../../src/render/types.ts';
 import { llamaServerArgs } from '../../src/validators/llama-args.ts';
-import { deploymentFor } from '../../src/workflows/deploy.ts';
+import { deploymentFor } from '../../src/workflows/render-deployment.ts';
 import { ENGINE_ALONE, MACHINES, planFor } from '../helpers/deployments.ts';
 import { made, validatorContext } from '../helpers/validators.ts';
 

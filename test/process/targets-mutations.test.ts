@@ -3,7 +3,7 @@ import { validateAll } from '../../src/deploy/validate.ts';
 import { targets } from '../../src/render/index.ts';
 import { TARGET_NAMES } from '../../src/render/target-names.ts';
 import type { Deployment, RenderedFile, Target } from '../../src/render/types.ts';
-import { deploymentFor } from '../../src/workflows/deploy.ts';
+import { deploymentFor } from '../../src/workflows/render-deployment.ts';
 import { ENGINE_ALONE, MACHINES, planFor } from '../helpers/deployments.ts';
 import { MUTATION_KINDS, mutationsOf, type Mutation } from '../helpers/mutations.ts';
 import { validatorContext } from '../helpers/validators.ts';

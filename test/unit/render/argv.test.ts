@@ -4,7 +4,7 @@ import { wiredIn } from '../../../src/deploy/wiring/read.ts';
 import { targets } from '../../../src/render/index.ts';
 import { TARGET_NAMES, type TargetId } from '../../../src/render/target-names.ts';
 import type { Target } from '../../../src/render/types.ts';
-import { deploymentFor } from '../../../src/workflows/deploy.ts';
+import { deploymentFor } from '../../../src/workflows/render-deployment.ts';
 import { ENGINE_ALONE, MACHINES, planFor } from '../../helpers/deployments.ts';
 
 /** Targets that start no engine, or whose file is not a command line: theirs are tested by their readers. */

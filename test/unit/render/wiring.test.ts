@@ -4,7 +4,7 @@ import { unitWords } from '../../../src/deploy/wiring/unit-file.ts';
 import { TARGET_NAMES } from '../../../src/render/target-names.ts';
 import type { Target } from '../../../src/render/types.ts';
 import { targets } from '../../../src/render/index.ts';
-import { deploymentFor } from '../../../src/workflows/deploy.ts';
+import { deploymentFor } from '../../../src/workflows/render-deployment.ts';
 import { ENGINE_ALONE, MACHINES, planFor } from '../../helpers/deployments.ts';
 import { nastyPlan } from '../../helpers/nasty-names.ts';
 
