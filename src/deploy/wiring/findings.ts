@@ -1,5 +1,6 @@
 import { engineArgs } from '../../render/parts/argv.ts';
 import { containerFolder } from '../../render/parts/container.ts';
+import { deviceIds } from '../../render/parts/devices.ts';
 import type { Accelerator, Deployment, Reader } from '../../render/types.ts';
 import { presetFindings } from './preset.ts';
 import { wiredIn, type Wired } from './read.ts';
@@ -154,9 +155,7 @@ function wantedDevices(reader: Reader, deployment: Deployment): readonly string[
     return [`${instance === undefined ? name : `nvidia.com/mig-${instance}`} ${count}`];
   }
   if (accelerator !== 'nvidia') return NODES[accelerator];
-  return gpus.map(
-    ({ id, mig, uuid }) => `card ${mig !== null && uuid !== null ? uuid : id.slice(3)}`,
-  );
+  return deviceIds(deployment).map((id) => `card ${id}`);
 }
 
 const SYSTEMD_DEVICES: Readonly<Record<Accelerator, readonly string[]>> = {

@@ -1,8 +1,12 @@
 import type { Deployment } from '../types.ts';
 
-/** The cards of the plan as NVIDIA's container tools name them: a number, or a MIG instance's UUID. */
-export function deviceIds({ gpus }: Deployment): readonly string[] {
-  return gpus.map(({ id, mig, uuid }) => (mig !== null && uuid !== null ? uuid : numberOf(id)));
+/**
+ * The cards of the plan as NVIDIA's container tools name them: a number, or a UUID where a card of the machine
+ * is in MIG mode, since our numbers count its instances and the driver's do not.
+ */
+export function deviceIds({ gpus, plan }: Deployment): readonly string[] {
+  const cut = plan.machine.gpus.some(({ mig }) => mig !== null);
+  return gpus.map(({ id, uuid }) => (cut && uuid !== null ? uuid : numberOf(id)));
 }
 
 /**
