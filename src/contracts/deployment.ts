@@ -14,7 +14,7 @@ const deployedFileSchema = z.object({
   sha256,
   /** The tool that read it without a complaint, with its version; null: nothing here could read it. */
   validatedBy: z.string().nullable(),
-  /** Why nothing could, or null. */
+  /** Readers that are not here, with the reason; null: all of them are. */
   notValidated: z.string().nullable(),
 });
 export type DeployedFileRecord = z.infer<typeof deployedFileSchema>;

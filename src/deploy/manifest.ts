@@ -13,14 +13,22 @@ export async function manifestThere(folder: string): Promise<DeploymentManifest 
   const file = join(folder, MANIFEST_FILE);
   const text = await textThere(file);
   if (text === null) return null;
+  let document: unknown;
   try {
-    return deploymentSchema.parse(JSON.parse(text));
+    document = JSON.parse(text);
   } catch (error) {
-    throw new MmdeployError('input.invalid', `\`${file}\` is no manifest: ${messageOf(error)}`, {
-      hints: ['write it anew: `mmdeploy plan MODEL --target NAMES --write DIR --force`'],
-      cause: error,
-    });
+    throw noManifest(file, messageOf(error));
   }
+  const { data, error } = deploymentSchema.safeParse(document);
+  if (data !== undefined) return data;
+  const [issue] = error.issues;
+  throw noManifest(file, `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+}
+
+function noManifest(file: string, why: string): MmdeployError {
+  return new MmdeployError('input.invalid', `\`${file}\` is no manifest of this version: ${why}`, {
+    hints: ['write it anew: `mmdeploy plan MODEL --target NAMES --write DIR --force`'],
+  });
 }
 
 export function sha256(text: string): string {

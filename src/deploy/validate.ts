@@ -88,7 +88,7 @@ async function planFile(file: string): Promise<Report> {
 export type Validation = {
   /** Each that read it without a complaint, with its version; null: none is here. */
   readonly validatedBy: string | null;
-  /** Why none could, or null. */
+  /** Readers that could not, and why; null: all have. */
   readonly notValidated: string | null;
   readonly findings: readonly string[];
 };
@@ -109,7 +109,7 @@ export async function validate(
   const good = made.filter(({ ok }) => ok).map(({ validator }) => validator);
   return {
     validatedBy: good.length > 0 ? [...new Set(good)].join(', ') : null,
-    notValidated: good.length === 0 ? (skipped[0] ?? null) : null,
+    notValidated: skipped.length > 0 ? [...new Set(skipped)].join('; ') : null,
     findings: made.flatMap(({ validator, findings }) =>
       findings.map((finding) => `${validator}: ${finding}`),
     ),

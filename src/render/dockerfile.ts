@@ -15,13 +15,11 @@ COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
 # A package's name and version, or the file of \`npm pack\` beside this one: --build-arg MMDEPLOY=./mmdeploy-${version}.tgz
 ARG MMDEPLOY=mmdeploy@${version}
-COPY . /opt/build
 RUN apt-get update \\
  && apt-get install --yes --no-install-recommends ffmpeg \\
  && rm -rf /var/lib/apt/lists/* \\
- && ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\
- && cd /opt/build && npm install --global --omit=dev "$MMDEPLOY" \\
- && rm -rf /opt/build /root/.npm
+ && ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
+${INSTALL}
 ENTRYPOINT ["mmdeploy"]
 `;
   return { path: 'Dockerfile', text, reader: 'dockerfile' };
@@ -33,13 +31,16 @@ export function estimateDockerfile(deployment: Deployment): RenderedFile {
   const text = `${headerComment(deployment)}FROM ${deployment.images.node}
 # A package's name and version, or the file of \`npm pack\` beside this one: --build-arg MMDEPLOY=./mmdeploy-${version}.tgz
 ARG MMDEPLOY=mmdeploy@${version}
-COPY . /opt/build
-RUN cd /opt/build && npm install --global --omit=dev "$MMDEPLOY" && rm -rf /opt/build /root/.npm
+${INSTALL}
 USER node
 ENTRYPOINT ["mmdeploy"]
 `;
   return { path: 'Dockerfile.estimate', text, reader: 'dockerfile' };
 }
+
+/** Mounted and not copied: a layer would keep whatever else lies in the folder, keys and models among it. */
+const INSTALL = `RUN --mount=type=bind,target=/opt/build \\
+ cd /opt/build && npm install --global --omit=dev "$MMDEPLOY" && rm -rf /root/.npm`;
 
 function versionOf({ version }: Origin): string {
   return version.split(' ').pop() ?? '';

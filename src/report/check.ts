@@ -1,4 +1,5 @@
 import type { CheckedFile, CheckReport } from '../contracts/check.ts';
+import { readBy } from './deployment.ts';
 import type { View } from './palette.ts';
 
 /** Lines of a file that are shown; the rest is counted. */
@@ -14,17 +15,15 @@ export function checkText(report: CheckReport, view: View): string {
     missing: palette.bad,
   };
   const lines = report.files.flatMap((file) => [
-    `${colour[file.state](file.state.padEnd(9))}  ${file.path}  ${palette.dim(readBy(file))}`,
+    `${colour[file.state](file.state.padEnd(9))}  ${file.path}  ${palette.dim(readers(file))}`,
     ...file.findings.map((finding) => `           ${palette.bad(finding)}`),
     ...shown(file.differences).map((line) => `           ${line}`),
   ]);
   return [...lines, ...(view.quiet ? [] : ['', conclusion(report)])].join('\n');
 }
 
-function readBy({ validatedBy, notValidated, findings }: CheckedFile): string {
-  if (findings.length > 0) return 'not valid';
-  if (validatedBy !== null) return validatedBy;
-  return notValidated === null ? '' : `syntax only: ${notValidated}`;
+function readers(file: CheckedFile): string {
+  return file.findings.length > 0 ? 'not valid' : readBy(file);
 }
 
 function shown(lines: readonly string[]): readonly string[] {

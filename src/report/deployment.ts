@@ -15,13 +15,22 @@ export function deploymentText(deployed: Written, folder: string | null, view: V
   if (folder === null) return contents(deployed);
   const base = folder.replace(/\/+$/, '');
   const lines = deployed.manifest.files.map(({ path, validatedBy, notValidated }) => {
-    const by = validatedBy ?? (notValidated === null ? '' : `syntax only: ${notValidated}`);
+    const by = readBy({ validatedBy, notValidated });
     return `${base}/${path}${by === '' ? '' : `  ${view.palette.dim(by)}`}`;
   });
   return [
     ...lines,
     ...(view.quiet ? [] : ['', ...deployed.before.map(firstly), ...starts(deployed, base)]),
   ].join('\n');
+}
+
+/** Who read a file, and who could not. */
+export function readBy({
+  validatedBy,
+  notValidated,
+}: Pick<DeploymentManifest['files'][number], 'validatedBy' | 'notValidated'>): string {
+  if (validatedBy === null) return notValidated === null ? '' : `syntax only: ${notValidated}`;
+  return notValidated === null ? validatedBy : `${validatedBy}; not read: ${notValidated}`;
 }
 
 function firstly({ path, bring }: HostFile): string {

@@ -2,13 +2,14 @@ import { join, resolve } from 'node:path';
 import type { CheckedFile, CheckReport } from '../contracts/check.ts';
 import { CHECK_SCHEMA } from '../contracts/check.ts';
 import type { DeployedFileRecord, DeploymentManifest } from '../contracts/deployment.ts';
+import type { DeploymentPlan } from '../contracts/plan.ts';
 import { differences } from '../deploy/differences.ts';
 import { MANIFEST_FILE, manifestThere, sha256 } from '../deploy/manifest.ts';
 import { validate, type ReaderContext } from '../deploy/validate.ts';
 import { textThere } from '../deploy/write.ts';
 import { MmdeployError } from '../errors.ts';
 import { planDigest } from '../render/deployment.ts';
-import { targetIds } from '../render/target-names.ts';
+import { TARGET_NAMES, type TargetId } from '../render/target-names.ts';
 import type { Deployment } from '../render/types.ts';
 import type { Context } from './context.ts';
 import { readerContext } from './deploy.ts';
@@ -25,10 +26,10 @@ export type CheckRequest = { readonly folder: string; readonly version: string }
 export async function checkWorkflow(request: CheckRequest, ctx: Context): Promise<CheckReport> {
   const folder = resolve(ctx.cwd, request.folder);
   const manifest = await readManifest(folder);
-  const plan = await readPlan(join(folder, PLAN_FILE));
+  const plan = await planOf(folder, manifest);
   const { files: wanted, deployment } = await render({
     plan,
-    targets: targetIds(manifest.options.targets.join(',')),
+    targets: knownTargets(folder, manifest),
     options: manifest.options,
     version: request.version,
     command: manifest.command,
@@ -79,6 +80,36 @@ async function checkFile(
     ...validation,
     findings: [...validation.findings],
   };
+}
+
+/** The deployment's own plan: what is to be written anew is the deployment, not just a plan. */
+async function planOf(folder: string, { command }: DeploymentManifest): Promise<DeploymentPlan> {
+  try {
+    return await readPlan(join(folder, PLAN_FILE));
+  } catch (error) {
+    if (!(error instanceof MmdeployError)) throw error;
+    const force = command.includes(' --force') ? '' : ' --force';
+    throw new MmdeployError(error.code, error.message, {
+      hints: [`write the deployment anew: \`${command}${force}\``],
+      cause: error,
+    });
+  }
+}
+
+function knownTargets(
+  folder: string,
+  { options, madeBy }: DeploymentManifest,
+): readonly TargetId[] {
+  return options.targets.map((name) => {
+    const id = TARGET_NAMES.find((each) => each === name);
+    if (id !== undefined) return id;
+    const file = join(folder, MANIFEST_FILE);
+    throw new MmdeployError(
+      'input.invalid',
+      `\`${file}\` (${madeBy}) has the target \`${name}\`, which this version does not know`,
+      { hints: [`there are ${TARGET_NAMES.join(', ')}`] },
+    );
+  });
 }
 
 async function readManifest(folder: string): Promise<DeploymentManifest> {

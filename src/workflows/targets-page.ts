@@ -43,14 +43,18 @@ const KINDS: readonly Kind[] = [
 const MODEL = 'qwen2.5-vl-7b';
 
 /** `docs/targets.md`, from the targets themselves: the same on every machine. */
-export async function targetsPage(ctx: Context): Promise<string> {
+export async function targetsPage(version: string, ctx: Context): Promise<string> {
   const made = await Promise.all(
-    KINDS.map(async (kind) => ({ kind, deployment: await deploymentOn(kind, ctx) })),
+    KINDS.map(async (kind) => ({ kind, deployment: await deploymentOn(kind, version, ctx) })),
   );
   return pageOf(TARGET_NAMES.map((id) => entryOf(id, made)));
 }
 
-async function deploymentOn({ gpu, engine, shape, only }: Kind, ctx: Context): Promise<Deployment> {
+async function deploymentOn(
+  { gpu, engine, shape, only }: Kind,
+  version: string,
+  ctx: Context,
+): Promise<Deployment> {
   const plan = await planWorkflow(
     {
       model: { name: only?.model ?? MODEL, mmproj: null, profilesDir: null },
@@ -63,7 +67,7 @@ async function deploymentOn({ gpu, engine, shape, only }: Kind, ctx: Context): P
   );
   return deploymentFor({
     plan,
-    version: '',
+    version,
     command: '',
     options: {
       targets: only === undefined ? [] : [only.target],

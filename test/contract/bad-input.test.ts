@@ -236,6 +236,13 @@ const CONTRADICTIONS: readonly Row[] = [
   [['llava-1.5-7b', '-i'], 2, /needs a terminal/, /`mmdeploy plan MODEL --gpu/],
   [[...LLAVA, '--target=compose'], 2, /`--target` needs to know where to/, /`--write DIR`/],
   [[...LLAVA, '--target=compos', '--dry-run'], 2, /`--target compos`: no such/, /mean `compose`/],
+  [[...LLAVA, '--target=compose', '--write='], 2, /`--write` names no folder/, /`--write \.`/],
+  [
+    [...LLAVA, '--target=compose', '--dry-run', '--host=a b'],
+    2,
+    /`--host a b` is no/,
+    /127\.0\.0\.1/,
+  ],
   [[...LLAVA, '--target=slurm', '--dry-run'], 2, /`--target slurm` is not there yet/, /there are/],
   [[...LLAVA, '--target=compose', '--dry-run', '--with=x'], 2, /`--with x`/, /monitoring/],
   [

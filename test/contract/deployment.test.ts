@@ -118,6 +118,19 @@ describe('plan --target --write', () => {
   });
 });
 
+describe('who read a file', () => {
+  it('names each reader that is not here, beside those that are', async () => {
+    const argv = ['plan', 'llava-1.5-7b', '--gpu', 'RTX 4090', '--target', 'llama-server'];
+    // No reader on PATH, and none below a home of its own.
+    const { stdout } = await mmdeploy([...argv, '--write', join(root, 'unread')], {
+      env: { HOME: join(root, 'home'), PATH: '/nonexistent' },
+    });
+    expect(stdout).toMatch(
+      /llama-server\.sh {2}wiring; not read: shellcheck .* is not on this machine/,
+    );
+  });
+});
+
 describe('check', () => {
   it('is content with what was just written', async () => {
     const folder = await written('fresh');
@@ -165,6 +178,11 @@ describe('check', () => {
     ['a folder without a manifest', (folder: string) => rmSync(join(folder, 'mmdeploy.json')), 5],
     ['a folder without its plan', (folder: string) => rmSync(join(folder, 'plan.json')), 5],
     [
+      'a manifest with a target of another version',
+      (folder: string) => edit(join(folder, 'mmdeploy.json'), '"compose"', '"teleport"'),
+      2,
+    ],
+    [
       'a manifest that is none',
       (folder: string) => writeFileSync(join(folder, 'mmdeploy.json'), '{"schema": 1}'),
       2,
@@ -175,7 +193,7 @@ describe('check', () => {
     const { code, stderr } = await mmdeploy(['check', folder]);
     expect({ code, stderr }).toEqual({
       code: exit,
-      stderr: expect.stringMatching(/\nhint: .*`mmdeploy plan/),
+      stderr: expect.stringMatching(/^error: [^\n]*\n\nhint: .*(`mmdeploy plan|there are )/),
     });
   });
 });

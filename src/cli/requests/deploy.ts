@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { MmdeployError } from '../../errors.ts';
 import { targetIds } from '../../render/target-names.ts';
@@ -41,6 +42,11 @@ export function toDeployment(
       hints: [`write the files: \`--write DIR\``, 'or print them: `--dry-run`'],
     });
   }
+  if (write === '') {
+    throw new MmdeployError('usage.invalid', '`--write` names no folder', {
+      hints: ['the current one is `--write .`, a new one `--write deploy/`'],
+    });
+  }
   return {
     targets: targetIds(target),
     folder: dryRun ? null : (write ?? null),
@@ -49,7 +55,7 @@ export function toDeployment(
       shape: options.gateway === true ? 'gateway' : 'engine',
       modelsDir: modelsDir(options.modelsDir),
       listen: {
-        host: options.host ?? '127.0.0.1',
+        host: address(options.host ?? '127.0.0.1'),
         port: wholeNumber('--port', options.port, 1, 65_535) ?? 8080,
       },
       cdi: options.cdi === true,
@@ -75,6 +81,15 @@ function refuseWithoutTarget(options: DeployOptions): void {
   if (given === undefined) return;
   throw new MmdeployError('usage.invalid', `\`${given[1]}\` needs a \`--target\``, {
     hints: [`there are ${TARGET_NAMES.join(', ')}`],
+  });
+}
+
+/** An address, because containers and services are told of one and resolve no names. */
+function address(host: string): string {
+  if (host === 'localhost') return '127.0.0.1';
+  if (isIP(host) !== 0 && !host.includes('%')) return host;
+  throw new MmdeployError('usage.invalid', `\`--host ${host}\` is no address`, {
+    hints: ['for this machine only: `--host 127.0.0.1`; for every network: `--host 0.0.0.0`'],
   });
 }
 

@@ -94,6 +94,8 @@ describe('the compose target', () => {
     const placed = JSON.parse(text('plan.container.json'));
     expect(placed.files.model.path).toBe('/models/Qwen2.5-VL-7B-Instruct-Q8_0.gguf');
     expect(placed.engine.args).toContain('/models/Qwen2.5-VL-7B-Instruct-Q8_0.gguf');
+    // What is copied stays in a layer, and the folder may hold keys.
+    expect(text('Dockerfile')).not.toMatch(/^(COPY|ADD) (?!--from)/m);
     expect(text('Dockerfile')).toContain('FROM ghcr.io/ggml-org/llama.cpp:server-cuda-v');
   });
 
