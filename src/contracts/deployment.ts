@@ -24,6 +24,11 @@ const deploymentOptionsSchema = z.object({
   targets: z.array(z.string()),
   shape: z.enum(['engine', 'gateway']),
   modelsDir: z.string().nullable(),
+  /** Files of the model that are links, or lie beside some, and what they led to. */
+  links: z
+    .array(z.object({ folder: z.string(), name: z.string(), real: z.string() }))
+    .readonly()
+    .optional(),
   listen: z.object({ host: z.string(), port: z.number().int() }),
   cdi: z.boolean(),
   groups: z.object({ video: z.number().int(), render: z.number().int() }).nullable(),

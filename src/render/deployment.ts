@@ -13,6 +13,7 @@ import type {
   Deployment,
   EngineRelease,
   Images,
+  LinkedFile,
   Scale,
   Shape,
 } from './types.ts';
@@ -21,6 +22,8 @@ export type DeploymentOptions = {
   readonly shape: Shape;
   /** Folder of the model's files; null: where the plan found them, else `/srv/models`. */
   readonly modelsDir: string | null;
+  /** Absent: the files are none, or are not on this machine. */
+  readonly links?: readonly LinkedFile[] | undefined;
   readonly cdi: boolean;
   readonly groups: Deployment['groups'];
   readonly listen: { readonly host: string; readonly port: number };
@@ -71,6 +74,7 @@ export function deploymentOf(whole: DeploymentPlan, options: DeploymentOptions):
     images,
     release: options.release(engine),
     files: engine === 'vllm' ? [] : deployedFiles(plan, options.modelsDir),
+    links: options.links ?? [],
     memory: hostMemory(plan, options.shape),
     scale,
     startSeconds: startSeconds(plan, scale),

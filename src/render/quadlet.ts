@@ -140,7 +140,7 @@ function volumes(deployment: Deployment, { caches }: ContainerProcess): readonly
   return [
     ...mounts.map(({ source, target }): Setting => [
       'Volume',
-      `${unexpanded(source)}:${target}:ro,z`,
+      `${unexpanded(source)}:${unexpanded(target)}:ro,z`,
     ]),
     ...caches.map((target): Setting => ['Volume', `${deployment.name}-cache:${target}`]),
   ];

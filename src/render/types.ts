@@ -51,6 +51,16 @@ export type DeployedFile = {
   readonly sha256: string | null;
 };
 
+/**
+ * A file of the model in a folder where files are links, and what it leads to: whoever mounts such a folder
+ * mounts links to nowhere.
+ */
+export type LinkedFile = {
+  readonly folder: string;
+  readonly name: string;
+  readonly real: string;
+};
+
 /** Memory of the host that a deployment may use, in bytes. */
 export type HostMemory = {
   /** What the plan says the engine takes at its peak. */
@@ -99,6 +109,8 @@ export type Deployment = {
   readonly release: EngineRelease;
   /** The model, then the projector; of vLLM none, it reads a repository. */
   readonly files: readonly DeployedFile[];
+  /** Every file, of split models all, in those of their folders that hold links. */
+  readonly links: readonly LinkedFile[];
   readonly memory: HostMemory;
   readonly scale: Scale;
   /** Longest that a start may take before it counts as failed. */

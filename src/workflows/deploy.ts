@@ -5,6 +5,7 @@ import type { DeploymentPlan } from '../contracts/plan.ts';
 import { MmdeployError } from '../errors.ts';
 import { changedFiles, writeFiles } from '../deploy/write.ts';
 import { gpuGroups } from '../deploy/groups.ts';
+import { linkedFiles } from '../deploy/links.ts';
 import { MANIFEST_FILE, manifestThere, sha256 } from '../deploy/manifest.ts';
 import { validateAll, type ReaderContext, type Validation } from '../deploy/validate.ts';
 import type { TargetId } from '../render/target-names.ts';
@@ -17,7 +18,7 @@ import { render, type Rendered, type TargetFile } from './render-deployment.ts';
 export type DeployRequest = {
   readonly plan: DeploymentPlan;
   readonly targets: readonly TargetId[];
-  readonly options: Omit<DeploymentOptionsRecord, 'targets' | 'groups'>;
+  readonly options: Omit<DeploymentOptionsRecord, 'targets' | 'groups' | 'links'>;
   /** Folder of the files; null: nothing is written. */
   readonly folder: string | null;
   readonly force: boolean;
@@ -38,6 +39,7 @@ export async function deployWorkflow(request: DeployRequest, ctx: Context): Prom
     ...request.options,
     targets: [...request.targets],
     groups: await groupsOf(request),
+    links: request.options.modelsDir === null ? await linkedFiles(request.plan) : [],
   };
   const made = await render({ ...request, options });
   const validations = await validateAll(made.files, made.deployment, await readerContext(ctx));

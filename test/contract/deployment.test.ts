@@ -1,10 +1,20 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkSchema } from '../../src/contracts/check.ts';
 import { deploymentSchema } from '../../src/contracts/deployment.ts';
 import { planSchema } from '../../src/contracts/plan.ts';
+import { writeDemoModel } from '../../src/demo/model.ts';
 import { mmdeploy } from '../helpers/cli.ts';
 
 let root: string;
@@ -28,6 +38,33 @@ function edit(file: string, from: string, to: string): void {
   expect(text).toContain(from);
   writeFileSync(file, text.replace(from, to));
 }
+
+describe('a model in the cache of the Hugging Face Hub', () => {
+  it('is deployed by what its links lead to, and checked as it was', async () => {
+    const hub = join(root, 'hub');
+    const snapshot = join(hub, 'snapshots', 'rev');
+    const blobs = join(hub, 'blobs');
+    mkdirSync(snapshot, { recursive: true });
+    const { model, mmproj } = await writeDemoModel(blobs);
+    const argv = [model, mmproj].map((file) => {
+      const link = join(snapshot, basename(file));
+      symlinkSync(join('..', '..', 'blobs', basename(file)), link);
+      return link;
+    });
+    const folder = join(root, 'linked');
+    const [file = '', projector = ''] = argv;
+    const made = await mmdeploy([
+      ...['plan', file, '--mmproj', projector, '--gpu', 'none', '--write', folder],
+      ...['--target', 'compose,systemd,quadlet', '--gateway'],
+    ]);
+    expect(made).toMatchObject({ code: 0 });
+    const text = readFileSync(join(folder, 'compose.yaml'), 'utf8');
+    expect(text).toContain(`source: ${model}\n        target: /models/${basename(model)}\n`);
+    expect(text).not.toContain(`source: ${snapshot}`);
+    const checked = await mmdeploy(['check', folder, '-o', 'json']);
+    expect(checkSchema.parse(JSON.parse(checked.stdout)).drifted).toBe(false);
+  });
+});
 
 describe('plan --target --write', () => {
   it('writes the files, the plan and a manifest of both, and prints each path and what to do', async () => {

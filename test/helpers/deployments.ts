@@ -67,7 +67,7 @@ export type Rendered = {
 export async function rendered(
   plan: DeploymentPlan,
   targets: readonly TargetId[],
-  options: Partial<DeployRequest['options']> & { groups?: Deployment['groups'] } = {},
+  options: Partial<DeployRequest['options']> & Partial<Pick<Deployment, 'groups' | 'links'>> = {},
 ): Promise<Rendered> {
   const { deployment, files, start } = await render({
     plan,

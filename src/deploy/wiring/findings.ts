@@ -23,6 +23,7 @@ export function wiringFindings(
   return engines.flatMap((each) => [
     ...argumentFindings(each, deployment),
     ...mountFindings(each, deployment),
+    ...(reader === 'kubernetes' ? [] : linkFindings(each, deployment)),
     ...(ON_HOST.includes(reader) ? [] : deviceFindings(reader, each, deployment)),
     ...portFindings(each),
   ]);
@@ -105,12 +106,27 @@ function mountFindings(
     ...flags.map((flag) => [flag, valueOf(args, flag) ?? ''] as const),
     ...Object.entries(environment),
     // The gateway reads their places in its plan.
-    ...deployment.files.map((file) => [file.name, containerFolder(deployment)(file)] as const),
+    ...deployment.files.map((file) => [file.name, inContainer(file, deployment)] as const),
   ];
   return paths
     .filter(([, path]) => path.startsWith('/'))
     .filter(([, path]) => !mounts.some((mount) => path === mount || path.startsWith(`${mount}/`)))
     .map(([name, path]) => `\`${name}\` is ${path}: nothing is mounted there`);
+}
+
+/** In a folder of links, those of the host lead nowhere inside: each file is mounted by itself. */
+function linkFindings({ mounts }: Wired, deployment: Deployment): readonly string[] {
+  if (mounts === null) return [];
+  return deployment.links
+    .filter((link) => !mounts.includes(inContainer(link, deployment)))
+    .map(({ name, real }) => `\`${name}\` is a link to ${real}: that is not mounted in its place`);
+}
+
+function inContainer(
+  file: { readonly folder: string; readonly name: string },
+  deployment: Deployment,
+): string {
+  return `${containerFolder(deployment)(file)}/${file.name}`;
 }
 
 function deviceFindings(

@@ -129,7 +129,7 @@ function quadlet(text: string): Wired {
   const of = (key: string) => unitValues(entries, 'Container', key);
   return {
     args: of('Exec').flatMap(unitWords),
-    mounts: [...of('Volume').map((volume) => volume.split(':')[1] ?? ''), ...of('Tmpfs')],
+    mounts: [...of('Volume').map(mountedAt), ...of('Tmpfs')],
     environment: variables(of('Environment')),
     devices: of('AddDevice').map((device) =>
       device.startsWith('nvidia.com/gpu=')
@@ -138,6 +138,11 @@ function quadlet(text: string): Wired {
     ),
     ports: of('PublishPort').map((port) => Number(port.split(':').pop())),
   };
+}
+
+/** Where a container sees a volume. */
+function mountedAt(volume: string): string {
+  return (volume.split(':')[1] ?? '').replaceAll('%%', '%').replaceAll('$$', '$');
 }
 
 function systemdUnit(text: string): Wired {

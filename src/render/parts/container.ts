@@ -13,8 +13,20 @@ const GATEWAY_PLAN = '/etc/mmdeploy/plan.json';
 
 export type Mount = { readonly source: string; readonly target: string };
 
-/** The folders of the model's files, read-only: one where they share it, so that shards are there too. */
-export function modelMounts({ files }: Deployment): readonly Mount[] {
+/**
+ * What containers mount of the model, read-only: its folders, so that shards are there too, and each file
+ * by itself where a folder holds links.
+ */
+export function modelMounts(deployment: Deployment): readonly Mount[] {
+  return modelFolders(deployment).flatMap((folder) => {
+    const links = deployment.links.filter((link) => link.folder === folder.source);
+    if (links.length === 0) return [folder];
+    return links.map(({ name, real }) => ({ source: real, target: `${folder.target}/${name}` }));
+  });
+}
+
+/** The folders of the model's files, and where each is inside a container. */
+export function modelFolders({ files }: Deployment): readonly Mount[] {
   const folders = [...new Set(files.map(({ folder }) => folder))];
   return folders.map((source, index) => ({ source, target: inContainer(index) }));
 }

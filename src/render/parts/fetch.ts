@@ -1,7 +1,8 @@
 import { hubFile } from '../../plan/files.ts';
 import type { DeployedFile, Deployment } from '../types.ts';
-import { modelMounts } from './container.ts';
+import { modelFolders } from './container.ts';
 import { CONTAINER_SECURITY, HUB_TOKEN, literal } from './pod.ts';
+import { shardNames } from './shards.ts';
 
 /**
  * Fetches what is not there yet. Its arguments are the folder, whether it is one pod's alone, and for each file
@@ -85,7 +86,7 @@ export function fetchVolume(configMap: string): object {
 
 /** The init container that puts the model's files where the engine looks for them. */
 export function fetchContainer(deployment: Deployment): object {
-  const folder = modelMounts(deployment)[0]?.target ?? '/models';
+  const folder = modelFolders(deployment)[0]?.target ?? '/models';
   const words = wantedFiles(deployment).flatMap(({ name, url, bytes, sha256 }) => [
     ...[name, url ?? '-', bytes === null ? '-' : String(bytes), sha256 ?? '-'],
   ]);
@@ -117,17 +118,14 @@ export function wantedFiles({ files }: Deployment): readonly WantedFile[] {
   });
 }
 
-const SHARD = /-00001-of-(\d{5})\.gguf$/;
-
 function shardsOf(file: WantedFile): readonly WantedFile[] {
-  const { name, url } = file;
-  const count = SHARD.exec(name)?.[1];
-  if (count === undefined) return [file];
-  return Array.from({ length: Number(count) }, (_, index) => {
-    const nth = (text: string) =>
-      text.replace(SHARD, `-${String(index + 1).padStart(5, '0')}-of-${count}.gguf`);
-    return { name: nth(name), url: url === null ? null : nth(url), bytes: null, sha256: null };
-  });
+  const names = shardNames(file.name);
+  if (names.length === 1) return [file];
+  const urls = file.url === null ? [] : shardNames(file.url);
+  return names.map((name, index) => ({
+    ...{ name, url: urls[index] ?? null },
+    ...{ bytes: null, sha256: null },
+  }));
 }
 
 /** Names of the Hub may hold what an address cannot. */

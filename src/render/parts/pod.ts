@@ -1,6 +1,6 @@
 import type { Deployment } from '../types.ts';
 import type { ContainerProcess } from './container.ts';
-import { CACHE_DIR, CONTAINER_PORT, gatewayPlan, modelMounts } from './container.ts';
+import { CACHE_DIR, CONTAINER_PORT, gatewayPlan, modelFolders } from './container.ts';
 import { GATEWAY_SHARED_BYTES, gpuResource, quantity, resources } from './pod-resources.ts';
 
 /** The user that vLLM's image for CUDA brings with it: any other has no entry that PyTorch could look up. */
@@ -136,7 +136,7 @@ function volumeMounts(deployment: Deployment): readonly object[] {
   const { shape, engine } = deployment;
   const caches = shape === 'gateway' || engine === 'vllm';
   return [
-    ...modelMounts(deployment).map(({ target }) => ({
+    ...modelFolders(deployment).map(({ target }) => ({
       name: 'models',
       mountPath: target,
       readOnly: true,

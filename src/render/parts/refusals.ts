@@ -1,4 +1,5 @@
 import { engineArgs } from './argv.ts';
+import { modelMounts } from './container.ts';
 import { tooOldHere } from './engine-flags.ts';
 import type { Deployment, Refusal } from '../types.ts';
 import { isUnitPath } from './unit.ts';
@@ -58,22 +59,26 @@ export function noShell({ plan: { machine } }: Deployment): Refusal | null {
 }
 
 /** Units: there has to be systemd, and a place for every path in them. */
-export function noSystemd({ accelerator, plan, files }: Deployment): Refusal | null {
+export function noSystemd({ accelerator, plan, files, links }: Deployment): Refusal | null {
   const elsewhere = plan.machine.origin === 'detected' && plan.machine.os.platform !== 'linux';
   if (accelerator === 'apple' || elsewhere) {
     return { reason: 'systemd is there on Linux only', instead: ON_HOST };
   }
   const folder = files.find((file) => !isUnitPath(file.folder))?.folder;
-  if (folder === undefined) return null;
-  const reason = `no unit can name the folder ${JSON.stringify(folder)}`;
+  const file = links.flatMap(({ name, real }) => [name, real]).find((each) => !isUnitPath(each));
+  const path = folder ?? file;
+  if (path === undefined) return null;
+  const what = path === folder ? 'folder' : 'file';
+  const reason = `no unit can name the ${what} ${JSON.stringify(path)}`;
   return { reason, instead: ['llama-server', 'compose'] };
 }
 
 /** `--volume` separates by colons, and knows no quotes. */
-export function noColon({ files }: Deployment): Refusal | null {
-  const folder = files.find((file) => file.folder.includes(':'))?.folder;
-  if (folder === undefined) return null;
-  const reason = `podman cannot mount \`${folder}\`: its name holds a colon`;
+export function noColon(deployment: Deployment): Refusal | null {
+  const paths = modelMounts(deployment).flatMap(({ source, target }) => [source, target]);
+  const path = paths.find((each) => each.includes(':'));
+  if (path === undefined) return null;
+  const reason = `podman cannot mount \`${path}\`: its name holds a colon`;
   return { reason, instead: ['llama-server', 'systemd', 'compose'] };
 }
 

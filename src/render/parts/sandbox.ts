@@ -1,4 +1,5 @@
 import type { Deployment } from '../types.ts';
+import type { Mount } from './container.ts';
 import { isLoopback } from './host.ts';
 import type { Setting } from './unit.ts';
 import { unitPathWord } from './unit.ts';
@@ -61,15 +62,33 @@ function devices({ accelerator, gpus }: Deployment): readonly Setting[] {
 const HOMES = /^\/(?:home|root|run\/user)(?:\/|$)/;
 const TEMPORARY = /^\/(?:var\/)?tmp(?:\/|$)/;
 
-/** Homes and temporary files of others are hidden, but for the model's folders. */
-function folders({ files }: Deployment): readonly Setting[] {
-  const all = [...new Set(files.map(({ folder }) => folder))];
-  const inHomes = all.filter((folder) => HOMES.test(folder));
-  const bound = [...inHomes, ...all.filter((folder) => TEMPORARY.test(folder))];
+/** Homes and temporary files of others are hidden, but for the model's folders and what its links lead to. */
+function folders(deployment: Deployment): readonly Setting[] {
+  const bound = [...new Set(deployment.files.map(({ folder }) => folder))].flatMap((folder) =>
+    boundOf(folder, deployment),
+  );
   return [
-    ['ProtectHome', inHomes.length > 0 ? 'tmpfs' : 'yes'],
-    ...bound.map((folder): Setting => ['BindReadOnlyPaths', unitPathWord(folder)]),
+    ['ProtectHome', bound.some(({ target }) => HOMES.test(target)) ? 'tmpfs' : 'yes'],
+    ...bound.map(({ source, target }): Setting => [
+      'BindReadOnlyPaths',
+      source === target ? unitPathWord(source) : `${unitPathWord(source)}:${unitPathWord(target)}`,
+    ]),
   ];
+}
+
+/** In a folder that is hidden each file takes the place of its link; in others links stay what they are. */
+function boundOf(folder: string, { links }: Deployment): readonly Mount[] {
+  const own = links.filter((link) => link.folder === folder);
+  if (!isHidden(folder)) {
+    const hidden = own.filter(({ real }) => isHidden(real));
+    return hidden.map(({ real }) => ({ source: real, target: real }));
+  }
+  if (own.length === 0) return [{ source: folder, target: folder }];
+  return own.map(({ name, real }) => ({ source: real, target: `${folder}/${name}` }));
+}
+
+function isHidden(path: string): boolean {
+  return HOMES.test(path) || TEMPORARY.test(path);
 }
 
 /** The engine fetches nothing: where only this machine asks, it talks to nobody else. */

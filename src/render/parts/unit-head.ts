@@ -1,3 +1,4 @@
+import { dirname } from 'node:path/posix';
 import type { Deployment } from '../types.ts';
 import { hostFiles } from './host.ts';
 import type { Section, Setting } from './unit.ts';
@@ -8,8 +9,9 @@ export const RESTART_SECONDS = 5;
 
 /** `[Unit]` of a service: what it waits for, and when it is not started again. `after`: further units. */
 export function unitHead(deployment: Deployment, after: readonly string[] = []): Section {
-  const { plan, startSeconds, files } = deployment;
-  const folders = [...new Set(files.map(({ folder }) => unitPathWord(folder)))];
+  const { plan, startSeconds, files, links } = deployment;
+  const places = [...files.map(({ folder }) => folder), ...links.map(({ real }) => dirname(real))];
+  const folders = [...new Set(places)].map(unitPathWord);
   const assertable = hostFiles(deployment).filter(({ path }) => isUnitPath(path));
   return {
     name: 'Unit',
