@@ -77,7 +77,7 @@ function service(deployment: Deployment, container: ContainerProcess): object {
     cap_drop: ['ALL'],
     security_opt: ['no-new-privileges:true'],
     mem_limit: String(memory.limitBytes),
-    // vLLM's processes share tensors through it.
+    // vLLM's processes share tensors through it; the gateway keeps prompts and media in it.
     ...(memory.sharedBytes > 0 ? { shm_size: String(memory.sharedBytes) } : {}),
     healthcheck: {
       test: ['CMD', ...container.health],

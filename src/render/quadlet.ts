@@ -95,7 +95,7 @@ function containerSection(deployment: Deployment, container: ContainerProcess): 
       ['ReadOnly', 'true'],
       ['DropCapability', 'all'],
       ['NoNewPrivileges', 'true'],
-      // vLLM's processes share tensors through it.
+      // vLLM's processes share tensors through it; the gateway keeps prompts and media in it.
       ...(memory.sharedBytes > 0 ? ([['ShmSize', `${memory.sharedBytes}b`]] as const) : []),
       ['HealthCmd', unexpanded(JSON.stringify(container.health))],
       ['HealthInterval', '10s'],

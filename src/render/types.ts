@@ -73,7 +73,7 @@ export type HostMemory = {
   readonly slotCacheMib: number;
   /** `--mm-processor-cache-gb` of vLLM, in GiB; null for llama.cpp. */
   readonly mediaCacheGib: number | null;
-  /** Most of `/dev/shm`, which counts as memory of the container; 0 where the engine needs none. */
+  /** Most of `/dev/shm`, which is part of `limitBytes`: vLLM's tensors, or what the gateway keeps; 0: none needed. */
   readonly sharedBytes: number;
 };
 

@@ -1,11 +1,14 @@
 import { MIB } from '../../units.ts';
 import type { Deployment } from '../types.ts';
 
+/** Prepared media that pass to the engine in files in memory: the most that `serve/media-store` puts there. */
+export const GATEWAY_MEDIA_BYTES = 256 * MIB;
+
 /**
- * What the gateway itself takes at its worst, when it is sent many broken bodies at once (docs/reliability.md),
- * and what passes through memory on its way to the engine (`serve/media-store`).
+ * What the gateway itself takes at its worst, when it is sent many broken bodies at once (docs/reliability.md,
+ * `malformed`), and what passes through memory on its way to the engine.
  */
-export const GATEWAY_BYTES = (600 + 256) * MIB;
+export const GATEWAY_BYTES = 600 * MIB + GATEWAY_MEDIA_BYTES;
 
 export type GatewayPlace = {
   /** Where it finds its plan and the engine. */

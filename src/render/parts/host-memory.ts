@@ -1,7 +1,7 @@
 import type { DeploymentPlan } from '../../contracts/plan.ts';
 import { GIB, MIB } from '../../units.ts';
 import type { HostMemory, Shape } from '../types.ts';
-import { GATEWAY_BYTES } from './gateway.ts';
+import { GATEWAY_BYTES, GATEWAY_MEDIA_BYTES } from './gateway.ts';
 import { vllmHostMemory } from './vllm-host-memory.ts';
 
 /** llama-server's own `--cache-ram`. */
@@ -18,7 +18,7 @@ const MARGIN_SHARE = 0.1;
  * The host's side of a plan as limits of a container or unit. llama-server keeps finished prompts in the
  * host's memory up to `--cache-ram`: a limit without it would end the engine after a day, so the cache gets
  * what the host has to spare, at most the engine's own 8 GiB. The gateway keeps prompts with media itself, in
- * files in memory, which count as well: it gets half of that.
+ * files in `/dev/shm`, which count as well: it gets half of that. The limit holds all of it.
  */
 export function hostMemory(plan: DeploymentPlan, shape: Shape): HostMemory {
   const { memory, machine, engine } = plan;
@@ -41,6 +41,6 @@ export function hostMemory(plan: DeploymentPlan, shape: Shape): HostMemory {
     cacheRamMib: cachesMib - slotCacheMib,
     slotCacheMib,
     mediaCacheGib: null,
-    sharedBytes: 0,
+    sharedBytes: gateway ? slotCacheMib * MIB + GATEWAY_MEDIA_BYTES : 0,
   };
 }

@@ -1,11 +1,6 @@
 import type { Gpu } from '../../contracts/machine.ts';
-import { GIB, MIB } from '../../units.ts';
+import { MIB } from '../../units.ts';
 import type { Deployment } from '../types.ts';
-
-/** Prepared media and saved prompts of the gateway, in memory. */
-export const GATEWAY_SHARED_BYTES = 2 * GIB;
-/** The gateway beside the engine: what it may grow to under broken media (docs/reliability.md, `malformed`). */
-const GATEWAY_BYTES = 600 * MIB;
 
 /** A size as Kubernetes writes it, in whole mebibytes. */
 export function quantity(bytes: number): string {
@@ -37,10 +32,9 @@ export function resources(deployment: Deployment): object {
   const { memory, gpus } = deployment;
   const gpu = gpuResource(deployment);
   const cards = gpu === null ? {} : { [gpu]: String(gpus.length) };
-  const beside = deployment.shape === 'gateway' ? GATEWAY_BYTES + GATEWAY_SHARED_BYTES : 0;
   return {
     requests: { cpu: cpuRequest(deployment), memory: quantity(memory.requestBytes), ...cards },
-    limits: { memory: quantity(memory.limitBytes + beside), ...cards },
+    limits: { memory: quantity(memory.limitBytes), ...cards },
   };
 }
 

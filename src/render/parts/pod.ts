@@ -1,7 +1,7 @@
 import type { Deployment } from '../types.ts';
 import type { ContainerProcess } from './container.ts';
 import { CACHE_DIR, CONTAINER_PORT, gatewayPlan, modelFolders } from './container.ts';
-import { GATEWAY_SHARED_BYTES, gpuResource, quantity, resources } from './pod-resources.ts';
+import { gpuResource, quantity, resources } from './pod-resources.ts';
 
 /** The user that vLLM's image for CUDA brings with it: any other has no entry that PyTorch could look up. */
 const VLLM_USER = 2000;
@@ -160,20 +160,20 @@ export function volumes(
   claim: string,
 ): readonly object[] {
   const claimed = { persistentVolumeClaim: { claimName: claim } };
-  const sharedMemory = (bytes: number) => ({
+  const sharedMemory = {
     name: 'shared-memory',
-    emptyDir: { medium: 'Memory', sizeLimit: quantity(bytes) },
-  });
+    emptyDir: { medium: 'Memory', sizeLimit: quantity(memory.sharedBytes) },
+  };
   const tmp = { name: 'tmp', emptyDir: {} };
   if (engine === 'vllm') {
-    return [{ name: 'cache', ...claimed }, sharedMemory(memory.sharedBytes), tmp];
+    return [{ name: 'cache', ...claimed }, sharedMemory, tmp];
   }
   const models = { name: 'models', ...claimed };
   if (shape === 'engine') return [models, tmp];
   return [
     models,
     { name: 'cache', emptyDir: { sizeLimit: GATEWAY_CACHE } },
-    sharedMemory(GATEWAY_SHARED_BYTES),
+    sharedMemory,
     { name: 'plan', configMap: { name: `${name}-plan` } },
     tmp,
   ];

@@ -32,3 +32,10 @@ it('takes no more for its caches than the engine alone would', async () => {
   expect(hostMemory(plan, 'engine')).toMatchObject({ cacheRamMib: 8192, slotCacheMib: 0 });
   expect(hostMemory(plan, 'gateway')).toMatchObject({ cacheRamMib: 4096, slotCacheMib: 4096 });
 });
+
+it('gives the gateway’s files in memory a place that holds them all, within the limit', async () => {
+  const plan = await planOn(256 * GIB);
+  const { sharedBytes, slotCacheMib } = hostMemory(plan, 'gateway');
+  expect(sharedBytes).toBe((slotCacheMib + 256) * MIB);
+  expect(hostMemory(plan, 'engine').sharedBytes).toBe(0);
+});

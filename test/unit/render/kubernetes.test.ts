@@ -118,6 +118,15 @@ describe('the kubernetes target', () => {
     expect(files.map(({ path }) => path)).toContain('Dockerfile');
   });
 
+  it('gives the gateway the memory of every other target, and room for what it keeps in files', async () => {
+    const { engine, deployment, pod } = await written({ shape: 'gateway' });
+    const { limitBytes, slotCacheMib } = deployment.memory;
+    expect(engine.resources.limits['memory']).toBe(`${limitBytes / 2 ** 20}Mi`);
+    expect(engine.args).toContain(`${slotCacheMib}MiB`);
+    const shared = { medium: 'Memory', sizeLimit: `${slotCacheMib + 256}Mi` };
+    expect(pod.volumes).toContainEqual({ name: 'shared-memory', emptyDir: shared });
+  });
+
   it('lets vLLM fetch into a volume of its own, as the user of its image', async () => {
     const gpus = MACHINES['two NVIDIA cards'];
     const { pod, engine } = await written({}, { model: 'qwen2.5-vl-72b', gpus, engine: 'vllm' });
