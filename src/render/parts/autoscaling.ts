@@ -14,9 +14,14 @@ const LOAD = {
   gateway: ['mmdeploy_slots_busy', 'mmdeploy_queue_requests'],
 } as const;
 
+/** What a Deployment's pods have after its name: of the template, then of the pod. `NAME-other-…` has more. */
+const POD_OF_DEPLOYMENT = '[a-z0-9]+-[a-z0-9]{5}';
+
 const NOTES = [
   '',
   `For clusters with KEDA, and a Prometheus that reads the pods and answers at \`serverAddress\`.`,
+  'It reads every namespace that Prometheus does: where another has a deployment of this name, say in the query',
+  'which one is meant, `namespace="…"`.',
   'Copies on other nodes read the same volume: give its claim `ReadWriteMany` before this is applied.',
 ];
 
@@ -59,7 +64,7 @@ export function autoscaling(deployment: Deployment): RenderedFile {
 }
 
 function query({ name, shape, engine }: Deployment): string {
-  const pods = `{pod=~"${name}-.*"}`;
+  const pods = `{pod=~"${name}-${POD_OF_DEPLOYMENT}"}`;
   const metrics = LOAD[shape === 'gateway' ? 'gateway' : engine];
   return metrics.map((metric) => `sum(${metric}${pods})`).join(' + ');
 }

@@ -175,7 +175,13 @@ describe('the kubernetes target', () => {
     const { text, deployment } = await written({ shape }, { engine });
     const [scaler] = kubeObjects(text('autoscaling.yaml'));
     const metadata = scaler?.spec.triggers[0].metadata;
-    expect(metadata?.['query']).toContain(`sum(${metric}{pod=~"qwen2-5-vl-7b-.*"})`);
+    const [, pods = ''] =
+      new RegExp(`sum\\(${metric}\\{pod=~"(.*?)"\\}\\)`).exec(metadata?.['query'] ?? '') ?? [];
+    // Prometheus anchors at both ends.
+    const isOurs = new RegExp(`^(?:${pods})$`);
+    expect(isOurs.test('qwen2-5-vl-7b-5d4f8c7b9x-x7k2p')).toBe(true);
+    expect(isOurs.test('qwen2-5-vl-7b-awq-5d4f8c7b9x-x7k2p')).toBe(false);
+    expect(isOurs.test('qwen2-5-vl-7b-0')).toBe(false);
     expect(metadata?.['threshold']).toBe(String(deployment.plan.settings?.slots));
   });
 
