@@ -1,5 +1,6 @@
+import type { Gpu } from '../contracts/machine.ts';
 import type { GpuCard } from '../profiles/gpu-schema.ts';
-import { GIB } from '../units.ts';
+import { GIB, MIB } from '../units.ts';
 
 /**
  * Which row of the card table a driver's name means. Whole names only: a laptop part, a `Ti`, a MIG
@@ -25,6 +26,12 @@ export function findCard(
   const fitting = named.length > 1 ? named.filter((card) => holds(card, totalMib)) : named;
   const [first] = fitting;
   return first !== undefined && fitting.every((card) => sameFigures(card, first)) ? first : null;
+}
+
+/** The card of a GPU: one that is asked about has the name it is sold by, a real one its driver's. */
+export function cardOf(cards: readonly GpuCard[], { name, totalBytes }: Gpu): GpuCard | null {
+  const sold = cards.find((card) => card.name === name);
+  return sold ?? findCard(cards, name, totalBytes === null ? null : totalBytes / MIB);
 }
 
 /** Case counts first: `RTX 2070 Super` is the laptop part, `RTX 2070 SUPER` the desktop card. */

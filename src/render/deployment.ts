@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { posix, win32 } from 'node:path';
+import type { Gpu } from '../contracts/machine.ts';
 import type { ModelFile } from '../contracts/model.ts';
 import type { DeploymentPlan } from '../contracts/plan.ts';
 import { MmdeployError } from '../errors.ts';
@@ -13,6 +14,7 @@ import type {
   Deployment,
   EngineRelease,
   Images,
+  IntelDriver,
   LinkedFile,
   Scale,
   Shape,
@@ -33,6 +35,8 @@ export type DeploymentOptions = {
   readonly targets?: readonly string[];
   readonly images: (accelerator: Accelerator, engine: 'llama.cpp' | 'vllm') => Images;
   readonly release: (engine: 'llama.cpp' | 'vllm') => EngineRelease;
+  /** Architecture of an Intel card (`compute` of profiles/gpus.yaml), `xe2-hpg`; null where not known. */
+  readonly architecture: (gpu: Gpu) => string | null;
   readonly version: string;
   readonly command: string;
 };
@@ -69,6 +73,7 @@ export function deploymentOf(whole: DeploymentPlan, options: DeploymentOptions):
     shape: options.shape,
     accelerator,
     gpus,
+    intelDriver: accelerator === 'intel' ? intelDriverOf(gpus, options.architecture) : null,
     cdi: options.cdi,
     groups: options.groups,
     images,
@@ -113,6 +118,17 @@ function acceleratorOf(vendor: string | undefined): Accelerator | null {
     default:
       return null;
   }
+}
+
+/**
+ * `xe` is the driver of Xe2 (Battlemage, Lunar Lake) and what came after it, `i915` that of all before it:
+ * "KMD and UMD" of Intel's device plugin (cmd/gpu_plugin/README.md).
+ */
+function intelDriverOf(
+  gpus: readonly Gpu[],
+  architecture: DeploymentOptions['architecture'],
+): IntelDriver {
+  return gpus.some((gpu) => /^xe[2-9]/.test(architecture(gpu) ?? '')) ? 'xe' : 'i915';
 }
 
 function deployedFiles(

@@ -5,6 +5,9 @@ import type { DeploymentPlan } from '../contracts/plan.ts';
 /** What the containers and units of a deployment compute on. */
 export type Accelerator = 'nvidia' | 'amd' | 'intel' | 'apple' | 'cpu';
 
+/** Linux has two drivers for Intel's cards, and Intel's device plugin offers each by the name of its own. */
+export type IntelDriver = 'i915' | 'xe';
+
 /** `engine`: llama-server or vLLM alone; `gateway`: `mmdeploy serve`, which starts llama-server itself. */
 export type Shape = 'engine' | 'gateway';
 
@@ -101,6 +104,8 @@ export type Deployment = {
   readonly accelerator: Accelerator;
   /** The GPUs that the plan puts something on. */
   readonly gpus: readonly Gpu[];
+  /** Of Intel cards: the driver that Linux has for their family; null for any other. */
+  readonly intelDriver: IntelDriver | null;
   /** NVIDIA cards in containers: by Docker's own driver, or by their CDI names. */
   readonly cdi: boolean;
   /** Groups of the machine that may open its GPUs, by number: images define none. Null where not known. */

@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 import type { DeploymentOptionsRecord } from '../contracts/deployment.ts';
 import type { DeploymentPlan } from '../contracts/plan.ts';
 import { loadEngineCatalogue, type EngineCatalogue } from '../engine/catalogue.ts';
+import { cardOf } from '../match/gpu-name.ts';
+import { loadCards } from '../profiles/load.ts';
 import { deploymentOf, planText } from '../render/deployment.ts';
 import { renderTarget, targets } from '../render/index.ts';
 import { monitoringFiles } from '../render/monitoring/index.ts';
@@ -42,8 +44,11 @@ export async function deploymentFor({
   command,
 }: Omit<RenderRequest, 'targets'>): Promise<Deployment> {
   const catalogue = await loadEngineCatalogue();
+  const intel = plan.machine.gpus.some(({ vendor }) => vendor === 'intel');
+  const cards = intel ? await loadCards({ user: null, flag: null }) : [];
   return deploymentOf(plan, {
     ...options,
+    architecture: (gpu) => cardOf(cards, gpu)?.compute?.value ?? null,
     version: `mmdeploy ${version}`,
     command,
     images: (accelerator, engine) => imagesOf(catalogue, accelerator, engine, version),

@@ -16,6 +16,7 @@ const deployed = (plan: DeploymentPlan, targets: readonly string[]) =>
     ...{ shape: 'engine', modelsDir: null, cdi: false, groups: null, targets },
     ...{ version: 'mmdeploy 0.0.0', command: 'mmdeploy plan' },
     listen: { host: '127.0.0.1', port: 8080 },
+    architecture: () => null,
     release: () => ({ version: '1.0.0', build: null, flags: [] }),
     images: () => ({
       ...{ engine: 'vllm:v1', gateway: 'mmdeploy:1', program: '/app/llama-server' },

@@ -1,6 +1,7 @@
 import { engineArgs } from '../../render/parts/argv.ts';
 import { containerFolder } from '../../render/parts/container.ts';
 import { deviceIds } from '../../render/parts/devices.ts';
+import { gpuResource } from '../../render/parts/pod-resources.ts';
 import type { Accelerator, Deployment, Reader } from '../../render/types.ts';
 import { presetFindings } from './preset.ts';
 import { wiredIn, type Wired } from './read.ts';
@@ -163,12 +164,8 @@ function wantedDevices(reader: Reader, deployment: Deployment): readonly string[
   const { accelerator, gpus, scale } = deployment;
   if (reader === 'systemd') return SYSTEMD_DEVICES[accelerator];
   if (reader === 'kubernetes') {
-    const resource = { nvidia: 'nvidia.com/gpu', amd: 'amd.com/gpu', intel: 'gpu.intel.com/i915' };
-    const name = accelerator in resource ? resource[accelerator as keyof typeof resource] : null;
-    const count = Math.max(gpus.length, scale.tensor);
-    const instance = gpus[0]?.mig?.profile.replaceAll('+', '.');
-    if (name === null) return [];
-    return [`${instance === undefined ? name : `nvidia.com/mig-${instance}`} ${count}`];
+    const resource = gpuResource(deployment);
+    return resource === null ? [] : [`${resource} ${Math.max(gpus.length, scale.tensor)}`];
   }
   if (accelerator !== 'nvidia') return NODES[accelerator];
   return deviceIds(deployment).map((id) => `card ${id}`);

@@ -8,14 +8,14 @@ export function quantity(bytes: number): string {
 }
 
 /** The name under which a device plugin offers these cards; null on a CPU. */
-export function gpuResource({ accelerator, gpus }: Deployment): string | null {
+export function gpuResource({ accelerator, gpus, intelDriver }: Deployment): string | null {
   switch (accelerator) {
     case 'nvidia':
       return migResource(gpus[0]) ?? 'nvidia.com/gpu';
     case 'amd':
       return 'amd.com/gpu';
     case 'intel':
-      return 'gpu.intel.com/i915';
+      return `gpu.intel.com/${intelDriver ?? 'i915'}`;
     default:
       return null;
   }

@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { findCard } from '../../../src/match/gpu-name.ts';
+import { cardOf, findCard } from '../../../src/match/gpu-name.ts';
 import { parseGpuSpec } from '../../../src/match/gpu-spec.ts';
 import { loadCards } from '../../../src/profiles/load.ts';
 
 const cards = await loadCards({ user: null, flag: null });
 const MIB = 1024 * 1024;
+
+it('knows a GPU by the name it is sold by, or by its driver’s', () => {
+  const [asked] = parseGpuSpec('Arc Pro B60', cards);
+  if (asked === undefined) throw new Error('no such card');
+  const driven = { ...asked, name: 'Intel(R) Arc(TM) Pro B60 Graphics' };
+  for (const gpu of [asked, driven]) expect(cardOf(cards, gpu)?.compute?.value).toBe('xe2-hpg');
+  expect(cardOf(cards, { ...asked, name: 'Intel GPU' })).toBeNull();
+});
 
 describe('findCard', () => {
   it.each([

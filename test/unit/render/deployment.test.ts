@@ -29,6 +29,7 @@ describe('the scale of a deployment', () => {
       listen,
       scale,
       images: () => images,
+      architecture: () => null,
       release: () => release,
     });
     expect(made.scale).toEqual(scale);

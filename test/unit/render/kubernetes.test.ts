@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { wiringFindings } from '../../../src/deploy/wiring/findings.ts';
 import { engineArgs } from '../../../src/render/parts/argv.ts';
 import { literal } from '../../../src/render/parts/pod.ts';
 import { kubernetes } from '../../../src/render/kubernetes.ts';
@@ -58,6 +59,13 @@ describe('the kubernetes target', () => {
   it('asks for Intel cards and MIG instances by the names of their plugins', async () => {
     const { engine } = await written({}, { gpus: ['Arc A770 16GB'] });
     expect(engine.resources.limits).toHaveProperty(['gpu.intel.com/i915'], '1');
+    // Linux has no i915 for Battlemage.
+    const newer = await written({}, { gpus: ['Arc B580'] });
+    expect(newer.engine.resources.limits).toHaveProperty(['gpu.intel.com/xe'], '1');
+    const file = newer.text('kubernetes.yaml');
+    expect(wiringFindings('kubernetes', file, newer.deployment)).toEqual([]);
+    expect(file).toContain('the device plugin that offers `gpu.intel.com/xe`');
+    expect(file).not.toContain('i915');
     const { deployment } = await written();
     const gpus = deployment.gpus.map((gpu) => ({
       ...gpu,
