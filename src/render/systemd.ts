@@ -44,9 +44,15 @@ function planPlace({ name }: Deployment): string {
 }
 
 function head(deployment: Deployment): Section {
-  const nvidia = deployment.accelerator === 'nvidia';
-  return unitHead(deployment, nvidia ? ['nvidia-persistenced.service'] : []);
+  if (deployment.accelerator !== 'nvidia') return unitHead(deployment);
+  return unitHead(deployment, { wants: NVIDIA_MODULES, after: ['nvidia-persistenced.service'] });
 }
+
+/**
+ * `DeviceAllow=char-nvidia*` is looked up in /proc/devices before anything of the unit runs, and stands for
+ * nothing until the modules are loaded (systemd.resource-control(5)): without a display that is nobody else's.
+ */
+const NVIDIA_MODULES = ['modprobe@nvidia.service', 'modprobe@nvidia_uvm.service'];
 
 function service(deployment: Deployment): Section {
   const { name, memory, startSeconds, shape, accelerator } = deployment;

@@ -48,7 +48,8 @@ function devices({ accelerator, gpus }: Deployment): readonly Setting[] {
   return [
     ['DevicePolicy', 'closed'],
     // nvidia, nvidiactl or nvidia-frontend, nvidia-uvm, nvidia-caps: which there are depends on the driver.
-    ...(nvidia ? ([['DeviceAllow', 'char-nvidia* rw']] as const) : []),
+    // `m` for nvidia-modprobe, which is of the unit, too; the service itself has no CAP_MKNOD.
+    ...(nvidia ? ([['DeviceAllow', 'char-nvidia* rwm']] as const) : []),
     ...(accelerator === 'amd' ? ([['DeviceAllow', '/dev/kfd rw']] as const) : []),
     ...(render
       ? ([

@@ -41,7 +41,7 @@ describe('the systemd unit', () => {
     const closed = { policy: ['closed'], private: [] };
     expect(await devices(MACHINES['one NVIDIA card'])).toEqual({
       ...closed,
-      allow: ['char-nvidia* rw'],
+      allow: ['char-nvidia* rwm'],
       groups: [],
     });
     expect(await devices(MACHINES.AMD)).toEqual({
@@ -60,6 +60,21 @@ describe('the systemd unit', () => {
       private: ['yes'],
       groups: [],
     });
+  });
+
+  it('has the modules of NVIDIA loaded before its devices are looked up by their names', async () => {
+    const started = async (gpus: readonly string[]) => {
+      const { values } = await unitOf(await planFor({ model: 'llava-1.5-7b', gpus }));
+      const units = (key: string) => values(key).join(' ').split(' ');
+      const wanted = units('Wants');
+      expect(units('After')).toEqual(expect.arrayContaining(wanted));
+      return wanted.filter((unit) => unit.startsWith('modprobe@'));
+    };
+    expect(await started(MACHINES['one NVIDIA card'])).toEqual([
+      'modprobe@nvidia.service',
+      'modprobe@nvidia_uvm.service',
+    ]);
+    expect(await started(MACHINES.CPU)).toEqual([]);
   });
 
   it('hides homes and temporary files, but for the folder of the model', async () => {
