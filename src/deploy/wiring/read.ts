@@ -43,11 +43,14 @@ export function wiredIn(reader: Reader, text: string): readonly Wired[] | null {
   }
 }
 
+/** To the end of the line that neither a quote nor a backslash carries on. */
+const EXEC = /^exec "\$program"((?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\n'"\\])*)/ms;
+
 /** What a start script ends in: `exec "$program" … "$@"`. */
 function execOf(text: string): readonly Wired[] {
-  const line = /^exec "\$program"((?:[^\n]*\\\n)*[^\n]*)/m.exec(text)?.[1];
-  if (line === undefined) return [];
-  const words = shellWords(line.replaceAll('\\\n', ' '));
+  const command = EXEC.exec(text)?.[1];
+  if (command === undefined) return [];
+  const words = shellWords(command);
   return [
     {
       args: words.filter((word) => word !== '$@'),

@@ -1,8 +1,8 @@
 /** The words of a simple command as a POSIX shell splits it; variables stay as they are written. */
 export function shellWords(line: string): readonly string[] {
   const words: string[] = [];
-  const word = /(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+/gs;
-  for (const [text] of line.matchAll(word)) words.push(unquoted(text));
+  const word = /\\\n|(?:'[^']*'|"(?:\\.|[^"\\])*"|\\[^\n]|[^\s'"\\])+/gs;
+  for (const [text] of line.matchAll(word)) if (text !== '\\\n') words.push(unquoted(text));
   return words;
 }
 

@@ -1,12 +1,16 @@
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { writeDemoModel } from '../../../src/demo/model.ts';
 import { wiringFindings } from '../../../src/deploy/wiring/findings.ts';
 import { unitWords } from '../../../src/deploy/wiring/unit-file.ts';
 import { TARGET_NAMES } from '../../../src/render/target-names.ts';
 import type { Target } from '../../../src/render/types.ts';
 import { targets } from '../../../src/render/index.ts';
 import { deploymentFor } from '../../../src/workflows/render-deployment.ts';
-import { ENGINE_ALONE, MACHINES, planFor } from '../../helpers/deployments.ts';
+import { ENGINE_ALONE, MACHINES, planFor, rendered } from '../../helpers/deployments.ts';
 import { nastyPlan } from '../../helpers/nasty-names.ts';
+import { temporaryFolder } from '../../helpers/serve-supervisor.ts';
 
 const KINDS = [
   ...Object.entries(MACHINES).flatMap(([name, gpus]) =>
@@ -62,6 +66,20 @@ it('reads what was meant, whatever is in the names', async () => {
     );
     expect(findings).toEqual([]);
   }
+});
+
+it('reads a start script to its end, though a name has line breaks', async () => {
+  const folder = temporaryFolder();
+  const files = await writeDemoModel(folder);
+  const model = join(folder, 'li\n  "ne\\\n.gguf');
+  renameSync(files.model, model);
+  const plan = await planFor({ model, mmproj: files.mmproj, gpus: ['none'] });
+  const { text, deployment } = await rendered(plan, ['llama-server']);
+  const script = text('llama-server.sh');
+  expect(wiringFindings('sh', script, deployment)).toEqual([]);
+  expect(wiringFindings('sh', script.replace('--metrics', ''), deployment)).toEqual([
+    '`--metrics` of the plan is missing',
+  ]);
 });
 
 describe('what the wiring finds in a compose file', () => {
