@@ -1,6 +1,6 @@
 import { engineArgs } from './parts/argv.ts';
 import { labels, planAnnotation } from './parts/kube-objects.ts';
-import { literal, probes, type Probes } from './parts/pod.ts';
+import { literal, probes, vllmUser, type Probes } from './parts/pod.ts';
 import { placement, resources } from './parts/pod-resources.ts';
 import { shellWord } from './parts/quote.ts';
 import { noImage, onlyVllm } from './parts/refusals.ts';
@@ -77,6 +77,8 @@ function inference(deployment: Deployment): object {
             resources: resources(deployment),
             startupProbe: patience(startupProbe),
             livenessProbe: patience(livenessProbe),
+            // KServe's own container has `runAsNonRoot: true`.
+            securityContext: vllmUser(deployment),
           },
         ],
       },

@@ -54,6 +54,18 @@ export const CONTAINER_SECURITY = {
   capabilities: { drop: ['ALL'] },
 } as const;
 
+/**
+ * The user of vLLM's container in a pod whose other settings are not ours. Given by number: the kubelet takes
+ * no named one, as that of its image for CUDA, where `runAsNonRoot` is set.
+ */
+export function vllmUser({ accelerator }: Deployment): {
+  runAsNonRoot: boolean;
+  runAsUser: number;
+} {
+  const root = accelerator === 'amd';
+  return { runAsNonRoot: !root, runAsUser: root ? 0 : VLLM_USER };
+}
+
 /** What every pod of ours says of itself: no account, no variables of other services. */
 export const POD_DEFAULTS = { automountServiceAccountToken: false, enableServiceLinks: false };
 

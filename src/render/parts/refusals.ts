@@ -2,6 +2,7 @@ import { engineArgs } from './argv.ts';
 import { modelMounts } from './container.ts';
 import { tooOldHere } from './engine-flags.ts';
 import type { Deployment, Refusal } from '../types.ts';
+import { shellWord } from './quote.ts';
 import { isUnitPath } from './unit.ts';
 
 /** What runs on the host itself, without a container. */
@@ -40,15 +41,24 @@ export function onlyLlamaCpp(deployment: Deployment): Refusal | null {
 }
 
 /** Plans of llama.cpp have other weights and other flags. */
-export function onlyVllm({ engine, plan }: Deployment): Refusal | null {
-  if (engine === 'vllm') return null;
-  const replan = plan.model.engines.includes('vllm')
-    ? `: \`mmdeploy plan ${plan.model.id} --engine vllm\` plans for vLLM`
-    : '';
+export function onlyVllm(deployment: Deployment): Refusal | null {
+  if (deployment.engine === 'vllm') return null;
   return {
-    reason: `the plan is for llama.cpp${replan}`,
+    reason: `the plan is for llama.cpp${vllmInstead(deployment)}`,
     instead: ['llama-server', 'compose', 'kubernetes'],
   };
+}
+
+/** How the same is planned for vLLM; it is for models that it runs and cards that it has an image for. */
+function vllmInstead({ plan: { model, machine }, accelerator }: Deployment): string {
+  if (!model.engines.includes('vllm')) return '';
+  if (accelerator !== 'nvidia' && accelerator !== 'amd') {
+    return ', as vLLM is planned on NVIDIA and AMD cards only';
+  }
+  const [, asked] = /^what-if: (.*)$/.exec(machine.origin) ?? [];
+  const specs = asked === undefined ? [] : asked.split(', ');
+  const gpus = specs.map((spec) => ` --gpu ${shellWord(spec)}`).join('');
+  return `: \`mmdeploy plan ${model.id}${gpus} --engine vllm\` plans for vLLM`;
 }
 
 /** Scripts and words for `sh`: Windows has it in WSL only, and quotes otherwise. */

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { wiringFindings } from '../../../src/deploy/wiring/findings.ts';
 import { shellWords } from '../../../src/deploy/wiring/shell-words.ts';
-import { additionalArgs } from '../../../src/render/kserve.ts';
+import { additionalArgs, kserve } from '../../../src/render/kserve.ts';
 import { engineArgs } from '../../../src/render/parts/argv.ts';
 import type { Deployment } from '../../../src/render/types.ts';
 import { planFor, rendered } from '../../helpers/deployments.ts';
@@ -110,6 +110,24 @@ describe('the lws target', () => {
     );
     await expect(rendered(await planFor(wanted), ['kserve'])).rejects.toThrow(/for llama\.cpp/);
   });
+
+  it('offers a plan for vLLM only where there can be one, on the cards that were asked for', async () => {
+    const refusal = async (gpus: readonly string[]) => {
+      const plan = await planFor({ model: 'qwen2.5-vl-7b', gpus, engine: 'llama.cpp' });
+      return rendered(plan, ['lws']).then(
+        () => 'none',
+        (error: unknown) => String(error),
+      );
+    };
+    expect(await refusal(['RTX 4090'])).toContain(
+      "`mmdeploy plan qwen2.5-vl-7b --gpu 'RTX 4090' --engine vllm` plans for vLLM",
+    );
+    for (const gpus of [['none'], ['Arc B580'], ['M2 Max 64GB']]) {
+      const said = await refusal(gpus);
+      expect(said).toContain('vLLM is planned on NVIDIA and AMD cards only');
+      expect(said).not.toContain('--engine');
+    }
+  });
 });
 
 describe('the kserve target', () => {
@@ -135,6 +153,14 @@ describe('the kserve target', () => {
     const [, repository] = engineArgs(deployment, HOST);
     expect(spec.model).toEqual({ uri: `hf://${repository}`, name: repository });
     expect(spec.template.containers[0].name).toBe('main');
+  });
+
+  it('names vLLM’s user by number, which KServe’s own container asks for', async () => {
+    const { spec, deployment } = await inference();
+    const user = { runAsNonRoot: true, runAsUser: 2000 };
+    expect(spec.template.containers[0].securityContext).toEqual(user);
+    const [file] = kserve.render({ ...deployment, accelerator: 'amd' });
+    expect(file?.text).toMatch(/runAsNonRoot: false\n\s+runAsUser: 0\n/);
   });
 
   it('starts vLLM with the plan’s arguments, as the shell there reads them', async () => {
