@@ -18,5 +18,15 @@ test('flags and keys from the environment do not reach the engine; the rest does
     CUDA_VISIBLE_DEVICES: '1',
     LLAMA_CACHE: '/cache',
     GGML_NO_BACKTRACE: '1',
+    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
   });
+});
+
+test('an order of cards that was asked for stays', () => {
+  const env = engineEnv({ CUDA_DEVICE_ORDER: 'FASTEST_FIRST' });
+  expect(env).toHaveProperty('CUDA_DEVICE_ORDER', 'FASTEST_FIRST');
+  expect(engineEnv({ CUDA_DEVICE_ORDER: undefined })).toHaveProperty(
+    'CUDA_DEVICE_ORDER',
+    'PCI_BUS_ID',
+  );
 });
