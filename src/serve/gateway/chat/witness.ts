@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Pool } from 'undici';
 import type { EngineSource, PreparedMedia } from '../../seams.ts';
 import { GatewayError } from '../errors.ts';
@@ -43,7 +44,7 @@ export type WitnessOptions = {
   readonly onOdd: (what: string) => void;
 };
 
-/** Keys that are remembered as seen; 32 hex digits each, a few MiB at most. */
+/** Media that are remembered as seen, about 60 bytes each. */
 const REMEMBERED = 20_000;
 
 /**
@@ -55,6 +56,7 @@ const REMEMBERED = 20_000;
  */
 export class Witness {
   readonly #options: WitnessOptions;
+  /** `brief` keys, the oldest first. */
   readonly #seen = new Set<string>();
   /** Counting routes that this engine does not have. */
   readonly #missing = new Set<string>();
@@ -83,7 +85,7 @@ export class Witness {
     this.#life = source.life;
     const life = source.life;
     const flat = media.flat();
-    if (flat.every(({ key }) => this.#seen.has(key))) return null;
+    if (flat.every(({ key }) => this.#seen.has(brief(key)))) return null;
     const difference = expectedDifference(flat, references);
     const instead = media.map((list) =>
       difference === null ? [] : list.map(({ kind }) => referenceOf(references, kind)),
@@ -122,11 +124,19 @@ export class Witness {
   }
 
   #remember(key: string): void {
-    this.#seen.add(key);
+    this.#seen.add(brief(key));
     if (this.#seen.size <= REMEMBERED) return;
     const [oldest] = this.#seen;
     if (oldest !== undefined) this.#seen.delete(oldest);
   }
+}
+
+/**
+ * 128 bits of a key in a string of its own: a part of a file's name would keep the whole name, four times
+ * as much.
+ */
+function brief(key: string): string {
+  return hash('sha256', key, 'buffer').toString('latin1', 0, 16);
 }
 
 function notSeen(message: string): GatewayError {
