@@ -3,6 +3,7 @@ import type { ContainerProcess } from './parts/container.ts';
 import { CONTAINER_PORT, containerProcess, gatewayPlan, modelMounts } from './parts/container.ts';
 import { deviceIds, visibleDevices } from './parts/devices.ts';
 import { noImage } from './parts/refusals.ts';
+import { stopSeconds } from './parts/stop-times.ts';
 import { yamlText } from './parts/yaml.ts';
 import type { Deployment, RenderedFile } from './types.ts';
 import { defineTarget } from './types.ts';
@@ -87,7 +88,7 @@ function service(deployment: Deployment, container: ContainerProcess): object {
       start_period: `${startSeconds}s`,
     },
     restart: 'unless-stopped',
-    stop_grace_period: '30s',
+    stop_grace_period: `${stopSeconds(deployment)}s`,
   };
 }
 

@@ -17,6 +17,7 @@ import { placement } from './parts/pod-resources.ts';
 import { noImage } from './parts/refusals.ts';
 import { weightBytes } from './parts/weights.ts';
 import { yamlText } from './parts/yaml.ts';
+import { PRE_STOP_SECONDS, stopSeconds } from './parts/stop-times.ts';
 import type { Deployment, RenderedFile } from './types.ts';
 import { defineTarget } from './types.ts';
 
@@ -131,8 +132,7 @@ function podSpec(deployment: Deployment): object {
     ...POD_DEFAULTS,
     securityContext: podSecurity(deployment),
     ...placement(deployment),
-    // Answers that run may end: the gateway gives them 30 seconds.
-    terminationGracePeriodSeconds: 60,
+    terminationGracePeriodSeconds: PRE_STOP_SECONDS + stopSeconds(deployment),
     ...(deployment.engine === 'vllm' ? {} : { initContainers: [fetchContainer(deployment)] }),
     containers: [engineContainer(deployment, containerProcess(deployment))],
     volumes: [

@@ -21,6 +21,7 @@ import {
 import { placement } from './parts/pod-resources.ts';
 import { noImage, onlyVllm } from './parts/refusals.ts';
 import { yamlText } from './parts/yaml.ts';
+import { PRE_STOP_SECONDS, stopSeconds } from './parts/stop-times.ts';
 import type { Deployment, Refusal } from './types.ts';
 import { defineTarget } from './types.ts';
 
@@ -107,7 +108,7 @@ function podTemplate(deployment: Deployment, role: Role): object {
       ...POD_DEFAULTS,
       securityContext: podSecurity(deployment),
       ...placement(deployment),
-      terminationGracePeriodSeconds: 60,
+      terminationGracePeriodSeconds: PRE_STOP_SECONDS + stopSeconds(deployment),
       initContainers: [leaderIsKnown(deployment)],
       containers: [container(deployment, role)],
       volumes: volumes(deployment, 'cache').filter(

@@ -6,6 +6,7 @@ import { deviceIds, visibleDevices } from './parts/devices.ts';
 import { shellWord, unitWord } from './parts/quote.ts';
 import { noColon, noImage, noSystemd } from './parts/refusals.ts';
 import { RESTART_SECONDS, unitHead } from './parts/unit-head.ts';
+import { stopSeconds } from './parts/stop-times.ts';
 import type { Section, Setting } from './parts/unit.ts';
 import { unitPath, unitText } from './parts/unit.ts';
 import type { Deployment, RenderedFile } from './types.ts';
@@ -74,7 +75,7 @@ function dockerHub(image: string): string {
 }
 
 function containerSection(deployment: Deployment, container: ContainerProcess): Section {
-  const { name, memory, startSeconds, shape } = deployment;
+  const { name, memory, startSeconds } = deployment;
   const environment = { ...container.environment, ...visibleDevices(deployment) };
   return {
     name: 'Container',
@@ -104,7 +105,7 @@ function containerSection(deployment: Deployment, container: ContainerProcess): 
       ['HealthStartPeriod', `${startSeconds}s`],
       'Started is what is healthy.',
       ['Notify', 'healthy'],
-      ['StopTimeout', shape === 'gateway' ? 45 : 15],
+      ['StopTimeout', stopSeconds(deployment)],
     ],
   };
 }
@@ -164,14 +165,18 @@ function devices(deployment: Deployment): readonly Setting[] {
   ];
 }
 
-function service({ memory, startSeconds, shape }: Deployment): Section {
+/** After podman's own time, systemd's: it would kill podman as well. */
+const PODMAN_SECONDS = 15;
+
+function service(deployment: Deployment): Section {
+  const { memory, startSeconds } = deployment;
   return {
     name: 'Service',
     settings: [
       ['Restart', 'on-failure'],
       ['RestartSec', RESTART_SECONDS],
       ['TimeoutStartSec', startSeconds],
-      ['TimeoutStopSec', shape === 'gateway' ? 60 : 30],
+      ['TimeoutStopSec', stopSeconds(deployment) + PODMAN_SECONDS],
       'The container runs in the group of the service.',
       ['MemoryMax', `${memory.limitBytes / MIB}M`],
     ],

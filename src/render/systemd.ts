@@ -5,6 +5,7 @@ import { healthUrl, hostPlan, hostProgram } from './parts/host.ts';
 import { shellWord, unitWord } from './parts/quote.ts';
 import { noSystemd, onlyLlamaCpp } from './parts/refusals.ts';
 import { sandbox } from './parts/sandbox.ts';
+import { stopSeconds } from './parts/stop-times.ts';
 import type { Section, Setting } from './parts/unit.ts';
 import { unitText } from './parts/unit.ts';
 import { RESTART_SECONDS, unitHead } from './parts/unit-head.ts';
@@ -72,7 +73,7 @@ function service(deployment: Deployment): Section {
       ['RestartSec', RESTART_SECONDS],
       ['TimeoutStartSec', startSeconds],
       // The gateway lets running requests end, and then ends the engine itself.
-      ['TimeoutStopSec', shape === 'gateway' ? 60 : 30],
+      ['TimeoutStopSec', stopSeconds(deployment)],
       ['KillMode', shape === 'gateway' ? 'mixed' : 'control-group'],
       ['MemoryMax', `${memory.limitBytes / MIB}M`],
       ['OOMPolicy', 'stop'],

@@ -72,7 +72,7 @@ function without(args: readonly string[], flags: typeof GROUP): readonly string[
 
 const GATEWAY_FLAGS = [
   ...['--plan', '--llama-server', '--host', '--port', '--cache-dir'],
-  ...['--log', '--api-key-file', '--slot-cache'],
+  ...['--log', '--api-key-file', '--slot-cache', '--drain'],
 ];
 
 function gatewayFindings(args: readonly string[]): readonly string[] {

@@ -1,5 +1,6 @@
 import { MIB } from '../../units.ts';
 import type { Deployment } from '../types.ts';
+import { DRAIN_SECONDS } from './stop-times.ts';
 
 /** Prepared media that pass to the engine in files in memory: the most that `serve/media-store` puts there. */
 export const GATEWAY_MEDIA_BYTES = 256 * MIB;
@@ -18,12 +19,14 @@ export type GatewayPlace = {
   readonly port: number;
 };
 
-/** The arguments of `mmdeploy` wherever something limits its memory. */
+/** The arguments of `mmdeploy` wherever something limits its memory and ends it. */
 export function gatewayArgs({ memory }: Deployment, place: GatewayPlace): string[] {
   return [
     ...['serve', '--plan', place.plan, '--llama-server', place.llamaServer],
     ...['--host', place.host, '--port', String(place.port)],
     // Stated because the memory limit counts on it: left alone, it goes by what the host has free.
     ...['--slot-cache', `${memory.slotCacheMib}MiB`],
+    // Stated because what ends it waits for that.
+    ...['--drain', `${DRAIN_SECONDS}s`],
   ];
 }

@@ -2,6 +2,7 @@ import type { Deployment } from '../types.ts';
 import type { ContainerProcess } from './container.ts';
 import { CACHE_DIR, CONTAINER_PORT, gatewayPlan, modelFolders } from './container.ts';
 import { gpuResource, quantity, resources } from './pod-resources.ts';
+import { PRE_STOP_SECONDS } from './stop-times.ts';
 
 /** The user that vLLM's image for CUDA brings with it: any other has no entry that PyTorch could look up. */
 const VLLM_USER = 2000;
@@ -140,7 +141,7 @@ function answering(deployment: Deployment): object {
     ports: [{ name: 'http', containerPort: CONTAINER_PORT }],
     ...probes(deployment),
     // So that no new request arrives while it ends: endpoints are told of it at the same time.
-    lifecycle: { preStop: { exec: { command: ['sleep', '5'] } } },
+    lifecycle: { preStop: { exec: { command: ['sleep', String(PRE_STOP_SECONDS)] } } },
   };
 }
 

@@ -116,7 +116,7 @@ describe('the systemd unit', () => {
     expect(values('ExecStart')).toEqual([
       '/usr/local/bin/mmdeploy serve --plan /etc/mmdeploy/llava-1-5-7b.plan.json' +
         ' --llama-server /usr/local/bin/llama-server --host 127.0.0.1 --port 8080' +
-        ` --slot-cache ${deployment.memory.slotCacheMib}MiB --log -`,
+        ` --slot-cache ${deployment.memory.slotCacheMib}MiB --drain 30s --log -`,
     ]);
     expect(values('KillMode')).toEqual(['mixed']);
     expect(JSON.parse(text('plan.host.json'))).toMatchObject({
