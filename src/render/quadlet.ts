@@ -18,16 +18,17 @@ const UNITS = '~/.config/containers/systemd';
 /** A container of podman's as a service of systemd's, without a daemon and without root. */
 export const quadlet = defineTarget({
   id: 'quadlet',
-  title: 'Podman quadlet',
+  title: 'Podman quadlet, for podman 5.0 and newer',
   refuses: (deployment) => noSystemd(deployment) ?? noImage(deployment) ?? noColon(deployment),
   render: (deployment) => {
     const container = containerProcess(deployment);
-    const text = unitText(deployment, [
+    const sections = [
       unitHead(deployment),
       containerSection(deployment, container),
       service(deployment),
-      { name: 'Install', settings: [['WantedBy', 'default.target']] },
-    ]);
+      { name: 'Install', settings: [['WantedBy', 'default.target'] as const] },
+    ];
+    const text = unitText(deployment, sections, [podmanNeeded(deployment)]);
     const files: RenderedFile[] = [{ path: unitFile(deployment), text, reader: 'quadlet' }];
     if (deployment.shape === 'gateway') {
       files.push(dockerfile(deployment), gatewayPlan(deployment).file);
@@ -53,6 +54,14 @@ export const quadlet = defineTarget({
     ];
   },
 });
+
+/** By the release notes of podman: an older one makes no service of a file with a key that it does not know. */
+function podmanNeeded({ accelerator }: Deployment): string {
+  const groups = accelerator === 'amd' || accelerator === 'intel';
+  return groups
+    ? 'Podman 5.1 or newer: before it there is no GroupAdd=, and no service is made of this file.'
+    : 'Podman 5.0 or newer: before it there is no Entrypoint= and no StopTimeout=, and no service is made of this file.';
+}
 
 function unitFile({ name }: Deployment): string {
   return `${name}.container`;
@@ -160,7 +169,7 @@ function devices(deployment: Deployment): readonly Setting[] {
     selinux,
     ...(accelerator === 'amd' ? ([['AddDevice', '/dev/kfd']] as const) : []),
     ['AddDevice', '/dev/dri'],
-    "The user's own: it has to be in video and render (podman 5.1, crun).",
+    "The user's own: it has to be in video and render (crun).",
     ['GroupAdd', 'keep-groups'],
   ];
 }

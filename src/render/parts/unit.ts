@@ -6,10 +6,15 @@ import { commentText } from './quote.ts';
 export type Setting = readonly [key: string, value: string | number] | string;
 export type Section = { readonly name: string; readonly settings: readonly Setting[] };
 
-/** A unit file (systemd.syntax(7)), of systemd's own kind or of podman's, under the head. */
-export function unitText(deployment: Deployment, sections: readonly Section[]): string {
+/** A unit file (systemd.syntax(7)), of systemd's own kind or of podman's, under the head. `needs`: more for it. */
+export function unitText(
+  deployment: Deployment,
+  sections: readonly Section[],
+  needs: readonly string[] = [],
+): string {
   const parts = sections.map(({ name, settings }) => `[${name}]\n${settings.map(line).join('')}`);
-  return `${headerComment(deployment)}\n${parts.join('\n')}`;
+  const head = [headerComment(deployment), ...needs.map(line)].join('');
+  return `${head}\n${parts.join('\n')}`;
 }
 
 function line(setting: Setting): string {

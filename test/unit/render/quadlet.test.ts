@@ -40,6 +40,18 @@ describe('the quadlet', () => {
     expect(await devices(MACHINES.CPU)).toEqual({ devices: [], groups: [] });
   });
 
+  it('says in its head which podman knows all of its keys', async () => {
+    const needed = async (gpus: readonly string[]) => {
+      const { file, values } = await containerOf(await planFor({ model: 'llava-1.5-7b', gpus }));
+      const [head = ''] = readFileSync(file, 'utf8').split('[Unit]');
+      expect(values('Entrypoint')).toHaveLength(1);
+      return /^# Podman (\d\.\d) or newer/m.exec(head)?.[1];
+    };
+    expect(await needed(MACHINES['one NVIDIA card'])).toBe('5.0');
+    expect(await needed(MACHINES.CPU)).toBe('5.0');
+    expect(await needed(MACHINES.AMD)).toBe('5.1');
+  });
+
   it('numbers several cards as its plan does', async () => {
     const on = async (gpus: readonly string[]) => {
       const { values } = await containerOf(await planFor({ model: 'llava-1.5-7b', gpus }));
