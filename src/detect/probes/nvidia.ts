@@ -154,8 +154,8 @@ function oneMigAtATime(gpus: readonly FoundGpu[]): string[] {
   if (instances.length < 2) return [];
   const uuid = instances[0]?.uuid ?? 'MIG-…';
   return [
-    'CUDA gives one process a single MIG instance, so a model cannot be spread over several: ' +
-      `choose one with \`CUDA_VISIBLE_DEVICES=${uuid}\``,
+    'CUDA gives one process a single MIG instance (since driver R570 one of each GPU instance), and a plan ' +
+      `uses the one with the most memory: choose another with \`CUDA_VISIBLE_DEVICES=${uuid}\``,
   ];
 }
 

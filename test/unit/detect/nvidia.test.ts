@@ -263,7 +263,7 @@ describe('the probe', () => {
     expect(asked).toContain('D:\\Win\\System32');
   });
 
-  test('MIG instances come with the advice to choose one', async () => {
+  test('MIG instances come with what a plan does of them, and how to choose', async () => {
     const outcome = await probeNvidia(
       fakeHost({
         'node-nvidia-smi': packageSays(treeOf('mig-a100.nvidia-smi.xml')),
@@ -273,7 +273,8 @@ describe('the probe', () => {
     );
     expect(outcome.gpus).toHaveLength(2);
     expect(outcome.warnings.join()).toContain(
-      '`CUDA_VISIBLE_DEVICES=MIG-e07a497d-1bb6-5a42-b670-1c33bf55ab6e`',
+      'uses the one with the most memory: choose another with ' +
+        '`CUDA_VISIBLE_DEVICES=MIG-e07a497d-1bb6-5a42-b670-1c33bf55ab6e`',
     );
   });
 });
