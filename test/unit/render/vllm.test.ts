@@ -27,7 +27,7 @@ describe('the start script of vLLM', () => {
   it('is refused for a plan of llama.cpp, with the command that plans for vLLM', async () => {
     const plan = await planFor({ model: 'qwen2.5-vl-7b', gpus: ['L40S'] });
     await expect(rendered(plan, ['vllm'])).rejects.toThrow(
-      /the plan is for llama\.cpp: `mmdeploy plan qwen2\.5-vl-7b --engine vllm`/,
+      /the plan is for llama\.cpp: `mmdeploy plan qwen2\.5-vl-7b --gpu L40S --engine vllm`/,
     );
   });
 
