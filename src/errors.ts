@@ -88,13 +88,17 @@ export class MmdeployError extends Error {
 
 const FILE_FAULTS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
-  ENOTDIR: 'no such file',
+  ENOTDIR: 'a file stands where a folder is needed',
   EISDIR: 'it is a folder',
+  EEXIST: 'it is there already',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the quota is used up',
+  EROFS: 'the file system is read-only',
   EACCES: 'permission denied',
   EPERM: 'not permitted',
 };
 
-/** Why a file cannot be read, in words; the system's own where there are none for it. */
+/** Why a file cannot be read or written, in words; the system's own where there are none for it. */
 export function fileFault(error: unknown): string {
   const { code } = (error ?? {}) as NodeJS.ErrnoException;
   return FILE_FAULTS[code ?? ''] ?? messageOf(error);

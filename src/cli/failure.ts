@@ -1,4 +1,4 @@
-import { EXIT_CODES, MmdeployError, messageOf } from '../errors.ts';
+import { EXIT_CODES, MmdeployError, fileFault, messageOf } from '../errors.ts';
 
 const ISSUE_URL = 'https://github.com/mmdeploy/mmdeploy/issues/new';
 
@@ -35,21 +35,14 @@ export function errorDocument(thrown: unknown): object {
   };
 }
 
-const NOT_WRITABLE: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'not permitted',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the quota is used up',
-  ENOTDIR: 'a file stands where a folder is needed',
-};
+const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR'];
 
 /** A disk that refuses is the machine's failure, not a bug: the same exit code, with a way out. */
 function known(thrown: unknown): unknown {
   const { code, path } = (thrown ?? {}) as NodeJS.ErrnoException;
-  const why = NOT_WRITABLE[code ?? ''];
-  if (!(thrown instanceof Error) || why === undefined || path === undefined) return thrown;
-  return new MmdeployError('system.refused', `${path}: ${why}`, {
+  const refused = NOT_WRITABLE.includes(code ?? '');
+  if (!(thrown instanceof Error) || !refused || path === undefined) return thrown;
+  return new MmdeployError('system.refused', `${path}: ${fileFault(thrown)}`, {
     hints: [
       'caches, engines and logs go below XDG_CACHE_HOME, XDG_DATA_HOME and XDG_STATE_HOME: name folders that you may write to, as in `export XDG_CACHE_HOME=/tmp/mmdeploy-cache`',
     ],

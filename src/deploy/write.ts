@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MmdeployError, fileFault } from '../errors.ts';
+import { makeFolder } from '../process/make-folder.ts';
 
 export type FileToWrite = {
   readonly path: string;
@@ -35,23 +36,41 @@ export async function textThere(file: string): Promise<string | null> {
 }
 
 /**
- * Writes the files, the last one last: each is whole or not there, whatever ends us half-way. Throws
- * `system.refused`, with what the system said.
+ * Writes the files, the last one last: each is whole or not there, whatever ends us half-way, and none is
+ * replaced before there is room for all. Throws `system.refused`, with what the system said.
  */
 export async function writeFiles(folder: string, files: readonly FileToWrite[]): Promise<void> {
-  for (const file of files) await writeOne(join(folder, file.path), file);
+  const parts = files.map((file): Part => {
+    const target = join(folder, file.path);
+    const name = `.${randomBytes(6).toString('hex')}.part`;
+    return { file, target, path: join(dirname(target), name) };
+  });
+  try {
+    for (const part of parts) await told(part, writePart);
+    for (const part of parts) await told(part, ({ path, target }) => rename(path, target));
+  } catch (error) {
+    await Promise.all(parts.map(({ path }) => rm(path, { force: true }).catch(() => undefined)));
+    throw error;
+  }
 }
 
-async function writeOne(target: string, { text, executable }: FileToWrite): Promise<void> {
-  const part = join(dirname(target), `.${randomBytes(6).toString('hex')}.part`);
+/** A file under another name, until all are there. */
+type Part = { readonly file: FileToWrite; readonly target: string; readonly path: string };
+
+async function writePart({ file: { text, executable }, target, path }: Part): Promise<void> {
+  await makeFolder(dirname(target), FOLDER_MODE);
+  await writeFile(path, text, { flag: 'wx' });
+  if (executable === true) await chmod(path, 0o755);
+}
+
+/** Who runs what is in them is often not who wrote it. */
+const FOLDER_MODE = 0o755;
+
+async function told(part: Part, step: (part: Part) => Promise<void>): Promise<void> {
   try {
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(part, text, { flag: 'wx' });
-    if (executable === true) await chmod(part, 0o755);
-    await rename(part, target);
+    await step(part);
   } catch (error) {
-    await rm(part, { force: true }).catch(() => undefined);
-    throw cannot('write', target, error);
+    throw cannot('write', part.target, error);
   }
 }
 

@@ -4,18 +4,21 @@ import { dirname } from 'node:path';
 
 type Fault = NodeJS.ErrnoException;
 
+/** Nobody else's business. */
+const PRIVATE = 0o700;
+
 /**
- * Makes a folder (0700) and what is missing above it. Node's own `recursive` never returns where a parent
+ * Makes a folder (0700 unless told otherwise) and what is missing above it. Node's own `recursive` never returns where a parent
  * cannot be made and the system says ENOENT for it, as below /proc; this rejects with that error.
  */
-export async function makeFolder(path: string): Promise<void> {
-  const made = await makeOne(path);
+export async function makeFolder(path: string, mode = PRIVATE): Promise<void> {
+  const made = await makeOne(path, mode);
   if (made?.code !== 'ENOENT' || dirname(path) === path) {
     settle(made);
     return;
   }
-  await makeFolder(dirname(path));
-  settle(await makeOne(path));
+  await makeFolder(dirname(path), mode);
+  settle(await makeOne(path, mode));
 }
 
 /** The same, for what has to be there before anything else goes on. */
@@ -29,9 +32,9 @@ export function makeFolderSync(path: string): void {
   settle(makeOneSync(path));
 }
 
-async function makeOne(path: string): Promise<Fault | null> {
+async function makeOne(path: string, mode: number): Promise<Fault | null> {
   try {
-    await mkdir(path, { mode: 0o700 });
+    await mkdir(path, { mode });
     return null;
   } catch (error) {
     return error as Fault;
@@ -40,7 +43,7 @@ async function makeOne(path: string): Promise<Fault | null> {
 
 function makeOneSync(path: string): Fault | null {
   try {
-    mkdirSync(path, { mode: 0o700 });
+    mkdirSync(path, { mode: PRIVATE });
     return null;
   } catch (error) {
     return error as Fault;
