@@ -75,7 +75,9 @@ async function told(part: Part, step: (part: Part) => Promise<void>): Promise<vo
 }
 
 function cannot(what: 'read' | 'write', file: string, error: unknown): MmdeployError {
-  return new MmdeployError('system.refused', `cannot ${what} \`${file}\`: ${fileFault(error)}`, {
+  const noFolder = what === 'write' && (error as NodeJS.ErrnoException).code === 'ENOENT';
+  const why = noFolder ? 'its folder cannot be made' : fileFault(error);
+  return new MmdeployError('system.refused', `cannot ${what} \`${file}\`: ${why}`, {
     hints: ['name another folder: `mmdeploy plan MODEL --target NAMES --write DIR`'],
     cause: error,
   });

@@ -180,6 +180,18 @@ describe.skipIf(inject('validators')['systemd-analyze'] === null)('systemd', () 
     );
   });
 
+  it('puts files into the place of their links, whatever is in the names', async () => {
+    const plan = await nastyPlan();
+    const folder = (await unitOf(plan)).deployment.files[0]?.folder ?? '';
+    const links = [{ folder, name: 'a "b": %h.gguf', real: '/home/it is/aa:a \\' }];
+    const { file } = await unitOf(plan, { links });
+    expect(made(await systemdVerify(file, validatorContext())).findings).toEqual([]);
+    const { values } = await readUnit(file);
+    expect(values('BindReadOnlyPaths')).toEqual([
+      `${links[0]?.real}:${folder}/${links[0]?.name}:rbind`,
+    ]);
+  });
+
   it('has started when it answers, and has failed as soon as its process is gone', async () => {
     const { file } = await unitOf(await planFor({ model: 'llava-1.5-7b', gpus: ['none'] }));
     const { commands } = await readUnit(file);
