@@ -107,7 +107,12 @@ function knownTargets(
     throw new MmdeployError(
       'input.invalid',
       `\`${file}\` (${madeBy}) has the target \`${name}\`, which this version does not know`,
-      { hints: [`there are ${TARGET_NAMES.join(', ')}`] },
+      {
+        hints: [
+          `write it anew with targets of this version (${TARGET_NAMES.join(', ')}): ` +
+            '`mmdeploy plan MODEL --target NAMES --write DIR --force`',
+        ],
+      },
     );
   });
 }
