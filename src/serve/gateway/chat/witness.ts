@@ -44,7 +44,7 @@ export type WitnessOptions = {
   readonly onOdd: (what: string) => void;
 };
 
-/** Media that are remembered as seen, about 60 bytes each. */
+/** Media that are remembered as seen. */
 const REMEMBERED = 20_000;
 
 /**
@@ -132,8 +132,7 @@ export class Witness {
 }
 
 /**
- * 128 bits of a key in a string of its own: a part of a file's name would keep the whole name, four times
- * as much.
+ * 128 bits of a key in a string of its own: one that is a part of a file's name would keep the whole name.
  */
 function brief(key: string): string {
   return hash('sha256', key, 'buffer').toString('latin1', 0, 16);
