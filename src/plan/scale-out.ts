@@ -43,7 +43,7 @@ export function scaleOutPlan(input: ScaleOutInput): ScaleOut | null {
   };
 }
 
-/** llm-d's router stands in front of copies; a group of Pods that live and die together holds one of several machines. */
+/** llm-d's router stands in front of copies; a group of pods that live and die together holds a large one. */
 const TARGETS = { 'one-node': 'vllm', replicas: 'kserve', 'multi-node': 'lws' } as const;
 
 function whyOf(kind: ScaleOut['kind'], { found, outgrown, wishes }: ScaleOutInput): string {

@@ -8,8 +8,9 @@ type Fault = NodeJS.ErrnoException;
 const PRIVATE = 0o700;
 
 /**
- * Makes a folder (0700 unless told otherwise) and what is missing above it. Node's own `recursive` never returns where a parent
- * cannot be made and the system says ENOENT for it, as below /proc; this rejects with that error.
+ * Makes a folder (0700 unless told otherwise) and what is missing above it. Node's own `recursive` never
+ * returns where a parent cannot be made and the system says ENOENT for it, as below /proc; this rejects with
+ * that error.
  */
 export async function makeFolder(path: string, mode = PRIVATE): Promise<void> {
   const made = await makeOne(path, mode);

@@ -96,7 +96,7 @@ export async function readerContext(ctx: Context): Promise<ReaderContext> {
   return { ...ctx, validators, llamaServer: choice.kind === 'none' ? null : choice.engine.path };
 }
 
-/** A file of ours that its own reader refuses is a bug of ours: nothing of it is given out. */
+/** Nothing is given out that its own reader refuses. */
 function refuseInvalid(files: readonly TargetFile[], validations: readonly Validation[]): void {
   const details = validations.flatMap(({ findings }, index) =>
     findings.map((finding) => `${files[index]?.path ?? ''}: ${finding}`),

@@ -4,8 +4,8 @@ import { headerLines } from './header.ts';
 import { commentText } from './quote.ts';
 
 /**
- * One or more documents under the head and the notes of this file, a line each. Readers of Kubernetes' kind still take YAML 1.1, where `on`, `yes`
- * and `8:30` are no strings: what either version would misread is quoted.
+ * One or more documents under the head and the notes of this file, a line each. Readers of Kubernetes' kind
+ * still take YAML 1.1, where `on`, `yes` and `8:30` are no strings: what either version would misread is quoted.
  */
 export function yamlText(
   deployment: Deployment,
