@@ -1,4 +1,5 @@
 import { reliefFlags } from '../serve/relief.ts';
+import type { RequestLog } from '../serve/observe/log.ts';
 import type { SupervisorPhase } from '../serve/supervisor/options.ts';
 
 const NO_LOG = 'no log: its file cannot be written (`--engine-log FILE` names another)';
@@ -33,27 +34,25 @@ export function phaseNotices(notice: (line: string) => void): (phase: Supervisor
 }
 
 /** The same turns for the log, where whoever looks into last night's trouble finds them. */
-export function phaseLog(logger: PhaseLogger): (phase: SupervisorPhase) => void {
+export function phaseLog(log: RequestLog['event']): (phase: SupervisorPhase) => void {
   return (phase) => {
     switch (phase.kind) {
       case 'crashed':
-        logger.error({ reason: phase.reason, restartInMs: phase.restartInMs }, 'engine crashed');
+        log('error', { reason: phase.reason, restartInMs: phase.restartInMs }, 'engine crashed');
         return;
       case 'relieved':
-        logger.error({ startedWith: reliefFlags(phase.relief) }, 'engine needs less memory');
+        log('error', { startedWith: reliefFlags(phase.relief) }, 'engine needs less memory');
         return;
       case 'ready':
-        logger.info({ tookMs: Math.round(phase.tookMs) }, 'engine ready');
+        log('info', { tookMs: Math.round(phase.tookMs) }, 'engine ready');
         return;
       case 'asleep':
-        logger.info({ afterMs: phase.afterMs }, 'engine unloaded');
+        log('info', { afterMs: phase.afterMs }, 'engine unloaded');
         return;
       case 'loading':
     }
   };
 }
-
-type PhaseLogger = Record<'info' | 'error', (fields: object, message: string) => void>;
 
 function nextAfter(restartInMs: number | null): string {
   return restartInMs === null ? 'giving up' : `restart in ${seconds(restartInMs)} s`;

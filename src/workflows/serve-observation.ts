@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { makeHost } from '../detect/host.ts';
 import { gpuMemoryReader } from '../serve/observe/gpu-memory.ts';
 import type { LogLevel } from '../serve/observe/log-level.ts';
-import { openRequestLog } from '../serve/observe/log.ts';
+import { openRequestLog, type RequestLog } from '../serve/observe/log.ts';
 import { createMetrics } from '../serve/observe/metrics.ts';
 import type { Observation } from '../serve/observe/requests.ts';
 import { watch, type Watched } from '../serve/observe/watched.ts';
@@ -15,6 +15,7 @@ export type LogRequest = {
 };
 
 export type ServeObservation = Observation & {
+  readonly log: Pick<RequestLog, 'event'>;
   /** Adds the state of the server's parts to the metrics. */
   readonly watch: (parts: Omit<Watched, 'gpus'>) => Promise<void>;
   readonly close: () => Promise<void>;
@@ -30,14 +31,14 @@ export function openObservation(
   version: string,
   ctx: Context,
 ): ServeObservation {
-  const { logger, close } = openRequestLog(file ?? join(ctx.folders.state, 'serve.log'), level);
+  const log = openRequestLog(file ?? join(ctx.folders.state, 'serve.log'), level);
   const metrics = createMetrics(version, (what, detail) =>
-    logger.warn({ what, detail }, 'trouble'),
+    log.event('warn', { what, detail }, 'trouble'),
   );
   return {
     metrics,
-    logger,
-    close,
+    log,
+    close: log.close,
     watch: async (parts) => {
       const { run, env, platform } = ctx;
       const gpus = await gpuMemoryReader(makeHost({ run, env, platform }), () => performance.now());

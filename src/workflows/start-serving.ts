@@ -151,7 +151,7 @@ function supervisorOptions(
   }: { guard: OrphanGuard } & Pick<Parts, 'folder' | 'pipeline' | 'seen'>,
 ): SupervisorOptions {
   const notices = phaseNotices(ctx.notice);
-  const logged = phaseLog(seen.logger);
+  const logged = phaseLog(seen.log.event);
   return {
     command: {
       file: request.enginePath,

@@ -1,22 +1,26 @@
 import { openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { destination, pino, stdTimeFunctions, type Logger } from 'pino';
+import { destination, pino } from 'pino';
 import { MmdeployError, fileFault } from '../../errors.ts';
 import { makeFolderSync } from '../../process/make-folder.ts';
 import { MIB } from '../../units.ts';
 import type { LogLevel } from './log-level.ts';
+import { LineClock, RequestLines, type RequestLevel } from './request-lines.ts';
 
 /** The file is set aside as `FILE.1` above this size, in place of the one before it. */
 const ROTATE_ABOVE_BYTES = 64 * MIB;
 /** Lines that wait for a slow or full disk; more are dropped rather than kept in memory. */
 const MAX_WAITING_BYTES = 4 * MIB;
 /** Lines are written together: a busy server makes one write of many, and none is held back for longer. */
-const WRITE_ABOVE_BYTES = 4096;
+const WRITE_ABOVE_BYTES = 16_000;
 const WRITE_EVERY_MS = 250;
 
 export type RequestLog = {
-  readonly logger: Logger;
-  /** Writes what still waits. */
+  /** A finished request; `atMs` is when, in milliseconds since 1970. The line may be written a little later. */
+  readonly request: (level: RequestLevel, atMs: number, fields: object) => void;
+  /** What happens now, beside the requests. */
+  readonly event: (level: 'info' | 'warn' | 'error', fields: object, message: string) => void;
+  /** Writes what still waits; what comes later is left out. */
   readonly close: () => Promise<void>;
 };
 
@@ -27,21 +31,38 @@ export type RequestLog = {
  */
 export function openRequestLog(file: string | null, level: LogLevel): RequestLog {
   if (file === null || level === 'silent') {
-    return { logger: pino({ level: 'silent' }), close: () => Promise.resolve() };
+    return { request: nothing, event: nothing, close: () => Promise.resolve() };
   }
   const stream = file === '-' ? stderrStream() : fileStream(file);
+  const clock = new LineClock();
   const logger = pino(
     {
       level,
       base: { pid: process.pid },
-      timestamp: stdTimeFunctions.isoTime,
+      timestamp: () => clock.field(),
       formatters: { level: (label) => ({ level: label }) },
     },
     stream,
   );
+  const lines = new RequestLines(logger, clock);
   let closed: Promise<void> | null = null;
-  return { logger, close: () => (closed ??= end(stream)) };
+  return {
+    request: (lineLevel, atMs, fields) => {
+      if (closed === null) lines.add({ level: lineLevel, atMs, fields });
+    },
+    event: (eventLevel, fields, message) => {
+      if (closed !== null) return;
+      lines.flush();
+      logger[eventLevel](fields, message);
+    },
+    close: () => {
+      if (closed === null) lines.flush();
+      return (closed ??= end(stream));
+    },
+  };
 }
+
+function nothing(): void {}
 
 function end(stream: Stream): Promise<void> {
   return new Promise((resolve) => {

@@ -1,14 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import type { Logger } from 'pino';
+import type { RequestLog } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { requestIdOf } from './request-id.ts';
+import type { RequestLevel } from './request-lines.ts';
 import { notesOf } from './request-notes.ts';
 
 export type Observation = {
   readonly metrics: Metrics;
-  readonly logger: Logger;
+  readonly log: Pick<RequestLog, 'request'>;
 };
 
 /** Asked every few seconds by machines: their success is worth no line. */
@@ -20,15 +21,15 @@ const CLIENT_GONE = 499;
  * Counts and logs every request that `app` answers, names it in `x-request-id`, and answers
  * `GET /metrics`. To be called before other hooks are added: those that refuse are seen as well.
  */
-export function registerObservation(app: FastifyInstance, { metrics, logger }: Observation): void {
+export function registerObservation(app: FastifyInstance, { metrics, log }: Observation): void {
   app.addHook('onRequest', (request, reply, done) => {
     const startedAt = performance.now();
     const id = requestIdOf(request.headers['x-request-id'], randomUUID);
     reply.header('x-request-id', id);
     metrics.requestBegan();
     // `onResponse` does not come when the client hangs up; `close` always does.
-    reply.raw.once('close', () => {
-      finish(request, reply, { id, ms: performance.now() - startedAt }, { metrics, logger });
+    reply.raw.on('close', () => {
+      finish(request, reply, { id, ms: performance.now() - startedAt }, { metrics, log });
     });
     done();
   });
@@ -48,7 +49,7 @@ function finish(
   request: FastifyRequest,
   reply: FastifyReply,
   { id, ms }: Finished,
-  { metrics, logger }: Observation,
+  { metrics, log }: Observation,
 ): void {
   const notes = notesOf(request.raw);
   const isGone = !reply.raw.writableFinished;
@@ -58,7 +59,7 @@ function finish(
   const bytesIn = Number(request.headers['content-length'] ?? 0) || 0;
   const { timings, hits, tenant, bug } = notes;
   metrics.requestEnded({ route, status, reason, seconds: ms / 1000, bytesIn, timings });
-  logger[levelOf(route, status, reason)]({
+  log.request(levelOf(route, status, reason), Date.now(), {
     id,
     method: request.method,
     route,
@@ -75,7 +76,7 @@ function finish(
   });
 }
 
-function levelOf(route: string, status: number, reason: string | null): 'debug' | 'info' | 'error' {
+function levelOf(route: string, status: number, reason: string | null): RequestLevel {
   if (status >= 500 || reason === 'stream_lost') return 'error';
   return status < 400 && QUIET.has(route) ? 'debug' : 'info';
 }

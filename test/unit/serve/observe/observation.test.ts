@@ -15,7 +15,9 @@ import { temporaryFolder } from '../../../helpers/serve-supervisor.ts';
 function observed(level: 'debug' | 'info' | 'warn' = 'debug') {
   const file = join(temporaryFolder(), 'logs', 'serve.log');
   const log = openRequestLog(file, level);
-  const metrics = createMetrics('1.2.3', (what, detail) => log.logger.warn({ what, detail }));
+  const metrics = createMetrics('1.2.3', (what, detail) =>
+    log.event('warn', { what, detail }, 'trouble'),
+  );
   const lines = async (): Promise<Record<string, unknown>[]> => {
     await log.close();
     return readFileSync(file, 'utf8')
@@ -23,7 +25,7 @@ function observed(level: 'debug' | 'info' | 'warn' = 'debug') {
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   };
-  return { observation: { metrics, logger: log.logger }, metrics, lines, file };
+  return { observation: { metrics, log }, metrics, lines, file };
 }
 
 const metric = async (url: string, name: string, headers: Record<string, string> = {}) => {
@@ -244,6 +246,44 @@ describe('the log', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
+  it('holds what happened in its order, each line with the time of what it tells', async () => {
+    const { observation, lines } = observed();
+    const { log } = observation;
+    const at = Date.UTC(2026, 0, 2, 3, 4, 5);
+    for (const ms of [0, 7, 999, 1000, 5]) log.request('info', at + ms, { ms });
+    log.event('error', { reason: 'signal 9' }, 'engine crashed');
+    const before = Date.now();
+    log.request('info', before, {});
+    const found = await lines();
+    expect(found.map(({ time }) => time)).toEqual([
+      '2026-01-02T03:04:05.000Z',
+      '2026-01-02T03:04:05.007Z',
+      '2026-01-02T03:04:05.999Z',
+      '2026-01-02T03:04:06.000Z',
+      '2026-01-02T03:04:05.005Z',
+      expect.any(String),
+      new Date(before).toISOString(),
+    ]);
+    expect(found[5]).toMatchObject({ level: 'error', msg: 'engine crashed', reason: 'signal 9' });
+    expect(Math.abs(Date.parse(String(found[5]?.['time'])) - before)).toBeLessThan(5000);
+  });
+
+  it('is written while the server runs, without waiting for many requests', async () => {
+    const { observation, file } = observed();
+    observation.log.request('info', Date.now(), { id: 'alone' });
+    await expect.poll(() => readFileSync(file, 'utf8'), { timeout: 5000 }).toContain('"alone"');
+    await observation.log.close();
+  });
+
+  it('takes no line once it is closed, and breaks nothing by it', async () => {
+    const { observation, lines } = observed();
+    observation.log.request('info', Date.now(), { id: 'first' });
+    await lines();
+    for (let line = 0; line < 100; line++) observation.log.request('info', Date.now(), { line });
+    observation.log.event('info', {}, 'late');
+    expect((await lines()).map(({ id }) => id)).toEqual(['first']);
+  });
+
   it('that cannot be written is an error of whoever named it', async () => {
     const folder = temporaryFolder();
     await mkdir(join(folder, 'serve.log'));
@@ -257,7 +297,7 @@ describe('the log', () => {
     async () => {
       const log = openRequestLog('/dev/full', 'info');
       onTestFinished(() => log.close());
-      for (let line = 0; line < 10_000; line++) log.logger.info({ line }, 'request');
+      for (let line = 0; line < 10_000; line++) log.request('info', Date.now(), { line });
       await log.close();
     },
   );
