@@ -137,8 +137,8 @@ export type Turn = {
    */
   readonly begun: () => void;
   /**
-   * To be called once. `aborted`: the client is gone, the engine may still be at it; `lost`: the engine
-   * went away, the slot holds nothing.
+   * The first call ends it, later ones change nothing. `aborted`: the client is gone, the engine may
+   * still be at it; `lost`: the engine went away, the slot holds nothing.
    */
   readonly end: (how: 'done' | 'aborted' | 'lost', usage?: PromptUsage) => void;
 };

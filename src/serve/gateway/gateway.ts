@@ -94,7 +94,6 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   if (options.observation !== null) registerObservation(app, options.observation);
   answerErrors(app, inFlight);
-  const tenants = new WeakMap<FastifyRequest, Tenant>();
   app.addHook('onRequest', (request, reply, done) => {
     inFlight.add(reply.raw, deadlineOf(options, request));
     endWhenStalled(reply.raw, limits);
@@ -105,17 +104,14 @@ export function createGateway(options: GatewayOptions): Gateway {
       return;
     }
     const tenant = tenantOf(options.keys.current(), request.headers);
-    tenants.set(request, tenant ?? ANONYMOUS);
     notesOf(request.raw).tenant = tenant;
     done(PROBES.includes(request.routeOptions.url ?? '') ? undefined : refusal(tenant, draining));
   });
   addProbes(app, options.engine, () => draining);
   const clientOf = (request: FastifyRequest, reply: FastifyReply): Client => {
-    notesOf(request.raw).stage = 'answer';
-    return {
-      tenant: tenants.get(request) ?? ANONYMOUS,
-      signal: inFlight.signalOf(reply.raw),
-    };
+    const notes = notesOf(request.raw);
+    notes.stage = 'answer';
+    return { tenant: notes.tenant ?? ANONYMOUS, signal: inFlight.signalOf(reply.raw) };
   };
   addRoutes(app, options, clientOf);
   return {

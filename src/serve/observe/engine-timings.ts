@@ -9,14 +9,17 @@ export type EngineTimings = {
 
 const FIELDS = { prompt_n: 0, cache_n: 0, prompt_ms: 0, predicted_n: 0 };
 /** The object is flat, and the last of an answer. */
-const OBJECT = /"timings"\s*:\s*(\{[^{}]*\})/g;
+const NAME = '"timings"';
+const OBJECT = /^\s*:\s*(\{[^{}]*\})/;
 
 /**
  * llama-server's `timings`, in the last event of a stream or in a whole answer; null where there are
  * none. Only the end of `text` is looked at: an answer's own words come before it.
  */
 export function engineTimings(text: string): EngineTimings | null {
-  const found = [...text.slice(-TAIL_CHARS).matchAll(OBJECT)].at(-1)?.[1];
+  const tail = text.slice(-TAIL_CHARS);
+  const at = tail.lastIndexOf(NAME);
+  const found = at === -1 ? undefined : OBJECT.exec(tail.slice(at + NAME.length))?.[1];
   if (found === undefined) return null;
   try {
     const { prompt_n, cache_n, prompt_ms, predicted_n } = {

@@ -26,13 +26,14 @@ export type RequestNotes = {
   bug: string | null;
 };
 
-const NOTES = new WeakMap<IncomingMessage, RequestNotes>();
+/** On the request itself: a map beside it would cost every request a place in the collector's tables. */
+const NOTES = Symbol('notes');
 
-/** The notes of one request, which go when it does. */
-export function notesOf(request: IncomingMessage): RequestNotes {
-  const known = NOTES.get(request);
-  if (known !== undefined) return known;
-  const notes: RequestNotes = {
+type Noted = IncomingMessage & { [NOTES]?: RequestNotes };
+
+/** The notes of one request. */
+export function notesOf(request: Noted): RequestNotes {
+  return (request[NOTES] ??= {
     tenant: null,
     stage: 'body',
     hits: null,
@@ -41,9 +42,7 @@ export function notesOf(request: IncomingMessage): RequestNotes {
     end: null,
     reason: null,
     bug: null,
-  };
-  NOTES.set(request, notes);
-  return notes;
+  });
 }
 
 /** To be called with every error that was answered: 500 is a bug of ours. */

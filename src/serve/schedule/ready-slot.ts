@@ -14,16 +14,18 @@ export type SlotTools = {
   readonly now: () => number;
 };
 
-/** What a slot was made to hold for a request. */
+/** What a slot holds for a request. */
+export type Ready = {
+  readonly kind: 'ready';
+  readonly held: number;
+  /** Where the media in it came from; null: there are none, or not all of them are. */
+  readonly heldBy: HeldBy | null;
+  /** null: nothing was encoded ahead. */
+  readonly encodeMs: number | null;
+};
+
 export type Readied =
-  | {
-      readonly kind: 'ready';
-      readonly held: number;
-      /** Where the media in it came from; null: there are none, or not all of them are. */
-      readonly heldBy: HeldBy | null;
-      /** null: nothing was encoded ahead. */
-      readonly encodeMs: number | null;
-    }
+  | Ready
   /** The slot file was of no use: to be decided anew. */
   | { readonly kind: 'again' }
   /** Another tenant's prompt could not be removed from the slot. */
@@ -37,6 +39,17 @@ export type Asked = {
   /** Another request waits for the same media. */
   readonly othersWait: () => boolean;
 };
+
+/** The chosen slot where it serves as it stands; null: something has to be done first (`readySlot`). */
+export function readyAsItStands(
+  slot: Slot,
+  choice: Extract<Choice, { kind: 'run' }>,
+  { prefix }: TurnRequest,
+): Ready | null {
+  if (choice.erase || choice.restore !== null || choice.prime) return null;
+  const heldBy = neededPieces(prefix) === 0 ? null : heldFrom(slot, choice);
+  return { kind: 'ready', held: choice.held, heldBy, encodeMs: null };
+}
 
 /**
  * Makes the chosen slot ready: empties it, loads a slot file, encodes ahead, as chosen. Rejects when the

@@ -8,7 +8,7 @@ import { LLAMA_SLOTS, untilIdle, type EngineSlots } from './engine-slots.ts';
 import { engineNotReady, isolationFailed, queueFull } from './errors.ts';
 import { FairQueue } from './fair-queue.ts';
 import { encodeMs, turnMs } from './prediction.ts';
-import { readySlot, type Readied } from './ready-slot.ts';
+import { readyAsItStands, readySlot, type Ready } from './ready-slot.ts';
 import { chooseSlot, neededPieces, tokensOf, type Choice } from './slot-choice.ts';
 import { SlotFiles, type SlotFilesOptions } from './slot-files.ts';
 import { giveTurn } from './turn.ts';
@@ -97,12 +97,11 @@ class SlotScheduler {
     const waiting = new Waiting(request, this.#options.now(), () => {
       this.#queue.remove(tenant, waiting);
     });
-    const { waitLimitMs } = this.#options;
-    if (waitLimitMs !== undefined) waiting.expireAfter(waitLimitMs);
     if (!waiting.hasMedia) this.#lastWordsAt = waiting.since;
     this.#queue.add(tenant, waiting);
     this.#dispatch();
     if (this.#queue.size > this.#options.queueLimit) this.#refuseOne(waiting);
+    if (!waiting.settled) waiting.giveUpWith(this.#options.waitLimitMs);
     return waiting.turn;
   }
 
@@ -141,7 +140,7 @@ class SlotScheduler {
     for (;;) {
       const next = this.#queue.take((waiting) => this.#mayStart(waiting, life, breathes));
       if (next === null) return;
-      void this.#run(next.item, next.start.choice, engine, life);
+      this.#start(next.item, next.start.choice, engine, life);
     }
   }
 
@@ -198,9 +197,21 @@ class SlotScheduler {
     return wordsAreRecent && slots.length > 1 ? slots.length - 1 : slots.length;
   }
 
-  async #run(waiting: Waiting, choice: Run, engine: Pool, life: EngineLife): Promise<void> {
+  #start(waiting: Waiting, choice: Run, engine: Pool, life: EngineLife): void {
     const slot = life.slots[choice.slot];
     if (slot === undefined) return;
+    const ready = readyAsItStands(slot, choice, waiting.request);
+    if (ready === null) void this.#run(waiting, choice, slot, engine, life);
+    else this.#grant(waiting, ready, slot, life, this.#options.now(), engine);
+  }
+
+  async #run(
+    waiting: Waiting,
+    choice: Run,
+    slot: Slot,
+    engine: Pool,
+    life: EngineLife,
+  ): Promise<void> {
     const startedAt = this.#options.now();
     const tools = { engineSlots: this.#engineSlots, files: this.#files, now: this.#options.now };
     const readied = await readySlot(tools, engine, life, slot, choice, {
@@ -228,7 +239,7 @@ class SlotScheduler {
 
   #grant(
     waiting: Waiting,
-    readied: Extract<Readied, { kind: 'ready' }>,
+    readied: Ready,
     slot: Slot,
     life: EngineLife,
     startedAt: number,

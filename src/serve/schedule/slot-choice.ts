@@ -60,9 +60,7 @@ export type Choice =
  * reason to overwrite another conversation while there are emptier slots.
  */
 export function chooseSlot(wanted: Wanted, state: ChoiceState): Choice {
-  const slots = state.slots.map((slot) =>
-    isUsable(slot, wanted, state) ? slot : { ...slot, content: [] },
-  );
+  const slots = usableSlots(wanted, state);
   const free = slots.filter((slot) => !slot.busy);
   const needed = neededPieces(wanted.prefix);
   if (free.length === 0) return { kind: 'wait', for: 'slot' };
@@ -185,6 +183,13 @@ function leastLoss(wanted: Wanted, free: readonly SlotView[], state: ChoiceState
 function losesMedia({ content, owner }: SlotView, state: ChoiceState): boolean {
   const last = content[neededPieces(content) - 1];
   return last !== undefined && owner !== null && !state.hasFile(owner, last.digest);
+}
+
+function usableSlots(wanted: Wanted, state: ChoiceState): readonly SlotView[] {
+  if (state.canBranch && !state.isolate) return state.slots;
+  return state.slots.map((slot) =>
+    isUsable(slot, wanted, state) ? slot : { ...slot, content: [] },
+  );
 }
 
 function isUsable(slot: SlotView, wanted: Wanted, state: ChoiceState): boolean {

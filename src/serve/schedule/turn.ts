@@ -1,12 +1,12 @@
 import type { PromptUsage, Turn, TurnRequest } from '../seams.ts';
 import type { EngineLife, Slot } from './engine-life.ts';
-import type { Readied } from './ready-slot.ts';
+import type { Ready } from './ready-slot.ts';
 import { neededPieces, tokensOf } from './slot-choice.ts';
 import { wasHit } from './trust.ts';
 
 export type GivenTurn = {
   readonly request: TurnRequest;
-  readonly readied: Extract<Readied, { kind: 'ready' }>;
+  readonly readied: Ready;
   readonly slot: Slot;
   readonly life: EngineLife;
   readonly queuedMs: number;

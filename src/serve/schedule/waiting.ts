@@ -20,7 +20,7 @@ export class Waiting {
   #resolve: (turn: Turn) => void = () => undefined;
   #reject: (error: GatewayError) => void = () => undefined;
 
-  /** `onGone` is called when its signal is aborted, or its time is over, before it had its turn. */
+  /** `onGone` is called when it gives up before it had its turn (`giveUpWith`). */
   constructor(request: TurnRequest, since: number, onGone: () => void) {
     this.request = request;
     this.since = since;
@@ -28,25 +28,8 @@ export class Waiting {
     this.hasMedia = neededPieces(request.prefix) > 0;
     this.mediaTokens = tokensOf(request.prefix, 'media');
     this.turn = new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.refuse(goneError(request.signal));
-        this.#onGone();
-      };
-      const settle = () => {
-        this.#settled = true;
-        clearTimeout(this.#patience ?? undefined);
-        clearTimeout(this.#expiry ?? undefined);
-        request.signal.removeEventListener('abort', onAbort);
-      };
-      this.#resolve = (turn) => {
-        settle();
-        resolve(turn);
-      };
-      this.#reject = (error) => {
-        settle();
-        reject(error);
-      };
-      request.signal.addEventListener('abort', onAbort, { once: true });
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
   }
 
@@ -55,11 +38,15 @@ export class Waiting {
   }
 
   grant(turn: Turn): void {
-    if (!this.#settled) this.#resolve(turn);
+    if (this.#settled) return;
+    this.#settle();
+    this.#resolve(turn);
   }
 
   refuse(error: GatewayError): void {
-    if (!this.#settled) this.#reject(error);
+    if (this.#settled) return;
+    this.#settle();
+    this.#reject(error);
   }
 
   /** Waits for a busy slot at most `patienceMs` in all, then calls `onTired`. */
@@ -81,14 +68,32 @@ export class Waiting {
     return false;
   }
 
-  /** Gives up after `limitMs` without a turn (504). */
-  expireAfter(limitMs: number): void {
+  /**
+   * Gives up when its signal is aborted, and after `limitMs` without a turn (504); absent: no such limit.
+   * To be called once it is known that it has to wait: most have their turn in the same step.
+   */
+  giveUpWith(limitMs: number | undefined): void {
+    this.request.signal.addEventListener('abort', this.#onAbort, { once: true });
+    if (limitMs === undefined) return;
     this.#expiry = setTimeout(() => {
       const message = `no slot became free within ${Math.round(limitMs / 1000)} s`;
-      this.refuse(new GatewayError(504, 'queue_timeout', message));
-      this.#onGone();
+      this.#giveUp(new GatewayError(504, 'queue_timeout', message));
     }, limitMs);
   }
+
+  #giveUp(error: GatewayError): void {
+    this.refuse(error);
+    this.#onGone();
+  }
+
+  #settle(): void {
+    this.#settled = true;
+    clearTimeout(this.#patience ?? undefined);
+    clearTimeout(this.#expiry ?? undefined);
+    this.request.signal.removeEventListener('abort', this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => this.#giveUp(goneError(this.request.signal));
 }
 
 /** Whole seconds until what waits now, and what runs, is worked off; for `Retry-After`. */

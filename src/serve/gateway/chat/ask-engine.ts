@@ -40,11 +40,8 @@ export type Running = {
 };
 
 /** A stream that nobody began to read has no end of its own: the signal ends its turn. */
-export function endedOnce(turn: Turn, signal: AbortSignal): Turn {
-  let ended = false;
+function endsWith(turn: Turn, signal: AbortSignal): Turn {
   const end: Turn['end'] = (how, usage) => {
-    if (ended) return;
-    ended = true;
     signal.removeEventListener('abort', onAbort);
     turn.end(how, usage);
   };
@@ -70,7 +67,8 @@ export async function askEngine(running: Running, sent: SentRequest): Promise<En
     const ms = performance.now() - startedAt;
     observer.stage('first_token', ms);
     notes.ms['first_token'] = ms;
-    return { ...answer, events: turnEvents(answer.events, running, sent) };
+    const streaming = { ...running, turn: endsWith(turn, signal) };
+    return { ...answer, events: turnEvents(answer.events, streaming, sent) };
   }
   atEngine.end('completed');
   if (answer.status !== 200) {

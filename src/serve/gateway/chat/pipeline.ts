@@ -1,5 +1,5 @@
 import type { RequestNotes } from '../../observe/request-notes.ts';
-import { askEngine, endedOnce, type SentRequest } from './ask-engine.ts';
+import { askEngine, type SentRequest } from './ask-engine.ts';
 import type { Pool } from 'undici';
 import type {
   EngineSource,
@@ -149,7 +149,7 @@ async function attemptPrompt(
     atEngine.begin();
   };
   notes.stage = 'queue';
-  const turn = endedOnce(await turns.take({ tenant, path, body, signal, prefix, begins }), signal);
+  const turn = await turns.take({ tenant, path, body, signal, prefix, begins });
   try {
     const engine = engineNow(source, made);
     notes.stage = 'answer';
