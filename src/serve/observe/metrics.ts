@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Observer } from '../seams.ts';
 import type { EngineTimings } from './engine-timings.ts';
+import { Together } from './together.ts';
 import { UniqueCount } from './unique-count.ts';
 
 /** From a token of a small model to an encode on a CPU. */
@@ -8,6 +9,8 @@ const STAGE_SECONDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 ];
 const REQUEST_SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+/** Counted together, and whenever somebody asks. */
+const AT_ONCE = 64;
 /** Labels from outside are few; a mistake must not make a series of every request. */
 const MOST_KINDS = 64;
 
@@ -46,12 +49,16 @@ export function createMetrics(
 }
 
 function observerOf(registry: Registry, log: (what: string, detail: string) => void): Observer {
+  const observed = new Together<readonly [stage: string, ms: number]>(AT_ONCE, ([stage, ms]) =>
+    stages.observe({ stage }, ms / 1000),
+  );
   const stages = new Histogram({
     name: `${PREFIX}stage_seconds`,
     help: 'Time of each stage of a request; inter_token is the gap between two events of a stream.',
     labelNames: ['stage'],
     buckets: STAGE_SECONDS,
     registers: [registry],
+    collect: () => observed.flush(),
   });
   const media = counter(registry, 'media_total', 'Media asked about, by where they were found.', [
     'kind',
@@ -72,7 +79,7 @@ function observerOf(registry: Registry, log: (what: string, detail: string) => v
   const seen = new UniqueCount();
   const few = fewKinds();
   return {
-    stage: (stage, ms) => stages.observe({ stage }, ms / 1000),
+    stage: (stage, ms) => observed.add([stage, ms]),
     media: (kind, hit) => media.inc({ kind, hit }),
     encoded: (key) => {
       encodes.inc();
@@ -91,12 +98,15 @@ function observerOf(registry: Registry, log: (what: string, detail: string) => v
 
 function requestMetrics(registry: Registry): Pick<Metrics, 'requestBegan' | 'requestEnded'> {
   const labels = ['route', 'status'];
-  const requests = counter(registry, 'requests_total', 'Requests answered.', labels);
+  const ended = new Together<FinishedRequest>(AT_ONCE, (request) => count(request));
+  const collect = () => ended.flush();
+  const requests = counter(registry, 'requests_total', 'Requests answered.', labels, collect);
   const errors = counter(
     registry,
     'request_errors_total',
     'Answers of 400 and above, and streams that broke.',
     [...labels, 'reason'],
+    collect,
   );
   const duration = new Histogram({
     name: `${PREFIX}request_seconds`,
@@ -104,28 +114,33 @@ function requestMetrics(registry: Registry): Pick<Metrics, 'requestBegan' | 'req
     labelNames: ['route'],
     buckets: REQUEST_SECONDS,
     registers: [registry],
+    collect,
   });
-  const bytes = counter(registry, 'request_bytes_total', 'Bodies of requests.', ['route']);
+  const bytes = counter(registry, 'request_bytes_total', 'Bodies of requests.', ['route'], collect);
   const tokens = counter(
     registry,
     'tokens_total',
     'Tokens by the engine: prompt (evaluated), cached, answer.',
     ['kind'],
+    collect,
   );
   const inFlight = gauge(registry, 'requests_in_flight', 'Requests being answered.', []);
   const few = fewKinds();
+  const count = ({ route, status, reason, seconds, bytesIn, timings }: FinishedRequest) => {
+    requests.inc({ route, status });
+    if (reason !== null) errors.inc({ route, status, reason: few(reason) });
+    duration.observe({ route }, seconds);
+    if (bytesIn > 0) bytes.inc({ route }, bytesIn);
+    if (timings === null) return;
+    tokens.inc({ kind: 'prompt' }, timings.promptTokens);
+    tokens.inc({ kind: 'cached' }, timings.cachedTokens);
+    tokens.inc({ kind: 'answer' }, timings.answerTokens);
+  };
   return {
     requestBegan: () => inFlight.inc(),
-    requestEnded: ({ route, status, reason, seconds, bytesIn, timings }) => {
+    requestEnded: (request) => {
       inFlight.dec();
-      requests.inc({ route, status });
-      if (reason !== null) errors.inc({ route, status, reason: few(reason) });
-      duration.observe({ route }, seconds);
-      if (bytesIn > 0) bytes.inc({ route }, bytesIn);
-      if (timings === null) return;
-      tokens.inc({ kind: 'prompt' }, timings.promptTokens);
-      tokens.inc({ kind: 'cached' }, timings.cachedTokens);
-      tokens.inc({ kind: 'answer' }, timings.answerTokens);
+      ended.add(request);
     },
   };
 }
@@ -139,8 +154,15 @@ function fewKinds(): (kind: string) => string {
   };
 }
 
-function counter(registry: Registry, name: string, help: string, labelNames: string[]): Counter {
-  return new Counter({ name: PREFIX + name, help, labelNames, registers: [registry] });
+function counter(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: string[],
+  collect?: () => void,
+): Counter {
+  const config = { name: PREFIX + name, help, labelNames, registers: [registry] };
+  return new Counter(collect === undefined ? config : { ...config, collect });
 }
 
 function gauge(registry: Registry, name: string, help: string, labelNames: string[]): Gauge {

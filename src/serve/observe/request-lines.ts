@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
+import { Together } from './together.ts';
 
-/** Lines are made together: between two requests the code that makes one is cold each time. */
 const LINES_AT_ONCE = 64;
 const LINES_EVERY_MS = 100;
 
@@ -30,30 +30,27 @@ type Line = { readonly level: RequestLevel; readonly atMs: number; readonly fiel
 /** Lines of requests that are to be made, in the order of their ends. */
 export class RequestLines {
   readonly #logger: Logger;
-  readonly #clock: LineClock;
-  #waiting: Line[] = [];
+  readonly #waiting: Together<Line>;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(logger: Logger, clock: LineClock) {
     this.#logger = logger;
-    this.#clock = clock;
+    this.#waiting = new Together(LINES_AT_ONCE, ({ level, atMs, fields }) => {
+      clock.atMs = atMs;
+      logger[level](fields);
+      clock.atMs = null;
+    });
   }
 
   add(line: Line): void {
     if (!this.#logger.isLevelEnabled(line.level)) return;
-    if (this.#waiting.push(line) >= LINES_AT_ONCE) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), LINES_EVERY_MS).unref();
+    this.#waiting.add(line);
+    this.#timer ??= setTimeout(() => this.flush(), LINES_EVERY_MS).unref();
   }
 
   flush(): void {
     clearTimeout(this.#timer ?? undefined);
     this.#timer = null;
-    const lines = this.#waiting;
-    this.#waiting = [];
-    for (const { level, atMs, fields } of lines) {
-      this.#clock.atMs = atMs;
-      this.#logger[level](fields);
-    }
-    this.#clock.atMs = null;
+    this.#waiting.flush();
   }
 }

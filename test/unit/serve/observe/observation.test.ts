@@ -105,6 +105,30 @@ describe('what is seen of a request', () => {
   });
 });
 
+describe('what is counted', () => {
+  it('is there for whoever asks, however little has come together', async () => {
+    const { metrics } = observed();
+    const request = { route: '/v1/models', status: 200, reason: null, seconds: 0.01, bytesIn: 7 };
+    const timings = { promptTokens: 3, cachedTokens: 2, promptMs: 1, answerTokens: 5 };
+    for (let count = 0; count < 100; count++) {
+      metrics.requestBegan();
+      metrics.requestEnded({ ...request, timings });
+      metrics.observer.stage('queue', 1);
+    }
+    const text = await metrics.registry.metrics();
+    for (const line of [
+      'requests_total{route="/v1/models",status="200"} 100',
+      'request_bytes_total{route="/v1/models"} 700',
+      'request_seconds_count{route="/v1/models"} 100',
+      'tokens_total{kind="answer"} 500',
+      'stage_seconds_count{stage="queue"} 100',
+      'requests_in_flight 0',
+    ]) {
+      expect(text).toContain(`mmdeploy_${line}\n`);
+    }
+  });
+});
+
 describe('what is never written down', () => {
   const CANARY = 'CANARY-7f3a';
   const chat = (content: unknown) => ({
