@@ -29,7 +29,7 @@ export type RequestNotes = {
 /** On the request itself: a map beside it would cost every request a place in the collector's tables. */
 const NOTES = Symbol('notes');
 
-type Noted = IncomingMessage & { [NOTES]?: RequestNotes };
+type Noted = IncomingMessage & { [NOTES]?: RequestNotes | undefined };
 
 /** The notes of one request. */
 export function notesOf(request: Noted): RequestNotes {

@@ -2,7 +2,7 @@ import type { Pool } from 'undici';
 import type { TurnRequest } from '../seams.ts';
 import type { EngineLife, Slot } from './engine-life.ts';
 import type { EngineSlots } from './engine-slots.ts';
-import { neededPieces, tokensOf, type Choice } from './slot-choice.ts';
+import { neededPieces, tokensOf, type Run } from './slot-choice.ts';
 import type { SlotFiles } from './slot-files.ts';
 import type { HeldBy } from './trust.ts';
 
@@ -41,11 +41,7 @@ export type Asked = {
 };
 
 /** The chosen slot where it serves as it stands; null: something has to be done first (`readySlot`). */
-export function readyAsItStands(
-  slot: Slot,
-  choice: Extract<Choice, { kind: 'run' }>,
-  { prefix }: TurnRequest,
-): Ready | null {
+export function readyAsItStands(slot: Slot, choice: Run, { prefix }: TurnRequest): Ready | null {
   if (choice.erase || choice.restore !== null || choice.prime) return null;
   const heldBy = neededPieces(prefix) === 0 ? null : heldFrom(slot, choice);
   return { kind: 'ready', held: choice.held, heldBy, encodeMs: null };
@@ -64,7 +60,7 @@ export async function readySlot(
   engine: Pool,
   life: EngineLife,
   slot: Slot,
-  choice: Extract<Choice, { kind: 'run' }>,
+  choice: Run,
   asked: Asked,
 ): Promise<Readied> {
   const { request } = asked;
@@ -112,7 +108,7 @@ export async function readySlot(
   return { kind: 'ready', held, heldBy: 'prime', encodeMs: encoded ? encodeMs : null };
 }
 
-function heldFrom(slot: Slot, { restore, held }: Extract<Choice, { kind: 'run' }>): HeldBy {
+function heldFrom(slot: Slot, { restore, held }: Run): HeldBy {
   if (restore !== null) return 'file';
   return slot.content.length > held ? 'branch' : 'slot';
 }

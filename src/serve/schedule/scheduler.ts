@@ -7,10 +7,10 @@ import { EngineLife, type Slot } from './engine-life.ts';
 import { LLAMA_SLOTS, untilIdle, type EngineSlots } from './engine-slots.ts';
 import { engineNotReady, isolationFailed, queueFull } from './errors.ts';
 import { FairQueue } from './fair-queue.ts';
-import { encodeMs, turnMs } from './prediction.ts';
 import { readyAsItStands, readySlot, type Ready } from './ready-slot.ts';
-import { chooseSlot, neededPieces, tokensOf, type Choice } from './slot-choice.ts';
+import { neededPieces, type Run } from './slot-choice.ts';
 import { SlotFiles, type SlotFilesOptions } from './slot-files.ts';
+import { Starts } from './starts.ts';
 import { giveTurn } from './turn.ts';
 import { Waiting, goneError, secondsOfWork } from './waiting.ts';
 
@@ -55,9 +55,6 @@ export type Scheduler = TurnTaker & {
   readonly close: () => Promise<void>;
 };
 
-/** So long after a request of words only, one slot is kept from requests with media. */
-const WORDS_ARE_RECENT_MS = 60_000;
-
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const scheduler = new SlotScheduler(options);
   return {
@@ -66,8 +63,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     close: () => scheduler.close(),
   };
 }
-
-type Run = Extract<Choice, { kind: 'run' }>;
 
 class SlotScheduler {
   readonly #options: SchedulerOptions;
@@ -78,8 +73,7 @@ class SlotScheduler {
   #life: EngineLife | null = null;
   /** An engine is being waited for, or asked about its slots. */
   #entering = false;
-  #lastWordsAt = -Infinity;
-  #breath: NodeJS.Timeout | null = null;
+  readonly #starts: Starts;
   #counts = { encodes: 0, hits: 0, missedHits: 0, refused: 0 };
 
   constructor(options: SchedulerOptions) {
@@ -89,6 +83,13 @@ class SlotScheduler {
       options.files === null
         ? null
         : new SlotFiles({ ...options.files, engineSlots: this.#engineSlots });
+    this.#starts = new Starts({
+      queue: this.#queue,
+      isolateTenants: options.isolateTenants,
+      hasFile: (tenant, digest) => this.#holdsFile(tenant, digest),
+      now: options.now,
+      changed: () => this.#dispatch(),
+    });
   }
 
   take(request: TurnRequest): Promise<Turn> {
@@ -97,7 +98,7 @@ class SlotScheduler {
     const waiting = new Waiting(request, this.#options.now(), () => {
       this.#queue.remove(tenant, waiting);
     });
-    if (!waiting.hasMedia) this.#lastWordsAt = waiting.since;
+    this.#starts.arrived(waiting);
     this.#queue.add(tenant, waiting);
     this.#dispatch();
     if (this.#queue.size > this.#options.queueLimit) this.#refuseOne(waiting);
@@ -120,7 +121,7 @@ class SlotScheduler {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    clearTimeout(this.#breath ?? undefined);
+    this.#starts.close();
     this.#refuseAll(new GatewayError(503, 'server_stopping', 'the server is stopping', 5));
     await this.#files?.clear();
   }
@@ -136,65 +137,9 @@ class SlotScheduler {
       return;
     }
     if (life.doubtful) return;
-    const breathes = this.#breathes(life);
-    for (;;) {
-      const next = this.#queue.take((waiting) => this.#mayStart(waiting, life, breathes));
-      if (next === null) return;
-      this.#start(next.item, next.start.choice, engine, life);
+    for (const { item, start } of this.#starts.of(life)) {
+      this.#start(item, start, engine, life);
     }
-  }
-
-  #mayStart(
-    waiting: Waiting,
-    life: EngineLife,
-    breathes: boolean,
-  ): { choice: Run; cost: number } | null {
-    const choice = chooseSlot(waiting.request, {
-      slots: life.views(),
-      hasFile: (tenant, digest) => life.trusts('file') && this.#holdsFile(tenant, digest),
-      gateOpen: life.gate === null && !breathes,
-      mediaMayStart: life.mediaAtWork() < this.#mediaSlots(life),
-      isolate: this.#options.isolateTenants,
-      canBranch: life.trusts('branch'),
-      tiredOfWaiting: waiting.tired,
-    });
-    const { rates } = life;
-    if (choice.kind === 'wait') {
-      const patienceMs = encodeMs(rates, waiting.mediaTokens);
-      if (choice.for === 'holder') waiting.tireAfter(patienceMs, () => this.#dispatch());
-      return null;
-    }
-    const slot = life.slots[choice.slot];
-    if (slot === undefined) return null;
-    // Occupied here, in the same step: the next choice must see it.
-    life.occupy(slot, waiting.request.tenant, waiting.hasMedia);
-    if (choice.prime) life.gate = slot;
-    const missing = tokensOf(waiting.request.prefix.slice(choice.held), 'media');
-    return { choice, cost: turnMs(rates) + (choice.prime ? encodeMs(rates, missing) : 0) };
-  }
-
-  /** Words come first for a moment after each encode; the images go on when it is over. */
-  #breathes(life: EngineLife): boolean {
-    const breathMs = life.breathMs(this.#options.now());
-    if (breathMs === 0) return false;
-    const wordsWait = [...this.#queue.items()].some((waiting) => !waiting.hasMedia);
-    if (!wordsWait && !life.wordsAwaited()) return false;
-    this.#breath ??= setTimeout(() => {
-      this.#breath = null;
-      this.#dispatch();
-    }, breathMs);
-    return true;
-  }
-
-  /**
-   * Media leave one slot to words while there are any: a slot that generates about an image is taken for
-   * seconds, and a flood of images must not keep the short requests out. Where nobody asks with words
-   * only, media have all slots. Words may take every slot in their turn: media then wait for one like
-   * any other, so neither starves the other.
-   */
-  #mediaSlots({ slots }: EngineLife): number {
-    const wordsAreRecent = this.#options.now() - this.#lastWordsAt < WORDS_ARE_RECENT_MS;
-    return wordsAreRecent && slots.length > 1 ? slots.length - 1 : slots.length;
   }
 
   #start(waiting: Waiting, choice: Run, engine: Pool, life: EngineLife): void {

@@ -33,19 +33,21 @@ export type ChoiceState = {
   readonly tiredOfWaiting: boolean;
 };
 
+export type Run = {
+  readonly kind: 'run';
+  readonly slot: number;
+  /** The slot is another tenant's: it is emptied first. */
+  readonly erase: boolean;
+  /** Digest of the slot file to load first; null: none. */
+  readonly restore: string | null;
+  /** Leading pieces that will be in the slot before anything is evaluated. */
+  readonly held: number;
+  /** Some medium is not in the slot: it is encoded ahead, with the gate closed. */
+  readonly prime: boolean;
+};
+
 export type Choice =
-  | {
-      readonly kind: 'run';
-      readonly slot: number;
-      /** The slot is another tenant's: it is emptied first. */
-      readonly erase: boolean;
-      /** Digest of the slot file to load first; null: none. */
-      readonly restore: string | null;
-      /** Leading pieces that will be in the slot before anything is evaluated. */
-      readonly held: number;
-      /** Some medium is not in the slot: it is encoded ahead, with the gate closed. */
-      readonly prime: boolean;
-    }
+  | Run
   /** `holder`: a busy slot holds the media; `gate`: another image is being encoded; `slot`: all are busy. */
   | { readonly kind: 'wait'; readonly for: 'slot' | 'gate' | 'holder' };
 
@@ -104,7 +106,7 @@ export function tokensOf(pieces: readonly PrefixPiece[], kind?: PrefixPiece['kin
 
 type Base = { readonly slot: SlotView; readonly restore: string | null };
 
-function onto({ slot, restore }: Base, wanted: Wanted, state: ChoiceState, prime: boolean): Choice {
+function onto({ slot, restore }: Base, wanted: Wanted, state: ChoiceState, prime: boolean): Run {
   const held =
     restore === null
       ? sharedPieces(slot.content, wanted.prefix)
