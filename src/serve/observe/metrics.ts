@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Observer } from '../seams.ts';
 import type { EngineTimings } from './engine-timings.ts';
+import { measureLoopDelay } from './loop-delay.ts';
 import { Together } from './together.ts';
 import { UniqueCount } from './unique-count.ts';
 
@@ -40,12 +41,22 @@ export function createMetrics(
   log: (what: string, detail: string) => void,
 ): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: PREFIX });
+  processMetrics(registry);
   gauge(registry, 'build_info', 'Always 1; the version is in the label.', ['version']).set(
     { version },
     1,
   );
   return { registry, observer: observerOf(registry, log), ...requestMetrics(registry) };
+}
+
+/** prom-client's, but for its event loop's lag (`measureLoopDelay`), which cannot be left out: it is put to sleep. */
+function processMetrics(registry: Registry): void {
+  const eventLoopMonitoringPrecision = 3_600_000;
+  collectDefaultMetrics({ register: registry, prefix: PREFIX, eventLoopMonitoringPrecision });
+  for (const { name } of registry.getMetricsAsArray()) {
+    if (name.startsWith(`${PREFIX}nodejs_eventloop_lag`)) registry.removeSingleMetric(name);
+  }
+  measureLoopDelay(registry, PREFIX);
 }
 
 function observerOf(registry: Registry, log: (what: string, detail: string) => void): Observer {

@@ -31,9 +31,8 @@ const NOT_SHOWN: readonly [RegExp, string][] = [
   [/^process_cpu_(user|system)_seconds_total$/, 'their sum is shown'],
   [/^process_(start_time_seconds|virtual_memory_bytes|heap_bytes)$/, 'resident memory is shown'],
   [/^process_(open|max)_fds$/, 'every connection is a request in flight, which is shown'],
-  [/^nodejs_eventloop_lag_(|min_|max_|mean_|stddev_|p90_)seconds$/, 'p50 and p99 are shown'],
   [/^nodejs_active_(resources|handles|requests)(_total)?$/, 'internals of Node'],
-  [/^nodejs_(heap|external|gc)_/, 'what a collector does shows in memory and lag'],
+  [/^nodejs_(heap|external|gc)_/, 'what a collector does shows in memory and delay'],
   [/^nodejs_version_info$/, 'follows from the version of mmdeploy and its image'],
 ];
 

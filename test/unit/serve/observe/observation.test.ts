@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { onTestFinished, describe, expect, it } from 'vitest';
+import { onTestFinished, describe, expect, it, vi } from 'vitest';
 import { openRequestLog } from '../../../../src/serve/observe/log.ts';
 import { createMetrics } from '../../../../src/serve/observe/metrics.ts';
 import { watch } from '../../../../src/serve/observe/watched.ts';
@@ -126,6 +126,31 @@ describe('what is counted', () => {
     ]) {
       expect(text).toContain(`mmdeploy_${line}\n`);
     }
+  });
+});
+
+describe('the delay of the event loop', () => {
+  it('is how late timers ran, and nothing while they are in time', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'performance'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const { metrics } = observed();
+    vi.advanceTimersByTime(2000);
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('mmdeploy_event_loop_delay_seconds_bucket{le="0.001"} 4\n');
+    expect(text).not.toContain('eventloop_lag');
+  });
+
+  it('holds what a busy loop kept waiting', async () => {
+    const { metrics } = observed();
+    const until = performance.now() + 900;
+    while (performance.now() < until);
+    const seconds = async () => {
+      const text = await metrics.registry.metrics();
+      return Number(/event_loop_delay_seconds_sum ([\d.e-]+)/.exec(text)?.[1]);
+    };
+    await expect.poll(seconds).toBeGreaterThan(0.35);
   });
 });
 
