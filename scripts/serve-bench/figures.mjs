@@ -33,10 +33,14 @@ export function fact(name, text) {
   kept.push({ part, name, text });
 }
 
-/** A figure beside its target: `limit` is what it may be at most (`most`) or must be at least (`least`). */
-export function figure(name, value, { most, least, digits = 2, unit = '', note = '' }) {
-  const met = most === undefined ? value >= least : value <= most;
-  const target = most === undefined ? `at least ${least}${unit}` : `at most ${most}${unit}`;
+/**
+ * A figure beside its target: `limit` is what it may be at most (`most`) or must be at least (`least`).
+ * `noise`: so much the same thing differs when it is measured again in this run; no less can be told apart.
+ */
+export function figure(name, value, { most, least, noise = 0, digits = 2, unit = '', note = '' }) {
+  const met = most === undefined ? value >= least : value <= most + noise;
+  const limit = most === undefined ? `at least ${least}${unit}` : `at most ${most}${unit}`;
+  const target = noise === 0 ? limit : `${limit}, give or take ${noise.toFixed(digits)} of noise`;
   const shown = `${value.toFixed(digits)}${unit}`;
   const said = note === '' ? '' : `  ${note}`;
   console.log(
