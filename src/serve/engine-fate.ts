@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EngineSource } from './seams.ts';
+import type { Cancellation, EngineSource } from './seams.ts';
 
 /**
  * When a connection has ended and its engine is not known to have died for so long, only the connection
@@ -17,7 +17,7 @@ const LOOK_MS = 10;
 export async function untilFateKnown(
   source: EngineSource,
   life: number,
-  signal: AbortSignal,
+  signal: Cancellation,
 ): Promise<void> {
   const until = performance.now() + DEATH_IS_KNOWN_MS;
   while (source.engine !== null && source.life === life && performance.now() < until) {

@@ -1,5 +1,5 @@
 import type { Pool } from 'undici';
-import type { EngineSource } from './seams.ts';
+import type { Cancellation, EngineSource } from './seams.ts';
 
 /**
  * The engine before there is one: the parts in front of it are made first, since it is started with
@@ -39,7 +39,7 @@ export class LateEngine implements EngineSource {
     return this.#source?.retryAfterSeconds ?? 1;
   }
 
-  whenReady(signal: AbortSignal): Promise<Pool> {
+  whenReady(signal: Cancellation): Promise<Pool> {
     if (this.#source !== null) return this.#source.whenReady(signal);
     return Promise.reject(new Error('asked for the engine before it was made'));
   }

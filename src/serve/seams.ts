@@ -14,6 +14,14 @@ import type { Confidence } from '../contracts/basis.ts';
  */
 export type Tenant = string;
 
+/** What is needed of an `AbortSignal` to follow it. */
+export type Cancellation = {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  readonly addEventListener: (type: 'abort', listener: () => void) => void;
+  readonly removeEventListener: (type: 'abort', listener: () => void) => void;
+};
+
 /** The engine behind the gateway, as the parts in front of it see it. */
 export type EngineSource = {
   /** null unless the engine is ready. */
@@ -30,7 +38,7 @@ export type EngineSource = {
    * Resolves with the engine as soon as one is ready (it may be asleep, or starting again); rejects
    * when `signal` is aborted, and when no engine will come any more.
    */
-  readonly whenReady: (signal: AbortSignal) => Promise<Pool>;
+  readonly whenReady: (signal: Cancellation) => Promise<Pool>;
   /** Tells the restart policy that this engine does answer. */
   readonly requestCompleted: () => void;
 };
@@ -112,7 +120,7 @@ export type TurnRequest = {
    * Aborted when the client hangs up, the deadline passes or the server stops; a `GatewayError` as its
    * reason is what `take` throws.
    */
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   /** Called when the request is first sent to the engine, if that is before the turn is given. */
   readonly begins?: () => void;
 };

@@ -1,6 +1,6 @@
 import type { Pool } from 'undici';
 import { messageOf } from '../../errors.ts';
-import type { EngineSource } from '../seams.ts';
+import type { Cancellation, EngineSource } from '../seams.ts';
 import { exchange, type WholeAnswer } from './engine-exchange.ts';
 import { GatewayError, errorEvent } from './errors.ts';
 
@@ -67,7 +67,7 @@ export function readyEngine(source: EngineSource): Pool {
  * way is waited for. Before the first start, and while a crash loop backs off, the client is told at once
  * to come again. Throws `GatewayError` 503, or the reason of `signal`.
  */
-export async function awaitEngine(source: EngineSource, signal: AbortSignal): Promise<Pool> {
+export async function awaitEngine(source: EngineSource, signal: Cancellation): Promise<Pool> {
   const neverReady = source.life === 0;
   if (source.asleep !== true && (neverReady || source.retryAfterSeconds > 1)) {
     return readyEngine(source);
@@ -88,7 +88,7 @@ export async function callEngine(
   source: EngineSource,
   engine: Pool,
   { path, method, body, accept }: Upstream,
-  abort: AbortSignal,
+  abort: Cancellation,
 ): Promise<EngineAnswer> {
   const lost = (error: unknown) => lostEngine(source, abort, error);
   const request = { path, method, body, accept: accept ?? 'application/json' };
@@ -153,7 +153,7 @@ async function* wholeEvents(
 }
 
 /** What broke a call: the client, the server's stop, or the engine. */
-function lostEngine(source: EngineSource, abort: AbortSignal, error: unknown): GatewayError {
+function lostEngine(source: EngineSource, abort: Cancellation, error: unknown): GatewayError {
   if (abort.aborted) return abort.reason instanceof GatewayError ? abort.reason : clientGone();
   return new EngineLost(error, source.retryAfterSeconds);
 }

@@ -1,4 +1,5 @@
 import type { Dispatcher, Pool } from 'undici';
+import type { Cancellation } from '../seams.ts';
 
 export type ExchangeRequest = {
   readonly path: string;
@@ -36,7 +37,7 @@ const MOST_WAITING_BYTES = 65_536;
 export function exchange(
   engine: Pool,
   { path, method, body, accept }: ExchangeRequest,
-  signal: AbortSignal,
+  signal: Cancellation,
 ): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json', accept };
@@ -48,7 +49,7 @@ export function exchange(
 class Answer implements Dispatcher.DispatchHandler {
   readonly #resolve: (exchange: Exchange) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #signal: AbortSignal;
+  readonly #signal: Cancellation;
   #controller: Dispatcher.DispatchController | null = null;
   #status = 0;
   #type = '';
@@ -62,7 +63,7 @@ class Answer implements Dispatcher.DispatchHandler {
   constructor(
     resolve: (exchange: Exchange) => void,
     reject: (error: unknown) => void,
-    signal: AbortSignal,
+    signal: Cancellation,
   ) {
     this.#resolve = resolve;
     this.#reject = reject;

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
-import type { EngineSource } from '../seams.ts';
+import type { Cancellation, EngineSource } from '../seams.ts';
 import { awaitEngine, callEngine, type EngineAnswer, type Upstream } from './engine-call.ts';
 
 /** Passes one request to the engine and its answer back, as they are. */
@@ -9,7 +9,7 @@ export async function forward(
   upstream: Upstream,
   request: FastifyRequest,
   reply: FastifyReply,
-  abort: AbortSignal,
+  abort: Cancellation,
 ): Promise<FastifyReply> {
   const { accept } = request.headers;
   const engine = await awaitEngine(source, abort);

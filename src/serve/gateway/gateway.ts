@@ -133,7 +133,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 /** Whatever broke when a request's time was over, that is what its client is told. */
 function answerErrors(app: FastifyInstance, inFlight: InFlight): void {
   app.setErrorHandler((error, request, reply) => {
-    const { reason } = inFlight.signalOf(reply.raw) as { readonly reason: unknown };
+    const { reason } = inFlight.signalOf(reply.raw);
     const cause = reason instanceof GatewayError ? reason : error;
     noteBug(request.raw, sendError(cause, reply).statusCode, cause);
     return reply;

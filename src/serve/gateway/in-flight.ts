@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { GatewayError } from './errors.ts';
+import { RequestSignal } from './request-signal.ts';
 
 /** How long one request may take as a whole, and what its client is told then. */
 export type Deadline = { readonly limitMs: number; readonly reason: () => GatewayError };
 
 /** The requests being answered: what a drain waits for, and what it ends when its time is up. */
 export class InFlight {
-  readonly #running = new Map<ServerResponse, AbortController>();
+  readonly #running = new Map<ServerResponse, RequestSignal>();
   #onIdle: (() => void)[] = [];
 
   get count(): number {
@@ -18,28 +19,28 @@ export class InFlight {
    * over.
    */
   add(response: ServerResponse, deadline: Deadline | null): void {
-    const controller = new AbortController();
+    const signal = new RequestSignal();
     const timer =
       deadline === null
         ? undefined
-        : setTimeout(() => controller.abort(deadline.reason()), deadline.limitMs);
-    this.#running.set(response, controller);
-    response.once('close', () => {
+        : setTimeout(() => signal.abort(deadline.reason()), deadline.limitMs);
+    this.#running.set(response, signal);
+    response.on('close', () => {
       clearTimeout(timer);
       this.#running.delete(response);
-      if (!response.writableFinished) controller.abort();
+      if (!response.writableFinished) signal.abort();
       if (this.#running.size > 0) return;
       for (const resolve of this.#onIdle.splice(0)) resolve();
     });
   }
 
-  signalOf(response: ServerResponse): AbortSignal {
-    return this.#running.get(response)?.signal ?? AbortSignal.abort();
+  signalOf(response: ServerResponse): RequestSignal {
+    return this.#running.get(response) ?? abortedSignal();
   }
 
   /** Ends the engine's work on every request; each client is told `reason`. */
   abortAll(reason: GatewayError): void {
-    for (const controller of this.#running.values()) controller.abort(reason);
+    for (const signal of this.#running.values()) signal.abort(reason);
   }
 
   /** True once no request is running, false when that took longer than `limitMs` or `signal` came. */
@@ -58,4 +59,10 @@ export class InFlight {
       else signal.addEventListener('abort', onAbort, { once: true });
     });
   }
+}
+
+function abortedSignal(): RequestSignal {
+  const signal = new RequestSignal();
+  signal.abort();
+  return signal;
 }

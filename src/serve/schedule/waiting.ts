@@ -1,5 +1,5 @@
 import { GatewayError } from '../gateway/errors.ts';
-import type { Tenant, Turn, TurnRequest } from '../seams.ts';
+import type { Cancellation, Tenant, Turn, TurnRequest } from '../seams.ts';
 import type { EngineLife } from './engine-life.ts';
 import { retryAfterSeconds, tokensToEncode } from './prediction.ts';
 import { neededPieces, tokensOf } from './slot-choice.ts';
@@ -73,7 +73,7 @@ export class Waiting {
    * To be called once it is known that it has to wait: most have their turn in the same step.
    */
   giveUpWith(limitMs: number | undefined): void {
-    this.request.signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.request.signal.addEventListener('abort', this.#onAbort);
     if (limitMs === undefined) return;
     this.#expiry = setTimeout(() => {
       const message = `no slot became free within ${Math.round(limitMs / 1000)} s`;
@@ -112,7 +112,7 @@ export function secondsOfWork(
 }
 
 /** The reason that was given, or that the client hung up. */
-export function goneError({ reason }: AbortSignal): GatewayError {
+export function goneError({ reason }: Cancellation): GatewayError {
   if (reason instanceof GatewayError) return reason;
   return new GatewayError(499, 'client_closed_request', 'the client hung up');
 }

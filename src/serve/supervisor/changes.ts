@@ -1,9 +1,11 @@
+import type { Cancellation } from '../seams.ts';
+
 /** Lets any number of callers wait for the next change of something. */
 export class Changes {
   readonly #waiting = new Set<() => void>();
 
   /** Resolves at the next `tell`, or when `signal` is aborted. */
-  next(signal: AbortSignal): Promise<void> {
+  next(signal: Cancellation): Promise<void> {
     return new Promise((resolve) => {
       const settle = () => {
         this.#waiting.delete(settle);
@@ -11,7 +13,7 @@ export class Changes {
         resolve();
       };
       this.#waiting.add(settle);
-      signal.addEventListener('abort', settle, { once: true });
+      signal.addEventListener('abort', settle);
     });
   }
 

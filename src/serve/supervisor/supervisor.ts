@@ -13,6 +13,7 @@ import { crashLoop, interrupted, startError } from './start-error.ts';
 import { describeEnd, type ProcessEnd } from './start-failure.ts';
 import { stopProcess } from './stop-process.ts';
 import { LastUse, watchLife, type Finding } from './watch-life.ts';
+import type { Cancellation } from '../seams.ts';
 
 /**
  * Keeps one engine running: starts it, waits until it is ready, restarts it after a crash or when it
@@ -88,9 +89,9 @@ export class Supervisor {
    * (with its reason), with `engine.crashed` once the restarts are used up, and with `interrupted` when
    * the server stops.
    */
-  async whenReady(signal: AbortSignal): Promise<Pool> {
+  async whenReady(signal: Cancellation): Promise<Pool> {
     for (;;) {
-      signal.throwIfAborted();
+      if (signal.aborted) throw signal.reason;
       this.#lastUse.touch();
       if (this.engine !== null) return this.engine;
       if (this.#failure !== null) throw this.#failure;

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Pool } from 'undici';
-import type { EngineSource, Observer, PromptUsage, Turn } from '../../seams.ts';
+import type { Cancellation, EngineSource, Observer, PromptUsage, Turn } from '../../seams.ts';
 import { engineTimings, type EngineTimings } from '../../observe/engine-timings.ts';
 import type { RequestNotes } from '../../observe/request-notes.ts';
 import { callEngine, type EngineAnswer, type StreamEnd } from '../engine-call.ts';
@@ -22,7 +22,7 @@ export type SentRequest = {
   /** The request as JSON, without a slot: written once, however often it is sent. */
   readonly text: string;
   readonly accept: string | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   readonly atEngine: AtEngine;
   readonly notes: RequestNotes;
 };
@@ -40,13 +40,13 @@ export type Running = {
 };
 
 /** A stream that nobody began to read has no end of its own: the signal ends its turn. */
-function endsWith(turn: Turn, signal: AbortSignal): Turn {
+function endsWith(turn: Turn, signal: Cancellation): Turn {
   const end: Turn['end'] = (how, usage) => {
     signal.removeEventListener('abort', onAbort);
     turn.end(how, usage);
   };
   const onAbort = () => end('aborted');
-  signal.addEventListener('abort', onAbort, { once: true });
+  signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();
   return { ...turn, end };
 }

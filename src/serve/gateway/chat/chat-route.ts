@@ -5,6 +5,7 @@ import { notesOf } from '../../observe/request-notes.ts';
 import { sendAnswer } from '../forward.ts';
 import { answerPrompt, type PipelineParts, type PromptRequest } from './pipeline.ts';
 import type { TakenApart } from './taken-apart.ts';
+import type { RequestSignal } from '../request-signal.ts';
 
 export type PromptRoute = {
   /** The engine's path for the answer, and the one that counts the same body's tokens. */
@@ -22,7 +23,7 @@ export async function replyToPrompt(
   parts: PipelineParts,
   route: PromptRoute,
   taken: TakenApart,
-  { tenant, signal }: { readonly tenant: Tenant; readonly signal: AbortSignal },
+  { tenant, signal }: { readonly tenant: Tenant; readonly signal: RequestSignal },
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -45,7 +46,7 @@ async function pinnedMedia(
 ): Promise<readonly (readonly PreparedMedia[])[]> {
   if (parts.length === 0) return [];
   notes.stage = 'media';
-  const media = await preparer.prepare(parts, tenant, signal);
+  const media = await preparer.prepare(parts, tenant, signal.native);
   const release = () => {
     for (const each of media.flat()) each.release();
   };

@@ -2,6 +2,7 @@ import type { RequestNotes } from '../../observe/request-notes.ts';
 import { askEngine, type SentRequest } from './ask-engine.ts';
 import type { Pool } from 'undici';
 import type {
+  Cancellation,
   EngineSource,
   MediaPreparer,
   Observer,
@@ -21,6 +22,7 @@ import { mediaHeaders, type MediaHit } from './media-header.ts';
 import { mediaHits, prefixOf, type TakenApart } from './taken-apart.ts';
 import { mediaUsage } from './usage.ts';
 import type { AnswerCheck, Witness } from './witness.ts';
+import type { RequestSignal } from '../request-signal.ts';
 
 /** The parts that a request with a prompt passes on its way to the engine. */
 export type PipelineParts = {
@@ -40,7 +42,7 @@ export type PromptRequest = {
   readonly tenant: Tenant;
   readonly accept: string | undefined;
   /** Aborted when the client hangs up, or the server's time is over. */
-  readonly signal: AbortSignal;
+  readonly signal: RequestSignal;
   /** For the request's line in the log. */
   readonly notes: RequestNotes;
 };
@@ -115,7 +117,7 @@ async function answerWith(
 }
 
 /** The error as the loss of the engine, in whichever of its calls it showed; null: it is another one. */
-function lossOf(error: unknown, source: EngineSource, signal: AbortSignal): EngineLost | null {
+function lossOf(error: unknown, source: EngineSource, signal: Cancellation): EngineLost | null {
   if (error instanceof EngineLost) return error;
   if (error instanceof GatewayError || signal.aborted || !isConnectionEnd(error)) return null;
   return new EngineLost(error, source.retryAfterSeconds);
@@ -129,7 +131,7 @@ function engineNow(source: EngineSource, { reliefs }: MadeMedia): Pool {
   throw new EngineLost('it was started with less memory', retryAfterSeconds);
 }
 
-type Attempt = PromptRequest & SentRequest & { readonly body: Json };
+type Attempt = Omit<SentRequest, 'signal'> & PromptRequest & { readonly body: Json };
 
 async function attemptPrompt(
   parts: PipelineParts,
@@ -180,7 +182,7 @@ async function witnessed(
 ): Promise<AnswerCheck | null> {
   notes.stage = 'count';
   atEngine.begin();
-  const check = await witness.check(engine, countPath, taken, media, signal);
+  const check = await witness.check(engine, countPath, taken, media, signal.native);
   atEngine.end('gone');
   return check;
 }

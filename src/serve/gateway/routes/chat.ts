@@ -52,8 +52,8 @@ async function estimate(deps: ChatDeps, request: FastifyRequest, reply: FastifyR
   const chat = allowedBody(request, reply, 'chat');
   const taken = takeChatApart(chat);
   const { tenant, signal } = deps.clientOf(request, reply);
-  const engine = promptEngine(await awaitEngine(source, signal), signal);
-  const media = await preparer.prepare(taken.parts, tenant, signal);
+  const engine = promptEngine(await awaitEngine(source, signal), signal.native);
+  const media = await preparer.prepare(taken.parts, tenant, signal.native);
   try {
     return await estimatePrompt(chat, taken, media, engine);
   } catch (error) {

@@ -6,6 +6,7 @@ import { GatewayError } from '../errors.ts';
 import { parseObject } from '../json.ts';
 import { IMAGES_PATH } from './image-engine.ts';
 import { bodyOf, type ClientOf } from './request.ts';
+import type { Cancellation } from '../../seams.ts';
 
 const CONNECT_MS = 5000;
 /** Silence that ends a request: large pictures take minutes on small cards. */
@@ -48,7 +49,7 @@ export function registerImages(
       method: 'POST',
       body,
       headers,
-      signal,
+      signal: signal.native,
       dispatcher,
     }).catch((error: unknown) => {
       throw lostImageEngine(error, signal);
@@ -59,7 +60,7 @@ export function registerImages(
   });
 }
 
-function lostImageEngine(error: unknown, signal: AbortSignal): GatewayError {
+function lostImageEngine(error: unknown, signal: Cancellation): GatewayError {
   if (signal.aborted) return signal.reason instanceof GatewayError ? signal.reason : clientGone();
   if (error instanceof undiciErrors.HeadersTimeoutError) {
     return new GatewayError(504, 'image_engine_timeout', 'the image server does not answer');

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { EngineSource } from '../../seams.ts';
+import type { Cancellation, EngineSource } from '../../seams.ts';
 import type { BodyFormat } from '../allowed-fields.ts';
 import { replyToPrompt, type PromptRoute } from '../chat/chat-route.ts';
 import type { PipelineParts } from '../chat/pipeline.ts';
@@ -47,7 +47,8 @@ export async function countPrompt(
   taken: TakenApart,
   { tenant, signal }: Client,
 ): Promise<Extract<EngineAnswer, { kind: 'whole' }>> {
-  const media = taken.parts.length === 0 ? [] : await preparer.prepare(taken.parts, tenant, signal);
+  const media =
+    taken.parts.length === 0 ? [] : await preparer.prepare(taken.parts, tenant, signal.native);
   try {
     const body = JSON.stringify(taken.putBack(media));
     const engine = await source.whenReady(signal);
@@ -62,7 +63,7 @@ export async function countPrompt(
 /** Throws `unsupported_route` (501) where the engine has no such route. */
 export function routeFinder(
   source: EngineSource,
-): (path: string, signal: AbortSignal) => Promise<void> {
+): (path: string, signal: Cancellation) => Promise<void> {
   const known = new Map<string, boolean>();
   let life = -1;
   return async (path, signal) => {

@@ -6,12 +6,13 @@ import type { TakenApart } from '../chat/taken-apart.ts';
 import { cutBase64, type CutBody } from '../cut-base64.ts';
 import { GatewayError } from '../errors.ts';
 import { parseObject, type Json } from '../json.ts';
+import type { RequestSignal } from '../request-signal.ts';
 
 /** Who asks, and until when. */
 export type Client = {
   readonly tenant: Tenant;
   /** Aborted when the client hangs up or the server's time is over. */
-  readonly signal: AbortSignal;
+  readonly signal: RequestSignal;
 };
 
 export type ClientOf = (request: FastifyRequest, reply: FastifyReply) => Client;
