@@ -42,10 +42,9 @@ async function supervised(file: string, args: readonly string[] = []) {
 }
 
 /** Ends as the calls of a library do when their signal is aborted: not with its reason. */
-function neverUntilAborted(signal: Cancellation): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason));
-  });
+async function neverUntilAborted(signal: Cancellation): Promise<never> {
+  await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
+  throw signal.reason;
 }
 
 const words: TurnRequest = {

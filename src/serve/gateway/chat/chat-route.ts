@@ -30,7 +30,8 @@ export async function replyToPrompt(
   const notes = notesOf(request.raw);
   const prepare = () => pinnedMedia(parts, taken, { tenant, signal, notes }, reply);
   const { accept } = request.headers;
-  const asked = { ...route, taken, tenant, signal, accept, notes };
+  const { path, countPath } = route;
+  const asked = { path, countPath, taken, tenant, signal, accept, notes };
   const { answer, headers } = await answerPrompt(parts, asked, prepare);
   for (const [name, value] of Object.entries(headers)) {
     reply.header(name, typeof value === 'string' ? value : [...value]);

@@ -1,5 +1,5 @@
 import type { RequestNotes } from '../../observe/request-notes.ts';
-import { askEngine, type SentRequest } from './ask-engine.ts';
+import { askEngine } from './ask-engine.ts';
 import type { Pool } from 'undici';
 import type {
   Cancellation,
@@ -95,7 +95,7 @@ async function answerWith(
     atEngine.admit();
     const { life } = source;
     try {
-      return await attemptPrompt(parts, { ...request, body, text, atEngine }, made);
+      return await attemptPrompt(parts, request, { body, text, atEngine }, made);
     } catch (error) {
       const lost = lossOf(error, source, request.signal);
       if (lost === null) {
@@ -131,20 +131,28 @@ function engineNow(source: EngineSource, { reliefs }: MadeMedia): Pool {
   throw new EngineLost('it was started with less memory', retryAfterSeconds);
 }
 
-type Attempt = Omit<SentRequest, 'signal'> & PromptRequest & { readonly body: Json };
+/** A request as it is given to an engine. */
+type Attempt = {
+  readonly body: Json;
+  /** `body` as JSON. */
+  readonly text: string;
+  readonly atEngine: AtEngine;
+};
 
 async function attemptPrompt(
   parts: PipelineParts,
-  request: Attempt,
+  request: PromptRequest,
+  attempt: Attempt,
   made: MadeMedia,
 ): Promise<PromptAnswer> {
   const { source, turns, observer } = parts;
   const { media } = made;
-  const { path, taken, tenant, signal, body, atEngine, notes } = request;
+  const { path, taken, tenant, accept, signal, notes } = request;
+  const { body, atEngine } = attempt;
   const before = engineNow(source, made);
-  const check = media.length > 0 ? await witnessed(parts, before, request, media) : null;
+  const check = media.length > 0 ? await witnessed(parts, before, request, atEngine, media) : null;
   const checked = check === null ? null : checkedAnswer(check, body, path);
-  const text = checked === null ? request.text : JSON.stringify(checked.body);
+  const text = checked === null ? attempt.text : JSON.stringify(checked.body);
   const prefix = prefixOf(taken.pieces, media, tenant);
   const begins = () => {
     notes.stage = 'encode';
@@ -161,7 +169,7 @@ async function attemptPrompt(
     note(notes, turn, hits);
     const usage = flat.length === 0 ? null : mediaUsage(flat);
     const running = { source, engine, observer, turn, usage, checked };
-    const answer = await askEngine(running, { ...request, text });
+    const answer = await askEngine(running, { path, text, accept, signal, atEngine, notes });
     for (const [index, { kind, key }] of flat.entries()) {
       observer.media(kind, hits[index] ?? 'none');
       if (hits[index] !== 'kv') observer.encoded(key);
@@ -177,7 +185,8 @@ async function attemptPrompt(
 async function witnessed(
   { witness }: PipelineParts,
   engine: Pool,
-  { countPath, taken, signal, atEngine, notes }: Attempt,
+  { countPath, taken, signal, notes }: PromptRequest,
+  atEngine: AtEngine,
   media: Media,
 ): Promise<AnswerCheck | null> {
   notes.stage = 'count';
