@@ -2,7 +2,7 @@ import type { Cancellation } from '../seams.ts';
 
 /**
  * Tells when a request is given up. The platform's own signal is made only for those who need one: short
- * requests do without, for whom making and following it was a fifth of their cost on Node 20.
+ * requests do without, for whom making and following it is a good part of all their cost on Node 20.
  */
 export class RequestSignal implements Cancellation {
   readonly #listeners: (() => void)[] = [];

@@ -1,6 +1,6 @@
 /**
  * Does little things many at a time. Between two requests the code and the data of a counter or of a
- * line in the log go cold, and it costs several times what it costs in a row of them.
+ * line in the log go cold, and each costs more than it does in a row of them.
  */
 export class Together<Item> {
   readonly #most: number;
