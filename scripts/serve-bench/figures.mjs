@@ -7,6 +7,13 @@ export function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
+/** Of the mean of `values`. */
+export function standardError(values) {
+  const middle = mean(values);
+  const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
+  return Math.sqrt(squares / (values.length - 1) / values.length);
+}
+
 /** Nearest-rank percentile; `share` in (0, 1]. */
 export function percentile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -35,7 +42,7 @@ export function fact(name, text) {
 
 /**
  * A figure beside its target: `limit` is what it may be at most (`most`) or must be at least (`least`).
- * `noise`: so much the same thing differs when it is measured again in this run; no less can be told apart.
+ * `noise`: to within how much the value is known; what is no further from its target meets it.
  */
 export function figure(name, value, { most, least, noise = 0, digits = 2, unit = '', note = '' }) {
   const met = most === undefined ? value >= least : value <= most + noise;
