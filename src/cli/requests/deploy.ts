@@ -1,8 +1,7 @@
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { MmdeployError } from '../../errors.ts';
-import { targetIds } from '../../render/target-names.ts';
-import { TARGET_NAMES } from '../../render/target-names.ts';
+import { TARGET_NAMES, targetIds } from '../../render/target-names.ts';
 import type { DeployRequest } from '../../workflows/deploy.ts';
 import { wholeNumber } from './values.ts';
 
