@@ -1,28 +1,9 @@
-import { once } from 'node:events';
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Pool } from 'undici';
-import { afterEach, expect, test } from 'vitest';
+import type { Pool } from 'undici';
+import { expect, test } from 'vitest';
 import { exchange } from '../../../src/serve/gateway/engine-exchange.ts';
-
-const closers: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  await Promise.all(closers.splice(0).map((close) => close()));
-});
-
-async function engineThat(answer: RequestListener, connections = 8): Promise<Pool> {
-  const server = createServer(answer).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const pool = new Pool(`http://127.0.0.1:${port}`, { connections });
-  closers.push(async () => {
-    await pool.destroy();
-    server.closeAllConnections();
-    server.close();
-  });
-  return pool;
-}
+import { engineThat } from '../../helpers/engine-that.ts';
 
 const POST = { path: '/', method: 'POST', body: '{"a":1}', accept: 'application/json' } as const;
 const EVENTS = { 'content-type': 'text/event-stream' };

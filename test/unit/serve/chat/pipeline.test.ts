@@ -1,0 +1,79 @@
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import type { Pool } from 'undici';
+import { expect, it, vi } from 'vitest';
+import { answerPrompt } from '../../../../src/serve/gateway/chat/pipeline.ts';
+import { takeTextApart } from '../../../../src/serve/gateway/chat/taken-apart.ts';
+import { GatewayError } from '../../../../src/serve/gateway/errors.ts';
+import { RequestSignal } from '../../../../src/serve/gateway/request-signal.ts';
+import { notesOf } from '../../../../src/serve/observe/request-notes.ts';
+import type { EngineSource } from '../../../../src/serve/seams.ts';
+import { engineThat } from '../../../helpers/engine-that.ts';
+import { plainPrompts } from '../../../helpers/serve-prompts.ts';
+
+const EVENT = 'data: {"choices":[{"text":"so"}]}\n\n';
+
+/** An answer from `engine`, and what became of its turn. */
+async function asked(engine: Pool) {
+  const source: EngineSource = {
+    engine,
+    life: 1,
+    retryAfterSeconds: 1,
+    whenReady: () => Promise.resolve(engine),
+    requestCompleted: () => undefined,
+  };
+  const end = vi.fn();
+  const turn = { slot: 0, held: 0, media: 'none', queuedMs: 0, encodeMs: null } as const;
+  const take = () => Promise.resolve({ ...turn, begun: () => undefined, end });
+  const signal = new RequestSignal();
+  const path = '/v1/completions';
+  const request = {
+    ...{ path, countPath: `${path}/input_tokens`, tenant: 'anonymous', accept: undefined, signal },
+    taken: takeTextApart({ prompt: 'Say so.', stream: true }),
+    notes: notesOf(new IncomingMessage(new Socket())),
+  };
+  const parts = { ...plainPrompts({ turns: { take } }), source };
+  const { answer } = await answerPrompt(parts, request, () => Promise.resolve([]));
+  if (answer.kind !== 'events') throw new Error('no stream');
+  return { events: answer.events, end, signal };
+}
+
+const endless = () =>
+  engineThat((request, response) => {
+    request.resume();
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(EVENT);
+  });
+
+it('frees the slot of a stream that nobody began to read when its client is gone', async () => {
+  const { end, signal } = await asked(await endless());
+  expect(end).not.toHaveBeenCalled();
+  signal.abort();
+  expect(end.mock.calls).toEqual([['aborted', undefined]]);
+});
+
+it('frees the slot of a stream in the middle when its time is over, and tells so', async () => {
+  const { events, end, signal } = await asked(await endless());
+  expect(String((await events.next()).value)).toBe(EVENT);
+  signal.abort(new GatewayError(504, 'request_timeout', 'it took too long'));
+  expect(end.mock.calls[0]).toEqual(['aborted', undefined]);
+  const rest: string[] = [];
+  for await (const event of events) rest.push(event.toString());
+  expect(rest.join('')).toContain('request_timeout');
+});
+
+it('frees the slot of a stream when its last event was given out, not before', async () => {
+  const { events, end, signal } = await asked(
+    await engineThat((request, response) => {
+      request.resume();
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.end(`${EVENT}data: [DONE]\n\n`);
+    }),
+  );
+  await events.next();
+  expect(end).not.toHaveBeenCalled();
+  for await (const event of events) expect(event.length).toBeGreaterThan(0);
+  expect(end.mock.calls).toEqual([['done', undefined]]);
+  // The end of its connection comes later, and changes nothing.
+  signal.abort();
+  expect(end).toHaveBeenCalledOnce();
+});
