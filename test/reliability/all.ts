@@ -6,6 +6,7 @@ import { lookalikes } from './lookalikes-item.ts';
 import { addressesNotFetched, malformedMedia, typedMarkers } from './media-items.ts';
 
 import type { Item } from './report.ts';
+import { streamsInARow } from './streams-item.ts';
 import { soak } from './soak-item.ts';
 import type { World } from './world.ts';
 
@@ -24,6 +25,7 @@ export const ITEMS: Readonly<Record<string, (world: World) => Promise<Item>>> = 
   'half-open': halfOpen,
   drip: dripped,
   clients: clientsMisbehave,
+  streams: streamsInARow,
   disk: noDisk,
   stopped: engineStopped,
   memory: cardMemory,

@@ -101,6 +101,12 @@ function isJson(text: string): boolean {
   }
 }
 
+/** Kinds of trouble that the metrics have seen. */
+export async function troublesOf(url: string): Promise<string[]> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return [...text.matchAll(/troubles_total\{what="([^"]+)"\} [1-9]/g)].map(([, what = '']) => what);
+}
+
 /** How many of each, most frequent first: `answered 98, told 2`. */
 export function tally(values: readonly string[]): string {
   return [...counts(values)].map(([value, count]) => `${value} ${count}`).join(', ');

@@ -10,6 +10,7 @@ import {
   openSlowReader,
   type Loris,
 } from './connections.ts';
+import { TINY_PNG } from './png.ts';
 import { ms, percentile, type Finding, type Item } from './report.ts';
 import { residentMib, type Served } from './served.ts';
 import type { World } from './world.ts';
@@ -186,10 +187,6 @@ async function overload(server: Served, count: number): Promise<Finding[]> {
     },
   ];
 }
-
-/** A red pixel. */
-const TINY_PNG =
-  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC';
 
 /** Item 14: every route asks for the key, and what the engine alone offers is not there. */
 export async function keys(world: World): Promise<Item> {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, writeFileSync } from 'node:fs';
-import { ask, mediaChat, type Asked } from './asking.ts';
+import { ask, mediaChat, troublesOf, type Asked } from './asking.ts';
 import { tinyPng } from './png.ts';
 import type { Finding, Item } from './report.ts';
 import type { Served } from './served.ts';
@@ -41,7 +41,7 @@ async function cannotBeMade({ serve }: World): Promise<Finding> {
   const server = await serve({ flags: ['--cache-dir', '/dev/null/cache'] });
   try {
     const asked = await images(server, 0);
-    return finding('the cache folder cannot be made', asked, await troubles(server), [
+    return finding('the cache folder cannot be made', asked, await troublesOf(server.url), [
       'media_disk_open',
     ]);
   } finally {
@@ -68,7 +68,7 @@ async function onSmallDisk(
     spoil(server.pid, [cache, MEMORY]);
     const after = await images(server, IMAGES);
     const expected = ['media_disk_write', 'slot_file_write'];
-    return finding(what, [...before, ...after], await troubles(server), expected);
+    return finding(what, [...before, ...after], await troublesOf(server.url), expected);
   } finally {
     await server.stop();
   }
@@ -118,12 +118,6 @@ function finding(
     bar: `all answered; counted: ${expected.join(', ')}`,
     holds: answered === asked.length && expected.every((each) => counted.includes(each)),
   };
-}
-
-/** Kinds of trouble that the metrics have seen. */
-async function troubles({ url }: Served): Promise<string[]> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return [...text.matchAll(/troubles_total\{what="([^"]+)"\} [1-9]/g)].map(([, what = '']) => what);
 }
 
 /** Images of some 100 KB each, two at a time so that a slot file is wanted. */

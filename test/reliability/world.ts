@@ -9,6 +9,7 @@ export type Sizes = {
   readonly goodRequests: number;
   readonly overload: number;
   readonly hangUps: number;
+  readonly streams: number;
   readonly soakImages: number;
   /** How long a connection that drips is watched, ms. */
   readonly dripMs: number;
@@ -22,6 +23,7 @@ export const WHOLE: Sizes = {
   goodRequests: 300,
   overload: 400,
   hangUps: 60,
+  streams: 2000,
   soakImages: 10_000,
   dripMs: 140_000,
 };
@@ -34,6 +36,7 @@ export const SMALL: Sizes = {
   goodRequests: 20,
   overload: 60,
   hangUps: 8,
+  streams: 200,
   soakImages: 500,
   dripMs: 20_000,
 };

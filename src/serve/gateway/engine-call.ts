@@ -10,6 +10,8 @@ export type Upstream = {
   readonly body: Buffer | string | null;
   /** What the client takes; an engine answers errors and documents by it. */
   readonly accept?: string | undefined;
+  /** It asks for a stream; false where it is not known. */
+  readonly streams?: boolean;
 };
 
 /**
@@ -87,11 +89,11 @@ export async function awaitEngine(source: EngineSource, signal: Cancellation): P
 export async function callEngine(
   source: EngineSource,
   engine: Pool,
-  { path, method, body, accept }: Upstream,
+  { path, method, body, accept, streams = false }: Upstream,
   abort: Cancellation,
 ): Promise<EngineAnswer> {
   const lost = (error: unknown) => lostEngine(source, abort, error);
-  const request = { path, method, body, accept: accept ?? 'application/json' };
+  const request = { path, method, body, accept: accept ?? 'application/json', streams };
   const answer = await exchange(engine, request, abort).catch((error: unknown) => {
     throw lost(error);
   });

@@ -6,6 +6,11 @@ export type ExchangeRequest = {
   readonly method: 'GET' | 'POST';
   readonly body: Buffer | string | null;
   readonly accept: string;
+  /**
+   * It asks for a stream. llama-server closes the connection a millisecond or two behind one, without having
+   * said so: the next request on it would be lost, and it takes a second to know that the engine is not.
+   */
+  readonly streams: boolean;
 };
 
 export type WholeAnswer = {
@@ -36,12 +41,13 @@ const MOST_WAITING_BYTES = 65_536;
  */
 export function exchange(
   engine: Pool,
-  { path, method, body, accept }: ExchangeRequest,
+  { path, method, body, accept, streams }: ExchangeRequest,
   signal: Cancellation,
 ): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json', accept };
-    engine.dispatch({ path, method, body, headers }, new Answer(resolve, reject, signal));
+    const answer = new Answer(resolve, reject, signal);
+    engine.dispatch({ path, method, body, headers, reset: streams }, answer);
   });
 }
 

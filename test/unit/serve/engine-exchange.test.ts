@@ -1,11 +1,18 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import { expect, test } from 'vitest';
 import { exchange } from '../../../src/serve/gateway/engine-exchange.ts';
 import { engineThat } from '../../helpers/engine-that.ts';
 
-const POST = { path: '/', method: 'POST', body: '{"a":1}', accept: 'application/json' } as const;
+const POST = {
+  path: '/',
+  method: 'POST',
+  body: '{"a":1}',
+  accept: 'application/json',
+  streams: false,
+} as const;
 const EVENTS = { 'content-type': 'text/event-stream' };
 const never = () => new AbortController().signal;
 
@@ -57,6 +64,32 @@ test('pieces of a stream come before the error that ends it', async () => {
   const chunks = await streamOf(pool);
   expect(String((await chunks.next()).value)).toBe('data: 1\n\n');
   await expect(chunks.next()).rejects.toThrow();
+});
+
+test('what comes after a stream is not sent on the connection that its engine is about to close', async () => {
+  const spent = new WeakSet<Socket>();
+  const pool = await engineThat((request, response) => {
+    if (spent.has(request.socket)) return void request.socket.destroy();
+    spent.add(request.socket);
+    request.resume();
+    response.writeHead(200, EVENTS).end('data: 1\n\n');
+  });
+  for (let at = 0; at < 10; at++) {
+    const answer = await exchange(pool, { ...POST, streams: true }, never());
+    if (answer.kind !== 'events') throw new Error('no stream');
+    for await (const chunk of answer.chunks) expect(String(chunk)).toBe('data: 1\n\n');
+  }
+});
+
+test('connections of documents are used again', async () => {
+  const sockets = new Set<Socket>();
+  const pool = await engineThat((request, response) => {
+    sockets.add(request.socket);
+    request.resume();
+    response.end('{}');
+  });
+  for (let at = 0; at < 10; at++) await exchange(pool, POST, never());
+  expect(sockets.size).toBeLessThan(5);
 });
 
 test('an engine that goes before its answer is an error', async () => {

@@ -21,6 +21,7 @@ export type SentRequest = {
   readonly path: string;
   /** The request as JSON, without a slot: written once, however often it is sent. */
   readonly text: string;
+  readonly streams: boolean;
   readonly accept: string | undefined;
   readonly signal: Cancellation;
   readonly atEngine: AtEngine;
@@ -57,10 +58,10 @@ function endsWith(turn: Turn, signal: Cancellation): Turn {
  */
 export async function askEngine(running: Running, sent: SentRequest): Promise<EngineAnswer> {
   const { source, engine, observer, turn, usage, checked } = running;
-  const { path, accept, signal, notes, atEngine } = sent;
+  const { path, accept, streams, signal, notes, atEngine } = sent;
   const body = onSlot(sent.text, turn.slot);
   const startedAt = performance.now();
-  const upstream = { path, method: 'POST', body, accept } as const;
+  const upstream = { path, method: 'POST', body, accept, streams } as const;
   const answer = await callEngine(source, engine, upstream, signal);
   turn.begun();
   if (answer.kind === 'events') {

@@ -108,6 +108,7 @@ async function answerWith(
       const isOver = source.engine === null || source.life !== life;
       if (wasThere || !isOver) losses += 1;
       if (losses === MOST_LOSSES) throw lost;
+      parts.observer.trouble(isOver ? 'engine_lost' : 'connection_lost', lost.message);
       request.notes.stage = 'engine';
       await source.whenReady(request.signal).catch(() => {
         throw lost;
@@ -169,7 +170,9 @@ async function attemptPrompt(
     note(notes, turn, hits);
     const usage = flat.length === 0 ? null : mediaUsage(flat);
     const running = { source, engine, observer, turn, usage, checked };
-    const answer = await askEngine(running, { path, text, accept, signal, atEngine, notes });
+    const streams = body['stream'] === true;
+    const sent = { path, text, streams, accept, signal, atEngine, notes };
+    const answer = await askEngine(running, sent);
     for (const [index, { kind, key }] of flat.entries()) {
       observer.media(kind, hits[index] ?? 'none');
       if (hits[index] !== 'kv') observer.encoded(key);

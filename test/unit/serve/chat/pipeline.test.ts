@@ -6,15 +6,16 @@ import { answerPrompt } from '../../../../src/serve/gateway/chat/pipeline.ts';
 import { takeTextApart } from '../../../../src/serve/gateway/chat/taken-apart.ts';
 import { GatewayError } from '../../../../src/serve/gateway/errors.ts';
 import { RequestSignal } from '../../../../src/serve/gateway/request-signal.ts';
+import { quietObserver } from '../../../../src/serve/observe/quiet.ts';
 import { notesOf } from '../../../../src/serve/observe/request-notes.ts';
-import type { EngineSource } from '../../../../src/serve/seams.ts';
+import type { EngineSource, Observer } from '../../../../src/serve/seams.ts';
 import { engineThat } from '../../../helpers/engine-that.ts';
 import { plainPrompts } from '../../../helpers/serve-prompts.ts';
 
 const EVENT = 'data: {"choices":[{"text":"so"}]}\n\n';
 
 /** An answer from `engine`, and what became of its turn. */
-async function asked(engine: Pool) {
+async function asked(engine: Pool, trouble: Observer['trouble'] = () => undefined) {
   const source: EngineSource = {
     engine,
     life: 1,
@@ -32,7 +33,8 @@ async function asked(engine: Pool) {
     taken: takeTextApart({ prompt: 'Say so.', stream: true }),
     notes: notesOf(new IncomingMessage(new Socket())),
   };
-  const parts = { ...plainPrompts({ turns: { take } }), source };
+  const observer = { ...quietObserver(() => undefined), trouble };
+  const parts = { ...plainPrompts({ turns: { take }, observer }), source };
   const { answer } = await answerPrompt(parts, request, () => Promise.resolve([]));
   if (answer.kind !== 'events') throw new Error('no stream');
   return { events: answer.events, end, signal };
@@ -76,4 +78,31 @@ it('frees the slot of a stream when its last event was given out, not before', a
   // The end of its connection comes later, and changes nothing.
   signal.abort();
   expect(end).toHaveBeenCalledOnce();
+});
+
+it('asks for a stream on a connection of its own, as the engine closes it behind', async () => {
+  let connection: string | undefined;
+  const { events } = await asked(
+    await engineThat((request, response) => {
+      ({ connection } = request.headers);
+      request.resume();
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(EVENT);
+    }),
+  );
+  expect(String((await events.next()).value)).toBe(EVENT);
+  expect(connection).toBe('close');
+});
+
+it('asks once more, and tells so, when only the connection was lost', async () => {
+  let requests = 0;
+  const trouble = vi.fn();
+  const engine = await engineThat((request, response) => {
+    requests += 1;
+    if (requests === 1) return void request.socket.destroy();
+    request.resume();
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).end(EVENT);
+  });
+  const { events } = await asked(engine, trouble);
+  expect(String((await events.next()).value)).toBe(EVENT);
+  expect(trouble).toHaveBeenCalledWith('connection_lost', expect.stringContaining('closed'));
 });
