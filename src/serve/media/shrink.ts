@@ -18,12 +18,15 @@ const STEPS = [1, 1.01, 1.03, 1.06, 1.12, 1.25, 1.5, 2, 3];
  * (tokens, size, tiles). The picture's own size where there is none; never larger.
  *
  * The aspect ratio is kept because engines differ in what they do with the rest (llama.cpp pads for some
- * families and stretches for others): whatever it is, it does the same with the smaller copy.
+ * families and stretches for others): whatever it is, it does the same with the smaller copy. Where the
+ * rule knows what is picture and what is padding, the copy has the size of the picture, which the engine
+ * takes as it is.
  */
 export function shrunkSize(size: ImageSize, image: ImageRule | null): ImageSize {
   if (image === null) return size;
   const { rule, settings } = image;
   const wanted = rule.resize(size, settings);
+  if (wanted.content !== undefined) return isWorthIt(wanted.content, size) ? wanted.content : size;
   const answer = answerOf(size, image);
   const cover = Math.max(wanted.width / size.width, wanted.height / size.height);
   for (const step of STEPS) {
@@ -33,6 +36,10 @@ export function shrunkSize(size: ImageSize, image: ImageRule | null): ImageSize 
     if (answerOf(smaller, image) === answer) return smaller;
   }
   return size;
+}
+
+function isWorthIt(smaller: ImageSize, size: ImageSize): boolean {
+  return smaller.width * smaller.height <= WORTH_IT * size.width * size.height;
 }
 
 /** Rounded up: a copy that is a pixel short would be enlarged again. */

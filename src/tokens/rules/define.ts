@@ -22,6 +22,8 @@ type ResizedImage = ImageSize & {
     readonly rows: number;
     readonly thumbnail: boolean;
   };
+  /** The part that the picture takes, where the rest is padding. */
+  readonly content?: ImageSize;
 };
 
 /** A rule with its parameters checked once: cheap to ask about a million images. */

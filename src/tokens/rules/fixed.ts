@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineTokenRule } from './define.ts';
+import { defineTokenRule, type ImageSize } from './define.ts';
 
 /** Every picture is squeezed into one square: the count never changes (llama.cpp `fixed_size`). */
 export const fixed = defineTokenRule({
@@ -18,7 +18,8 @@ export const fixed = defineTokenRule({
 /**
  * The square of patches of a fixed-size tower, merged `merge` x `merge`, plus `extra` tokens of the
  * projector itself: (imageSize / patchSize)² / merge² + extra (llama.cpp b11118 tools/mtmd/clip.cpp,
- * `clip_n_output_tokens`: mlp, ldp, gemma3).
+ * `clip_n_output_tokens`: mlp, ldp, gemma3). A picture of another shape is padded, not squeezed (mtmd-image.cpp,
+ * `img_tool::resize` with `PAD_CEIL`).
  */
 export const fixedGrid = defineTokenRule({
   id: 'fixed-grid',
@@ -37,5 +38,16 @@ export const fixedGrid = defineTokenRule({
     const more = extra === 0 ? '' : `, + ${extra}`;
     return { tokens, detail: `${side}x${side} patches of ${patchSize} px${merged}${more}` };
   },
-  resize: (_size, { imageSize }) => ({ width: imageSize, height: imageSize }),
+  resize: (size, { imageSize }) => ({
+    width: imageSize,
+    height: imageSize,
+    content: fitted(size, imageSize),
+  }),
 });
+
+/** The largest of a picture's shape in a square, in single precision as llama.cpp computes it. */
+function fitted({ width, height }: ImageSize, side: number): ImageSize {
+  const scale = Math.fround(side / Math.max(width, height));
+  const fit = (length: number) => Math.min(side, Math.ceil(Math.fround(length * scale)));
+  return { width: fit(width), height: fit(height) };
+}

@@ -26,11 +26,11 @@ describe('pictures', () => {
       const file = await imageBytes({ width: 800, height: 400, format });
       const [[found] = []] = await prepare([file]);
       expect(found).toMatchObject({
-        ...{ kind: 'image', known: false, seconds: null, size: { width: 672, height: 336 } },
+        ...{ kind: 'image', known: false, seconds: null, size: { width: 336, height: 168 } },
         tokens: { media: 576, wrapper: 0, confidence: 'formula' },
       });
       const picture = await pixelsOf(stores.folder, found!.url);
-      expect(picture).toMatchObject({ width: 672, height: 336, channels: 3 });
+      expect(picture).toMatchObject({ width: 336, height: 168, channels: 3 });
       // #5a78c8, as libvips made it; lossy formats are off by little.
       const [red = 0, green = 0, blue = 0] = picture.data;
       expect(

@@ -54,7 +54,7 @@ it('brings a photo of 12 megapixels to what the model sees', () => {
       rule: findTokenRule(id)!.bind(RULE_PARAMS[id]),
       settings: DEFAULT_TOKEN_SETTINGS,
     });
-  expect(shrunk('fixed-grid')).toEqual({ width: 448, height: 336 });
+  expect(shrunk('fixed-grid')).toEqual({ width: 336, height: 252 });
   expect(shrunk('internvl-effective').width).toBeLessThan(2500);
   expect(shrunk('smart-resize').width).toBeLessThan(2200);
   expect(shrunk('minicpm').width).toBeLessThan(2000);
