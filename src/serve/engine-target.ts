@@ -17,7 +17,8 @@ const MOST_REQUESTS = 90;
 /**
  * HTTP client for one engine. A connection carries one request at a time and is kept for a second: a
  * connection per request would more than double what the gateway costs. It is given up long before
- * the engine would close it, so that no request is sent into a connection that is just being closed.
+ * the engine would close it (`exchange` gives up those of streams at once), so that no request is sent into
+ * a connection that is just being closed.
  * No time-outs: an answer may take minutes, and a dead engine resets the socket.
  */
 export function connectEngine(target: EngineTarget): Pool {
