@@ -38,12 +38,24 @@ export function mergeGpus(input: MergeInput): Merged {
     kept.push(gpu);
     if (gpu.vendor === 'nvidia') warnings.push(withoutDriver(gpu.name));
   }
-  const gpus = kept.map((gpu, index) => {
+  const numberOf = numbering();
+  const gpus = kept.map((gpu) => {
     const filled = withSystemMemory(gpu, input.system);
     if (filled.totalBytes !== gpu.totalBytes) warnings.push(unifiedNote(gpu.name));
-    return gpuSchema.parse({ id: `gpu${index}`, ...filled });
+    return gpuSchema.parse({ id: `gpu${numberOf(gpu)}`, ...filled });
   });
   return { gpus, warnings };
+}
+
+/** The driver's numbers: files that are written name cards by them. Of a second driver's, the next that are free. */
+function numbering(): (gpu: FoundGpu) => number {
+  const taken = new Set<number>();
+  return ({ number }) => {
+    const next = Math.max(-1, ...taken) + 1;
+    const found = number === undefined || taken.has(number) ? next : number;
+    taken.add(found);
+    return found;
+  };
 }
 
 /** The same UUID, or the same place on the bus; MIG instances share their board's place. */

@@ -1,7 +1,10 @@
 import type { Gpu, Probe } from '../contracts/machine.ts';
 
 /** A GPU before all probes are merged and numbered. */
-export type FoundGpu = Omit<Gpu, 'id'>;
+export type FoundGpu = Omit<Gpu, 'id'> & {
+  /** The driver's number of its board, where others may be hidden; absent: its place in the list. */
+  readonly number?: number;
+};
 
 /** What one probe learnt. */
 export type ProbeOutcome = {

@@ -8,7 +8,7 @@ export type Visible = {
 /**
  * What `CUDA_VISIBLE_DEVICES` (or HIP's like) leaves, in its order: indices, UUIDs or their beginnings,
  * up to the first entry that names nothing; an empty value hides all. As the CUDA programming guide's
- * table of environment variables says; unset is all.
+ * table of environment variables says; unset is all. Each keeps the number of its board.
  */
 export function visibleGpus(
   gpus: readonly FoundGpu[],
@@ -25,7 +25,7 @@ export function visibleGpus(
   }
   const count = `${left.length} of ${gpus.length} GPUs`;
   return {
-    gpus: left,
+    gpus: left.map((gpu) => ({ ...gpu, number: boards.findIndex((all) => all.includes(gpu)) })),
     warnings: [`${variable}="${value}" is set: ${count} used; \`unset ${variable}\` for all`],
   };
 }

@@ -61,8 +61,7 @@ export function deploymentOf(whole: DeploymentPlan, options: DeploymentOptions):
   const engine = plan.engine?.name;
   if (engine === undefined || engine === 'api') throw atVendor(plan);
   if (plan.verdict === 'no') throw noFit(plan);
-  const gpus = plan.machine.gpus.filter(({ id }) => usesDevice(plan, id));
-  const accelerator = acceleratorOf(gpus[0]?.vendor);
+  const { gpus, accelerator } = cardsOf(plan);
   if (accelerator === null) throw unknownGpu(gpus[0]?.name ?? '');
   const images = options.images(accelerator, engine);
   const scale = options.scale ?? scaleOf(plan, scaleOut);
@@ -101,11 +100,19 @@ export function planText(plan: DeploymentPlan): string {
   return `${JSON.stringify(plan, null, 2)}\n`;
 }
 
+/** The cards that a plan uses; `accelerator` is null for those of a vendor that no engine's image is made for. */
+export function cardsOf(plan: DeploymentPlan): {
+  readonly gpus: readonly Gpu[];
+  readonly accelerator: Accelerator | null;
+} {
+  const gpus = plan.machine.gpus.filter(({ id }) => usesDevice(plan, id));
+  return { gpus, accelerator: acceleratorOf(gpus[0]?.vendor) };
+}
+
 function usesDevice({ memory }: DeploymentPlan, id: string): boolean {
   return memory.devices.some((device) => device.id === id && device.peakBytes > 0);
 }
 
-/** Null for a card of a vendor that no engine's image is made for. */
 function acceleratorOf(vendor: string | undefined): Accelerator | null {
   switch (vendor) {
     case undefined:

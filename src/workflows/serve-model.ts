@@ -6,6 +6,8 @@ import { MmdeployError } from '../errors.ts';
 import { NO_WISHES } from '../match/types.ts';
 import { kvBytesPerToken } from '../plan/slot-files.ts';
 import { counted } from '../plan/wording.ts';
+import { cardsOf } from '../render/deployment.ts';
+import { visibleOnHost } from '../render/parts/devices.ts';
 import { checkClientCommand } from '../serve/client-command.ts';
 import type { ReliefOptions } from '../serve/supervisor/options.ts';
 import type { Context } from './context.ts';
@@ -97,11 +99,23 @@ export async function prepareServe(
       },
       engineFlags: engine.flags,
       enginePath: engine.engine.path,
+      engineEnv: keptToCards(what, plan),
       modelId: plan.model.id,
       ...startedWith(plan, relief),
     },
     tools: { model: servedModel(plan, loaded, await ableModels(ctx)), relief },
   };
+}
+
+/**
+ * What keeps an engine to the cards of its plan where it would see more of this machine: beside a MIG instance,
+ * or a card whose memory nobody knows. A what-if, or a plan from a file, says nothing of the cards here.
+ */
+function keptToCards(what: ServeWhat, plan: DeploymentPlan): Record<string, string> {
+  const { gpus, accelerator } = cardsOf(plan);
+  const isHere = what.kind === 'model' && what.plan.machine.machineFile === null;
+  if (!isHere || accelerator === null || plan.machine.origin !== 'detected') return {};
+  return visibleOnHost({ gpus, accelerator, plan });
 }
 
 /** For the person who watches: with the slots that it has after it once ran out of memory. */

@@ -34,6 +34,8 @@ export type ServeRequest = {
   readonly media: MediaCacheRequest;
   readonly log: LogRequest;
   readonly enginePath: string;
+  /** What its environment has beside this program's own. */
+  readonly engineEnv?: Readonly<Record<string, string>>;
   readonly modelId: string;
   /** What it is started with, for the person who watches: context and slots. */
   readonly settings?: string;
@@ -156,7 +158,7 @@ function supervisorOptions(
     command: {
       file: request.enginePath,
       args: [...request.argv, ...pipeline.engineArgs],
-      env: ctx.env,
+      env: { ...ctx.env, ...request.engineEnv },
       listen: folder === null ? { kind: 'port' } : { kind: 'socket', path: folder.socketPath },
       guard,
       logFile: request.engineLog ?? join(ctx.folders.state, 'engine.log'),

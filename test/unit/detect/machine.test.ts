@@ -137,6 +137,14 @@ describe('detectMachine', () => {
     expect(machine.warnings.join()).toContain('CUDA_VISIBLE_DEVICES="" is set: 0 of 1 GPUs');
   });
 
+  test('a card keeps its number when CUDA_VISIBLE_DEVICES hides the one before it', async () => {
+    const machine = await detect(
+      { 'node-nvidia-smi': smi('two-gpus-rtx2070.nvidia-smi.xml'), 'nvidia-smi': ran('') },
+      { env: { CUDA_VISIBLE_DEVICES: '1' } },
+    );
+    expect(machine.gpus).toMatchObject([{ id: 'gpu1', pciId: '0000:02:00.0' }]);
+  });
+
   test('unified memory: the capacity is the RAM, and is said to be', async () => {
     const machine = await detect({
       'node-nvidia-smi': smi('grace-gb10.nvidia-smi.constructed.xml'),

@@ -8,8 +8,10 @@ const gpusOf = (name: string, list = '') =>
   parseLog(parseXml(fixture(name), 'nvidia_smi_log'), parseList(list), 'x')?.gpus ?? [];
 const two = gpusOf('two-gpus-rtx2070.nvidia-smi.xml');
 const mig = gpusOf('mig-a100.nvidia-smi.xml', fixture('mig-a100.nvidia-smi-list.constructed.txt'));
+const left = (value: string | undefined, gpus = two) =>
+  visibleGpus(gpus, 'CUDA_VISIBLE_DEVICES', value).gpus;
 const places = (value: string | undefined, gpus = two) =>
-  visibleGpus(gpus, 'CUDA_VISIBLE_DEVICES', value).gpus.map((gpu) => gpus.indexOf(gpu));
+  left(value, gpus).map(({ uuid }) => gpus.findIndex((gpu) => gpu.uuid === uuid));
 
 describe('CUDA_VISIBLE_DEVICES', () => {
   test.each([
@@ -31,6 +33,12 @@ describe('CUDA_VISIBLE_DEVICES', () => {
     expect(places('MIG-90155500-9a09-5016-9746-95ef09bd78a6', mig)).toEqual([1]);
     expect(places('0', mig)).toEqual([0]);
     expect(places('1', mig)).toEqual([]);
+  });
+
+  test('each keeps the number of its board', () => {
+    expect(left('1').map(({ number }) => number)).toEqual([1]);
+    expect(left('1,0').map(({ number }) => number)).toEqual([1, 0]);
+    expect(left('MIG-90155500-9a09-5016-9746-95ef09bd78a6', mig)).toMatchObject([{ number: 0 }]);
   });
 
   test('a notice says what is hidden and how to see it', () => {

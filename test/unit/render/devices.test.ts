@@ -15,3 +15,15 @@ it('cards are named by UUID beside MIG instances: our numbers count those, the d
   expect(deviceIds(beside)).toEqual(['GPU-2']);
   expect(visibleOnHost(beside)).toHaveProperty('CUDA_VISIBLE_DEVICES', 'GPU-2');
 });
+
+it('a machine that was looked at may have more cards than it showed: the engine is kept to the plan’s', async () => {
+  const plan = await planFor({ model: 'qwen2.5-vl-7b', gpus: MACHINES['one NVIDIA card'] });
+  const { deployment } = await rendered(plan, ['compose']);
+  expect(visibleOnHost(deployment)).toEqual({});
+  const gpus = plan.machine.gpus.map((gpu) => ({ ...gpu, id: 'gpu1' }));
+  const detected = { ...plan, machine: { ...plan.machine, origin: 'detected', gpus } };
+  expect(visibleOnHost({ ...deployment, gpus, plan: detected })).toEqual({
+    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+    CUDA_VISIBLE_DEVICES: '1',
+  });
+});
