@@ -2,13 +2,16 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /**
  * The environment that llama.cpp's programs get from us: the caller's, without the `LLAMA_ARG_*` and
- * `LLAMA_API_KEY` that silently change settings, in plain English, and without gdb on an abort.
+ * `LLAMA_API_KEY` that silently change settings, in plain English, and without gdb on an abort. CUDA numbers
+ * cards as the driver does, as it will where the engine serves.
  */
 export function engineEnvironment(env: Env): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(
-    ([name]) => !name.startsWith('LLAMA_ARG_') && name !== 'LLAMA_API_KEY',
+    ([name, value]) =>
+      value !== undefined && !name.startsWith('LLAMA_ARG_') && name !== 'LLAMA_API_KEY',
   );
-  return { ...Object.fromEntries(kept), LC_ALL: 'C', GGML_NO_BACKTRACE: '1' };
+  const order = { CUDA_DEVICE_ORDER: 'PCI_BUS_ID' };
+  return { ...order, ...Object.fromEntries(kept), LC_ALL: 'C', GGML_NO_BACKTRACE: '1' };
 }
 
 // What makes the same binary show other devices: part of the key of a cached probe.
