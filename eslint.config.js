@@ -25,7 +25,7 @@ const EDGE_FILES = ['src/gguf/read-file.ts', 'src/gguf/write-file.ts', 'src/prof
 const PURE_FILES = [
   'src/detect/{mask,merge,values,visible,xml}.ts',
   'src/detect/probes/{amd-smi,nvidia-csv,nvidia-failure,nvidia-log,rocm-smi}.ts',
-  'src/engine/{choose,parse,release-files}.ts',
+  'src/engine/{choose,environment,parse,release-files}.ts',
   'src/estimate/{cost,count,count-media,dedupe,describe-input,entry,exact-sample,formats,glob,inputs-tally,merge-tallies,rehearsal,share-set,shard,tally,template-tokens,text,totals,warnings,wrapper}.ts',
   'src/estimate/{advice,baseline,budget,compare,given-price,price-warnings,size-tally}.ts',
   'src/estimate/read/content.ts',
@@ -42,7 +42,7 @@ const PURE_FILES = [
   'src/serve/schedule/{engine-life,fair-queue,prediction,prime-body,slot-choice,slot-file-index,trust}.ts',
   'src/serve/media/worker/{bmp,jobs,resample}.ts',
   'src/serve/media/{frame-limit,gate,keys,limits,picture-format,rules,shared-work,shrink,types}.ts',
-  'src/serve/supervisor/{engine-env,start-failure}.ts',
+  'src/serve/supervisor/start-failure.ts',
   'src/quantize/{drift,made-file,parse}.ts',
   'src/simulate/{apply-layout,cut-encoder,layout-log,load-log,peak-log,plan-args}.ts',
 ];

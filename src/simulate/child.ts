@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { killGroup } from '../process/run.ts';
-import { engineEnv } from '../serve/supervisor/engine-env.ts';
+import { engineEnvironment } from '../engine/environment.ts';
 import { guardedCommand } from '../serve/supervisor/orphan-guard.ts';
 import type { OrphanGuard } from '../serve/supervisor/orphan-guard.ts';
 
@@ -37,7 +37,7 @@ export function startChild(
   const guarded = guardedCommand(command.guard, command.file, command.args, process.pid);
   const child = spawn(guarded.file, guarded.args, {
     detached: process.platform !== 'win32',
-    env: engineEnv(command.env),
+    env: engineEnvironment(command.env),
     stdio: [guarded.stdin, 'pipe', 'pipe'],
     windowsHide: true,
   });

@@ -2,7 +2,7 @@ import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunResult } from '../process/run.ts';
-import { engineEnv } from '../serve/supervisor/engine-env.ts';
+import { engineEnvironment } from '../engine/environment.ts';
 import { makeSocketFolder } from '../serve/supervisor/socket-folder.ts';
 import { complaint, linesOf, TIMEOUT_MS } from './context.ts';
 import type { ValidatorContext } from './context.ts';
@@ -61,7 +61,7 @@ function runEngine(server: string, args: readonly string[], ctx: ValidatorContex
   return ctx.run(server, args, {
     timeoutMs: TIMEOUT_MS,
     signal: ctx.signal,
-    env: engineEnv(ctx.env),
+    env: engineEnvironment(ctx.env),
   });
 }
 

@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { engineEnvironment } from '../../engine/environment.ts';
 import { killGroup } from '../../process/run.ts';
 import type { EngineTarget } from '../engine-target.ts';
 import { outOfMemoryIn, type OutOfMemory } from '../out-of-memory.ts';
-import { engineEnv } from './engine-env.ts';
 import { openEngineLog, type EngineLog } from './engine-log.ts';
 import { guardedCommand, type OrphanGuard } from './orphan-guard.ts';
 import type { ProcessEnd } from './start-failure.ts';
@@ -81,7 +81,7 @@ function spawnEngine(command: EngineCommand): ChildProcess {
   const guarded = guardedCommand(command.guard, command.file, args, process.pid);
   return spawn(guarded.file, guarded.args, {
     detached: process.platform !== 'win32',
-    env: engineEnv(command.env),
+    env: engineEnvironment(command.env),
     stdio: [guarded.stdin, 'pipe', 'pipe'],
     windowsHide: true,
   });
