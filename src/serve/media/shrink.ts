@@ -26,20 +26,17 @@ export function shrunkSize(size: ImageSize, image: ImageRule | null): ImageSize 
   if (image === null) return size;
   const { rule, settings } = image;
   const wanted = rule.resize(size, settings);
-  if (wanted.content !== undefined) return isWorthIt(wanted.content, size) ? wanted.content : size;
   const answer = answerOf(size, image);
   const cover = Math.max(wanted.width / size.width, wanted.height / size.height);
-  for (const step of STEPS) {
-    const scale = cover * step;
-    if (scale * scale > WORTH_IT) return size;
-    const smaller = scaled(size, scale);
-    if (answerOf(smaller, image) === answer) return smaller;
-  }
-  return size;
+  const copies = wanted.content
+    ? [wanted.content]
+    : STEPS.map((step) => scaled(size, cover * step));
+  const copy = copies.find((smaller) => answerOf(smaller, image) === answer);
+  return copy !== undefined && pixels(copy) <= WORTH_IT * pixels(size) ? copy : size;
 }
 
-function isWorthIt(smaller: ImageSize, size: ImageSize): boolean {
-  return smaller.width * smaller.height <= WORTH_IT * size.width * size.height;
+function pixels({ width, height }: ImageSize): number {
+  return width * height;
 }
 
 /** Rounded up: a copy that is a pixel short would be enlarged again. */
