@@ -1,7 +1,7 @@
 import type { Deployment } from '../types.ts';
 
 /** The cards of a plan, and the plan with those of its machine. */
-export type PlanCards = Pick<Deployment, 'accelerator' | 'gpus' | 'plan'>;
+type PlanCards = Pick<Deployment, 'accelerator' | 'gpus' | 'plan'>;
 
 /**
  * The cards of the plan as NVIDIA's container tools name them: a number, or a UUID where a card of the machine

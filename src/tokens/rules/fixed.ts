@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineTokenRule, type ImageSize } from './define.ts';
 
-/** Every picture is squeezed into one square: the count never changes (llama.cpp `fixed_size`). */
+/** Every picture becomes one square, stretched or padded: the count never changes (llama.cpp `fixed_size`). */
 export const fixed = defineTokenRule({
   id: 'fixed',
   params: z.strictObject({
@@ -18,7 +18,7 @@ export const fixed = defineTokenRule({
 /**
  * The square of patches of a fixed-size tower, merged `merge` x `merge`, plus `extra` tokens of the
  * projector itself: (imageSize / patchSize)² / merge² + extra (llama.cpp b11118 tools/mtmd/clip.cpp,
- * `clip_n_output_tokens`: mlp, ldp, gemma3). A picture of another shape is padded, not squeezed (mtmd-image.cpp,
+ * `clip_n_output_tokens`: mlp, ldp, gemma3). A picture of another shape is padded, not stretched (mtmd-image.cpp,
  * `img_tool::resize` with `PAD_CEIL`).
  */
 export const fixedGrid = defineTokenRule({

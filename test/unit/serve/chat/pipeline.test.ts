@@ -14,11 +14,18 @@ import { plainPrompts } from '../../../helpers/serve-prompts.ts';
 
 const EVENT = 'data: {"choices":[{"text":"so"}]}\n\n';
 
+type Watched = { readonly trouble: Observer['trouble']; readonly life: () => number };
+
 /** An answer from `engine`, and what became of its turn. */
-async function asked(engine: Pool, trouble: Observer['trouble'] = () => undefined) {
+async function asked(
+  engine: Pool,
+  { trouble = () => undefined, life = () => 1 }: Partial<Watched> = {},
+) {
   const source: EngineSource = {
     engine,
-    life: 1,
+    get life() {
+      return life();
+    },
     retryAfterSeconds: 1,
     whenReady: () => Promise.resolve(engine),
     requestCompleted: () => undefined,
@@ -93,7 +100,10 @@ it('asks for a stream on a connection of its own, as the engine closes it behind
   expect(connection).toBe('close');
 });
 
-it('asks once more, and tells so, when only the connection was lost', async () => {
+it.each([
+  ['connection_lost', 'only the connection was lost', 0],
+  ['engine_lost', 'the engine died, and there is another', 1],
+])('asks once more, and counts it as %s, when %s', async (what, _when, deaths) => {
   let requests = 0;
   const trouble = vi.fn();
   const engine = await engineThat((request, response) => {
@@ -102,7 +112,8 @@ it('asks once more, and tells so, when only the connection was lost', async () =
     request.resume();
     response.writeHead(200, { 'content-type': 'text/event-stream' }).end(EVENT);
   });
-  const { events } = await asked(engine, trouble);
+  const life = () => (requests > 0 ? 1 + deaths : 1);
+  const { events } = await asked(engine, { trouble, life });
   expect(String((await events.next()).value)).toBe(EVENT);
-  expect(trouble).toHaveBeenCalledWith('connection_lost', expect.stringContaining('closed'));
+  expect(trouble.mock.calls).toEqual([[what, expect.stringContaining('closed')]]);
 });
